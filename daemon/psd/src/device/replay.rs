@@ -1,0 +1,189 @@
+//! Records back into state, each checked against the one before it.
+
+use super::{CertifiedKey, Identity, PendingValue, Psd};
+use crate::id::PsdId;
+use crate::indicium::{LicensingZip, format_named};
+use crate::key::{Key, Role};
+use crate::lifecycle::Lifecycle;
+use crate::record::{Event, Indicium, Stamp};
+use crate::register::Registers;
+use std::sync::Arc;
+
+/// A record does not follow from those before it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A record of a PSD that was never created, or one that begins a second life.
+    #[error("PSD {0} is not known, or is created twice")]
+    UnknownPsd(PsdId),
+    /// A gap or a repetition in the PSD's own numbering.
+    #[error("PSD {psd}: record {found} where {expected} must follow")]
+    Sequence {
+        /// The PSD.
+        psd: PsdId,
+        /// In the record.
+        found: u64,
+        /// Next in turn.
+        expected: u64,
+    },
+    /// The registers after the event are not those before it moved by the event.
+    #[error("PSD {psd}, record {sequence}: the registers do not follow from the record before it")]
+    Registers {
+        /// The PSD.
+        psd: PsdId,
+        /// The record.
+        sequence: u64,
+    },
+    /// A fact in the record contradicts the PSD's state.
+    #[error("PSD {psd}, record {sequence}: {what}")]
+    Contradiction {
+        /// The PSD.
+        psd: PsdId,
+        /// The record.
+        sequence: u64,
+        /// What does not hold.
+        what: &'static str,
+    },
+}
+
+impl Psd {
+    /// The PSD that its first record describes; `None` where the record is of another kind or names an unknown layout.
+    pub fn from_created(event: &Event) -> Option<Self> {
+        let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits } = event else {
+            return None;
+        };
+        let mut psd = Psd::new(Identity {
+            psd: stamp.psd,
+            tenant: tenant.clone(),
+            licence: licence.clone(),
+            licensing_zip: LicensingZip::from_number(*licensing_zip)?,
+            format: format_named(format)?,
+            software_id: *software_id,
+            limits: *limits,
+        });
+        psd.state.sequence = 1;
+        (stamp.sequence == 1 && stamp.registers == Registers::default()).then_some(psd)
+    }
+
+    /// Takes in the next record of this PSD, checking that it follows.
+    pub fn replay(&mut self, event: &Event) -> Result<(), ReplayError> {
+        let psd = self.identity.psd;
+        let Some(stamp) = event.stamp().filter(|stamp| stamp.psd == psd) else {
+            return Err(ReplayError::UnknownPsd(psd));
+        };
+        let expected = self.state.sequence + 1;
+        if stamp.sequence != expected {
+            return Err(ReplayError::Sequence { psd, found: stamp.sequence, expected });
+        }
+        if self.registers_after(event) != Some(stamp.registers) {
+            return Err(ReplayError::Registers { psd, sequence: stamp.sequence });
+        }
+        self.check(event, stamp)?;
+        self.fold(event);
+        Ok(())
+    }
+
+    /// Takes in a fact without checking that it follows: for state rebuilt from the records that still matter, whose
+    /// completeness the state digest proves.
+    pub fn fold(&mut self, event: &Event) {
+        if let Some(stamp) = event.stamp() {
+            self.state.sequence = stamp.sequence;
+            self.state.registers = stamp.registers;
+        }
+        match event {
+            Event::KeyCreated { key_id, role, algorithm, token, spki, .. } => {
+                let key = Key {
+                    key_id: Arc::clone(key_id),
+                    role: *role,
+                    algorithm: *algorithm,
+                    token: Arc::clone(token),
+                    spki: Arc::clone(spki),
+                    certificate_serial: None,
+                };
+                let added = CertifiedKey { key, chain: Arc::from([]) };
+                self.state.keys = self.state.keys.iter().cloned().chain([added]).collect();
+            }
+            Event::CertificateInstalled { key_id, serial, chain, .. } => {
+                let mut keys = self.state.keys.to_vec();
+                for certified in keys.iter_mut().filter(|certified| certified.key.key_id == *key_id) {
+                    certified.key.certificate_serial = Some(*serial);
+                    certified.chain = chain.as_slice().into();
+                }
+                self.state.keys = keys.into();
+            }
+            Event::LifecycleChanged { lifecycle, locks, .. } => {
+                self.state.lifecycle = *lifecycle;
+                self.state.locks = *locks;
+            }
+            Event::ValueRequested { value_sequence, amount, request, .. } => {
+                let request = Arc::clone(request);
+                self.state.pending = Some(PendingValue { sequence: *value_sequence, amount: *amount, request });
+            }
+            Event::ValueApplied { value_sequence, .. } => {
+                self.state.value_sequence = *value_sequence;
+                self.state.pending = None;
+            }
+            Event::Genesis(_)
+            | Event::PsdCreated { .. }
+            | Event::StateDigest { .. }
+            | Event::Started { .. }
+            | Event::AuthorityKeyInstalled { .. }
+            | Event::RefusalsNoted { .. }
+            | Event::Indicium(_) => {}
+        }
+    }
+
+    fn registers_after(&self, event: &Event) -> Option<Registers> {
+        let before = self.state.registers;
+        match event {
+            Event::Indicium(Indicium { postage, .. }) => before.debited(*postage).ok(),
+            Event::ValueApplied { amount, .. } => before.loaded(*amount).ok(),
+            Event::Genesis(_)
+            | Event::PsdCreated { .. }
+            | Event::KeyCreated { .. }
+            | Event::CertificateInstalled { .. }
+            | Event::LifecycleChanged { .. }
+            | Event::ValueRequested { .. }
+            | Event::StateDigest { .. }
+            | Event::Started { .. }
+            | Event::AuthorityKeyInstalled { .. }
+            | Event::RefusalsNoted { .. } => Some(before),
+        }
+    }
+
+    fn check(&self, event: &Event, stamp: &Stamp) -> Result<(), ReplayError> {
+        let state = &self.state;
+        let wrong = match event {
+            Event::PsdCreated { .. } => Some("the PSD is created twice"),
+            Event::KeyCreated { key_id, .. } if state.keys.iter().any(|k| k.key.key_id == *key_id) => {
+                Some("the key id exists already")
+            }
+            Event::CertificateInstalled { key_id, .. } if state.keys.iter().all(|k| k.key.key_id != *key_id) => {
+                Some("the certificate is for a key that was never made")
+            }
+            Event::LifecycleChanged { lifecycle, .. }
+                if *lifecycle != state.lifecycle && !state.lifecycle.may_become(*lifecycle) =>
+            {
+                Some("the lifecycle cannot take that step")
+            }
+            Event::ValueRequested { value_sequence, .. }
+                if *value_sequence != state.value_sequence + 1 || state.pending.is_some() =>
+            {
+                Some("the value request is out of turn")
+            }
+            Event::ValueApplied { value_sequence, amount, .. }
+                if state.pending.as_ref().is_none_or(|p| (p.sequence, p.amount) != (*value_sequence, *amount)) =>
+            {
+                Some("the value applied is not the value requested")
+            }
+            Event::Indicium(_) if state.lifecycle != Lifecycle::Active || !state.locks.is_empty() => {
+                Some("a piece was signed while the PSD was not active")
+            }
+            Event::Indicium(_) if state.certified_key(Role::Indicium).is_none() => {
+                Some("a piece was signed before an indicium key was certified")
+            }
+            _ => None,
+        };
+        let (psd, sequence) = (stamp.psd, stamp.sequence);
+        wrong.map_or(Ok(()), |what| Err(ReplayError::Contradiction { psd, sequence, what }))
+    }
+}

@@ -1,0 +1,25 @@
+//! The Postal Security Device as pure state.
+//!
+//! Owns the registers, the lifecycle, the clock rules, the key epochs, the indicium layouts and the form of
+//! every record. Refuses to do IO, to read a clock, to draw randomness or to know PKCS#11: all of that is
+//! passed in. `psdd`'s core thread, the ledger's replay and every offline verifier call it.
+
+pub mod clock;
+pub mod device;
+pub mod id;
+pub mod indicium;
+pub mod key;
+pub mod lifecycle;
+pub mod limits;
+pub mod money;
+pub mod record;
+pub mod refusal;
+pub mod register;
+pub mod time;
+
+pub use device::{Identity, PreparedPiece, Psd, State};
+pub use id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
+pub use money::PostageAmount;
+pub use refusal::Refusal;
+pub use register::Registers;
+pub use time::{MailingDate, UnixMillis};

@@ -1,0 +1,165 @@
+//! Bytes → record, strictly: unknown kinds and keys, wrong types and registers that do not add up are errors.
+
+use super::map::{MapReader, RecordError};
+use super::{AuthorityPurpose, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, Stamp};
+use crate::clock::{ClockReading, ClockSource};
+use crate::id::PieceKey;
+use crate::key::{Algorithm, Role};
+use crate::lifecycle::{Lifecycle, Locks};
+use crate::limits::Limits;
+use crate::money::PostageAmount;
+use crate::register::Registers;
+use crate::time::UnixMillis;
+use std::str::FromStr;
+use std::sync::Arc;
+
+impl Record {
+    /// The record of these bytes. Accepts only what [`Record::encode`] gives.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        if bytes.len() > LONGEST_RECORD {
+            return Err(RecordError::TooLong(bytes.len()));
+        }
+        let mut map = MapReader::new(bytes)?;
+        let kind = map.uint(0)?;
+        let time = UnixMillis(map.uint(1)?);
+        let [source, error_ms, epoch] = map.uints(2)?;
+        let at = ClockReading {
+            time,
+            source: narrow(2, source).and_then(|n| ClockSource::from_number(n).ok_or(RecordError::BadValue(2)))?,
+            error_ms: narrow(2, error_ms)?,
+            epoch: narrow(2, epoch)?,
+        };
+        let event = read_event(kind, &mut map)?;
+        map.finish()?;
+        let record = Self { at, event };
+        if record.encode() == bytes { Ok(record) } else { Err(RecordError::NotDeterministic) }
+    }
+}
+
+fn narrow<T: TryFrom<u64>>(key: u8, number: u64) -> Result<T, RecordError> {
+    T::try_from(number).ok().ok_or(RecordError::BadValue(key))
+}
+
+fn parsed<T: FromStr>(map: &mut MapReader<'_>, key: u8) -> Result<T, RecordError> {
+    map.text(key)?.parse().ok().ok_or(RecordError::BadValue(key))
+}
+
+fn amount(key: u8, mills: u64) -> Result<PostageAmount, RecordError> {
+    PostageAmount::from_mills(mills).ok_or(RecordError::BadValue(key))
+}
+
+fn numbered<T>(map: &mut MapReader<'_>, key: u8, from: impl Fn(u8) -> Option<T>) -> Result<T, RecordError> {
+    let number = map.uint(key)?;
+    narrow(key, number).and_then(|n: u8| from(n).ok_or(RecordError::BadValue(key)))
+}
+
+fn shared(bytes: &[u8]) -> Arc<[u8]> {
+    bytes.into()
+}
+
+fn read_stamp(map: &mut MapReader<'_>) -> Result<Stamp, RecordError> {
+    let psd = parsed(map, 3)?;
+    let sequence = map.uint(4)?;
+    let [ascending, descending, control_total, pieces] = map.uints(5)?;
+    let registers =
+        Registers::from_parts(amount(5, ascending)?, amount(5, descending)?, amount(5, control_total)?, pieces)
+            .ok()
+            .ok_or(RecordError::BadValue(5))?;
+    Ok(Stamp { psd, sequence, registers })
+}
+
+fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> {
+    Ok(match kind {
+        1 => Event::Genesis(read_genesis(map)?),
+        2 => Event::KeyCreated {
+            stamp: read_stamp(map)?,
+            key_id: shared(map.bytes(8)?),
+            role: numbered(map, 9, Role::from_number)?,
+            algorithm: numbered(map, 10, Algorithm::from_number)?,
+            token: map.text(11)?.into(),
+            spki: shared(map.bytes(12)?),
+        },
+        3 => read_psd_created(map)?,
+        4 => Event::CertificateInstalled {
+            stamp: read_stamp(map)?,
+            key_id: shared(map.bytes(8)?),
+            serial: map.uint(9).and_then(|n| narrow(9, n))?,
+            chain: map.byte_strings(10)?.into_iter().map(shared).collect(),
+        },
+        5 => Event::LifecycleChanged {
+            stamp: read_stamp(map)?,
+            lifecycle: numbered(map, 8, Lifecycle::from_number)?,
+            locks: numbered(map, 9, Locks::from_bits)?,
+        },
+        6 => Event::ValueRequested {
+            stamp: read_stamp(map)?,
+            tenant: parsed(map, 8)?,
+            value_sequence: map.uint(9)?,
+            amount: map.uint(10).and_then(|n| amount(10, n))?,
+            request: shared(map.bytes(11)?),
+        },
+        7 => Event::ValueApplied {
+            stamp: read_stamp(map)?,
+            tenant: parsed(map, 8)?,
+            value_sequence: map.uint(9)?,
+            amount: map.uint(10).and_then(|n| amount(10, n))?,
+            authorisation: shared(map.bytes(11)?),
+        },
+        8 => Event::StateDigest { digest: map.array(8)?, psds: map.uint(9)? },
+        9 => Event::Started { version: map.text(8)?.into(), owner_epoch: map.array(9)? },
+        10 => Event::RefusalsNoted { tenant: parsed(map, 8)?, code: map.text(9)?.into(), count: map.uint(10)? },
+        12 => Event::AuthorityKeyInstalled {
+            purpose: numbered(map, 8, AuthorityPurpose::from_number)?,
+            certificate: shared(map.bytes(9)?),
+        },
+        16 => Event::Indicium(read_indicium(map)?),
+        other => return Err(RecordError::UnknownKind(other)),
+    })
+}
+
+fn read_genesis(map: &mut MapReader<'_>) -> Result<Genesis, RecordError> {
+    Ok(Genesis {
+        appliance: parsed(map, 8)?,
+        environment: numbered(map, 9, |n| match n {
+            0 => Some(Environment::Development),
+            1 => Some(Environment::Production),
+            _ => None,
+        })?,
+        operators: map.byte_strings(10)?.into_iter().map(shared).collect(),
+        quorum: map.uint(11)?,
+        authority_root: shared(map.bytes(12)?),
+        log_key_id: shared(map.bytes(13)?),
+        log_spki: shared(map.bytes(14)?),
+        log_token: map.text(15)?.into(),
+    })
+}
+
+fn read_psd_created(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
+    let stamp = read_stamp(map)?;
+    let (tenant, licence) = (parsed(map, 8)?, parsed(map, 9)?);
+    let licensing_zip = map.uint(10).and_then(|n| narrow(10, n))?;
+    let format = map.text(11)?.into();
+    let software_id = map.array(12)?;
+    let [smallest, largest, descending] = map.uints(13)?;
+    let limits = Limits {
+        smallest_postage: amount(13, smallest)?,
+        largest_postage: amount(13, largest)?,
+        largest_descending: amount(13, descending)?,
+    };
+    let limits = limits.checked().ok().ok_or(RecordError::BadValue(13))?;
+    Ok(Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits })
+}
+
+fn read_indicium(map: &mut MapReader<'_>) -> Result<Indicium, RecordError> {
+    Ok(Indicium {
+        stamp: read_stamp(map)?,
+        tenant: parsed(map, 8)?,
+        key: map.array(9).and_then(|bytes| PieceKey::from_bytes(bytes).ok_or(RecordError::BadValue(9)))?,
+        digest: map.array(10)?,
+        postage: map.uint(11).and_then(|n| amount(11, n))?,
+        indicium: map.bytes(12)?.to_vec(),
+        recipient: map.has(13).then(|| map.array(13)).transpose()?,
+        reference: map.has(14).then(|| map.text(14).map(Arc::from)).transpose()?,
+        weight_g: map.has(15).then(|| map.uint(15)).transpose()?,
+    })
+}

@@ -1,0 +1,155 @@
+//! Record → bytes.
+
+use super::map::MapWriter;
+use super::{Environment, Event, Genesis, Indicium, Record, Stamp};
+use crate::limits::Limits;
+
+impl Record {
+    /// The bytes of the leaf: deterministic CBOR (RFC 8949 §4.2.1).
+    pub fn encode(&self) -> Vec<u8> {
+        let mut buffer = Vec::with_capacity(320);
+        self.encode_into(&mut buffer);
+        buffer
+    }
+
+    /// The same into a buffer that is used again and again; what it held is gone.
+    pub fn encode_into(&self, buffer: &mut Vec<u8>) {
+        let mut map = MapWriter::new(std::mem::take(buffer));
+        map.uint(0, self.event.kind());
+        map.uint(1, self.at.time.0);
+        map.uints(2, &[u64::from(self.at.source.number()), u64::from(self.at.error_ms), u64::from(self.at.epoch)]);
+        if let Some(stamp) = self.event.stamp() {
+            write_stamp(&mut map, stamp);
+        }
+        write_event(&mut map, &self.event);
+        *buffer = map.finish();
+    }
+}
+
+impl Event {
+    /// The number of the kind (docs/ledger.md, "Kinds").
+    pub const fn kind(&self) -> u64 {
+        match self {
+            Event::Genesis(_) => 1,
+            Event::KeyCreated { .. } => 2,
+            Event::PsdCreated { .. } => 3,
+            Event::CertificateInstalled { .. } => 4,
+            Event::LifecycleChanged { .. } => 5,
+            Event::ValueRequested { .. } => 6,
+            Event::ValueApplied { .. } => 7,
+            Event::StateDigest { .. } => 8,
+            Event::Started { .. } => 9,
+            Event::RefusalsNoted { .. } => 10,
+            Event::AuthorityKeyInstalled { .. } => 12,
+            Event::Indicium(_) => 16,
+        }
+    }
+}
+
+fn write_stamp(map: &mut MapWriter, stamp: &Stamp) {
+    let registers = &stamp.registers;
+    map.text(3, stamp.psd.text().as_str());
+    map.uint(4, stamp.sequence);
+    map.uints(
+        5,
+        &[
+            registers.ascending().mills(),
+            registers.descending().mills(),
+            registers.control_total().mills(),
+            registers.piece_count(),
+        ],
+    );
+}
+
+pub(super) fn limits_numbers(limits: &Limits) -> [u64; 3] {
+    [limits.smallest_postage.mills(), limits.largest_postage.mills(), limits.largest_descending.mills()]
+}
+
+fn write_event(map: &mut MapWriter, event: &Event) {
+    match event {
+        Event::Genesis(genesis) => write_genesis(map, genesis),
+        Event::PsdCreated { tenant, licence, licensing_zip, format, software_id, limits, .. } => {
+            map.text(8, tenant.as_str());
+            map.text(9, licence.as_str());
+            map.uint(10, u64::from(*licensing_zip));
+            map.text(11, format);
+            map.bytes(12, software_id);
+            map.uints(13, &limits_numbers(limits));
+        }
+        Event::KeyCreated { key_id, role, algorithm, token, spki, .. } => {
+            map.bytes(8, key_id);
+            map.uint(9, u64::from(role.number()));
+            map.uint(10, u64::from(algorithm.number()));
+            map.text(11, token);
+            map.bytes(12, spki);
+        }
+        Event::CertificateInstalled { key_id, serial, chain, .. } => {
+            map.bytes(8, key_id);
+            map.uint(9, u64::from(*serial));
+            map.byte_strings(10, chain.iter().map(AsRef::as_ref));
+        }
+        Event::LifecycleChanged { lifecycle, locks, .. } => {
+            map.uint(8, u64::from(lifecycle.number()));
+            map.uint(9, u64::from(locks.bits()));
+        }
+        Event::ValueRequested { tenant, value_sequence, amount, request: signed, .. }
+        | Event::ValueApplied { tenant, value_sequence, amount, authorisation: signed, .. } => {
+            map.text(8, tenant.as_str());
+            map.uint(9, *value_sequence);
+            map.uint(10, amount.mills());
+            map.bytes(11, signed);
+        }
+        Event::StateDigest { digest, psds } => {
+            map.bytes(8, digest);
+            map.uint(9, *psds);
+        }
+        Event::Started { version, owner_epoch } => {
+            map.text(8, version);
+            map.bytes(9, owner_epoch);
+        }
+        Event::RefusalsNoted { tenant, code, count } => {
+            map.text(8, tenant.as_str());
+            map.text(9, code);
+            map.uint(10, *count);
+        }
+        Event::AuthorityKeyInstalled { purpose, certificate } => {
+            map.uint(8, u64::from(purpose.number()));
+            map.bytes(9, certificate);
+        }
+        Event::Indicium(indicium) => write_indicium(map, indicium),
+    }
+}
+
+fn write_genesis(map: &mut MapWriter, genesis: &Genesis) {
+    map.text(8, genesis.appliance.as_str());
+    map.uint(
+        9,
+        match genesis.environment {
+            Environment::Development => 0,
+            Environment::Production => 1,
+        },
+    );
+    map.byte_strings(10, genesis.operators.iter().map(AsRef::as_ref));
+    map.uint(11, genesis.quorum);
+    map.bytes(12, &genesis.authority_root);
+    map.bytes(13, &genesis.log_key_id);
+    map.bytes(14, &genesis.log_spki);
+    map.text(15, &genesis.log_token);
+}
+
+fn write_indicium(map: &mut MapWriter, indicium: &Indicium) {
+    map.text(8, indicium.tenant.as_str());
+    map.bytes(9, indicium.key.as_bytes());
+    map.bytes(10, &indicium.digest);
+    map.uint(11, indicium.postage.mills());
+    map.bytes(12, &indicium.indicium);
+    if let Some(recipient) = &indicium.recipient {
+        map.bytes(13, recipient);
+    }
+    if let Some(reference) = &indicium.reference {
+        map.text(14, reference);
+    }
+    if let Some(weight_g) = indicium.weight_g {
+        map.uint(15, weight_g);
+    }
+}

@@ -1,0 +1,295 @@
+//! Records: the form of everything that ever happened to an appliance (docs/ledger.md).
+//!
+//! Owns the encoding, one deterministic CBOR map a record, and its strict decoding. Each record is a leaf of the log.
+//! What personal fields hold is never here, only a salted hash of it.
+
+mod decode;
+mod encode;
+mod map;
+
+pub use map::RecordError;
+
+use crate::clock::ClockReading;
+use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
+use crate::key::{Algorithm, Role};
+use crate::lifecycle::{Lifecycle, Locks};
+use crate::limits::Limits;
+use crate::money::PostageAmount;
+use crate::register::Registers;
+use std::sync::Arc;
+
+/// Most bytes of an encoded record: an entry of a C2SP tlog has a length of 16 bits.
+pub const LONGEST_RECORD: usize = 65_535;
+
+/// One event, with the clock reading it happened at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// When.
+    pub at: ClockReading,
+    /// What.
+    pub event: Event,
+}
+
+/// What every record about one PSD begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// The device.
+    pub psd: PsdId,
+    /// Rises by one with every record of this PSD; the first has 1.
+    pub sequence: u64,
+    /// The registers after the event.
+    pub registers: Registers,
+}
+
+/// Whether what an appliance signs is worth money.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Environment {
+    /// Marks are specimens.
+    Development,
+    /// Marks are money.
+    Production,
+}
+
+impl Environment {
+    /// The word for people and for the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Environment::Development => "development",
+            Environment::Production => "production",
+        }
+    }
+}
+
+/// What an authority key may sign (DESIGN.md §1: separate keys, certified by an offline root).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AuthorityPurpose {
+    /// Value authorisations.
+    Funds,
+    /// Audits, locks, unlocks.
+    Inspection,
+    /// The authority's own policy.
+    Policy,
+}
+
+impl AuthorityPurpose {
+    /// The number of the purpose in records.
+    pub const fn number(self) -> u8 {
+        match self {
+            AuthorityPurpose::Funds => 1,
+            AuthorityPurpose::Inspection => 2,
+            AuthorityPurpose::Policy => 3,
+        }
+    }
+
+    /// The purpose with this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => AuthorityPurpose::Funds,
+            2 => AuthorityPurpose::Inspection,
+            3 => AuthorityPurpose::Policy,
+            _ => return None,
+        })
+    }
+}
+
+/// Leaf 0.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Genesis {
+    /// The appliance's name.
+    pub appliance: ApplianceId,
+    /// Immutable.
+    pub environment: Environment,
+    /// Public keys of the operators, SPKI DER. Empty in a development appliance without ceremonies.
+    pub operators: Vec<Arc<[u8]>>,
+    /// How many of them a ceremony needs.
+    pub quorum: u64,
+    /// The postal authority's root certificate, DER.
+    pub authority_root: Arc<[u8]>,
+    /// CKA_ID of the key that signs checkpoints.
+    pub log_key_id: Arc<[u8]>,
+    /// Its public half, SPKI DER.
+    pub log_spki: Arc<[u8]>,
+    /// The token it lives in, by its name in the configuration.
+    pub log_token: Arc<str>,
+}
+
+/// One indicium: the debit together with its proof.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Indicium {
+    /// The PSD and its registers after this piece.
+    pub stamp: Stamp,
+    /// Scope of the key.
+    pub tenant: TenantName,
+    /// The client's idempotency key.
+    pub key: PieceKey,
+    /// SHA-256 of the content as received.
+    pub digest: [u8; 32],
+    /// The debit.
+    pub postage: PostageAmount,
+    /// The symbol's bytes, signature included.
+    pub indicium: Vec<u8>,
+    /// Salted hash of the recipient, if one was given.
+    pub recipient: Option<[u8; 32]>,
+    /// The client's own reference, if given.
+    pub reference: Option<Arc<str>>,
+    /// Weight in grams, if given.
+    pub weight_g: Option<u64>,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The appliance was born.
+    Genesis(Genesis),
+    /// A PSD was created: identity and limits.
+    PsdCreated {
+        /// PSD and registers, all zero.
+        stamp: Stamp,
+        /// Whose it is.
+        tenant: TenantName,
+        /// Under which licence.
+        licence: LicenceNumber,
+        /// ZIP of the licence.
+        licensing_zip: u32,
+        /// Name of the indicium layout.
+        format: Arc<str>,
+        /// Software ID in the marks.
+        software_id: [u8; 6],
+        /// Limits on value.
+        limits: Limits,
+    },
+    /// A key pair was made in a token.
+    KeyCreated {
+        /// PSD and registers.
+        stamp: Stamp,
+        /// CKA_ID.
+        key_id: Arc<[u8]>,
+        /// What it may sign.
+        role: Role,
+        /// How it signs.
+        algorithm: Algorithm,
+        /// The token, by its name in the configuration.
+        token: Arc<str>,
+        /// Public half, SPKI DER.
+        spki: Arc<[u8]>,
+    },
+    /// A certificate of the postal authority's CA was installed for a key.
+    CertificateInstalled {
+        /// PSD and registers.
+        stamp: Stamp,
+        /// CKA_ID of the key.
+        key_id: Arc<[u8]>,
+        /// Serial number of the certificate; at most 32 bits, the room the IBI layout has.
+        serial: u32,
+        /// The certificate and then its issuers up to but without the root, DER.
+        chain: Vec<Arc<[u8]>>,
+    },
+    /// The lifecycle or the lock reasons changed.
+    LifecycleChanged {
+        /// PSD and registers.
+        stamp: Stamp,
+        /// From now on.
+        lifecycle: Lifecycle,
+        /// From now on.
+        locks: Locks,
+    },
+    /// The PSD asked for value.
+    ValueRequested {
+        /// PSD and registers.
+        stamp: Stamp,
+        /// Who asked.
+        tenant: TenantName,
+        /// Number of the value download, rising by one.
+        value_sequence: u64,
+        /// How much.
+        amount: PostageAmount,
+        /// COSE_Sign1 by the device key.
+        request: Arc<[u8]>,
+    },
+    /// Value authorised by the postal authority was loaded.
+    ValueApplied {
+        /// PSD and registers after.
+        stamp: Stamp,
+        /// Who brought the authorisation.
+        tenant: TenantName,
+        /// Number of the value download.
+        value_sequence: u64,
+        /// How much.
+        amount: PostageAmount,
+        /// COSE_Sign1 by the funds key.
+        authorisation: Arc<[u8]>,
+    },
+    /// The digest of all state before this record.
+    StateDigest {
+        /// SHA-256, as docs/ledger.md defines it.
+        digest: [u8; 32],
+        /// How many PSDs went into it.
+        psds: u64,
+    },
+    /// The daemon started serving.
+    Started {
+        /// Its version.
+        version: Arc<str>,
+        /// The owner epoch it wrote into every token.
+        owner_epoch: [u8; 16],
+    },
+    /// A certificate of the authority for one purpose was installed.
+    AuthorityKeyInstalled {
+        /// What it may sign.
+        purpose: AuthorityPurpose,
+        /// The certificate, signed by the root of leaf 0, DER.
+        certificate: Arc<[u8]>,
+    },
+    /// Refusals that matter, counted since the last such record.
+    RefusalsNoted {
+        /// Whose requests.
+        tenant: TenantName,
+        /// The stable code.
+        code: Arc<str>,
+        /// How many.
+        count: u64,
+    },
+    /// A piece was debited and signed.
+    Indicium(Indicium),
+}
+
+impl Event {
+    /// The PSD this is about, with its registers after it.
+    pub fn stamp(&self) -> Option<&Stamp> {
+        match self {
+            Event::PsdCreated { stamp, .. }
+            | Event::KeyCreated { stamp, .. }
+            | Event::CertificateInstalled { stamp, .. }
+            | Event::LifecycleChanged { stamp, .. }
+            | Event::ValueRequested { stamp, .. }
+            | Event::ValueApplied { stamp, .. }
+            | Event::Indicium(Indicium { stamp, .. }) => Some(stamp),
+            Event::Genesis(_)
+            | Event::StateDigest { .. }
+            | Event::Started { .. }
+            | Event::AuthorityKeyInstalled { .. }
+            | Event::RefusalsNoted { .. } => None,
+        }
+    }
+}
+
+impl Event {
+    /// The slot this fact fills in the state of its PSD, or of the appliance: a later record of the same slot
+    /// supersedes it. `None` for what leaves no fact behind but registers (docs/ledger.md, "Live records").
+    pub fn slot(&self) -> Option<String> {
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        Some(match self {
+            Event::Genesis(_) => "genesis".to_owned(),
+            Event::PsdCreated { .. } => "created".to_owned(),
+            Event::KeyCreated { key_id, .. } => format!("key:{}", hex(key_id)),
+            Event::CertificateInstalled { key_id, .. } => format!("certificate:{}", hex(key_id)),
+            Event::LifecycleChanged { .. } => "lifecycle".to_owned(),
+            Event::ValueRequested { .. } => "value-requested".to_owned(),
+            Event::ValueApplied { .. } => "value-applied".to_owned(),
+            Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
+            Event::StateDigest { .. } | Event::Started { .. } | Event::RefusalsNoted { .. } | Event::Indicium(_) => {
+                return None;
+            }
+        })
+    }
+}

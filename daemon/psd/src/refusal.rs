@@ -1,0 +1,123 @@
+//! Why a PSD refuses a piece: stable codes in a fixed order.
+//!
+//! The variants stand in the order in which they are checked; where several hold, the first is told. The order is part
+//! of the contract (docs/protocol.md, "Order of refusals"), so a client may rely on it.
+
+use crate::clock::ClockStop;
+use crate::lifecycle::{Lifecycle, Locks};
+use crate::money::PostageAmount;
+use crate::time::MailingDate;
+
+/// A refusal of one piece. Nothing was debited, and nothing is bound to the key.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The key's time lies before the retention horizon, so that its use could no longer be looked up.
+    #[error(
+        "the key's time is {key_ms}, older than the retention horizon {horizon_ms}; make a new key for a new piece"
+    )]
+    KeyTooOld {
+        /// Time inside the key, ms since 1970.
+        key_ms: u64,
+        /// Oldest time accepted, ms since 1970.
+        horizon_ms: u64,
+    },
+    /// The key's time lies further ahead than clocks may differ.
+    #[error(
+        "the key's time {key_ms} is ahead of this clock by more than the skew allowed (limit {limit_ms}); check the client's clock"
+    )]
+    KeyFromFuture {
+        /// Time inside the key, ms since 1970.
+        key_ms: u64,
+        /// Latest time accepted, ms since 1970.
+        limit_ms: u64,
+    },
+    /// The key was used for another content.
+    #[error("this key was used before for another content; a new piece needs a new key")]
+    KeyReused,
+    /// The PSD's life is not at the point where it signs.
+    #[error("the PSD is {0}, not active")]
+    NotActive(Lifecycle),
+    /// The PSD is locked.
+    #[error("the PSD is locked: {}", list(*.0))]
+    Locked(Locks),
+    /// There is no time that can be believed.
+    #[error("no trusted time: {0}")]
+    ClockStopped(#[from] ClockStop),
+    /// No certified indicium key.
+    #[error("the PSD has no certified indicium key")]
+    NoCertifiedKey,
+    /// The date of mailing is outside the window.
+    #[error("the date of mailing {date} is outside {from} to {to}")]
+    DateOutOfWindow {
+        /// The date asked for.
+        date: MailingDate,
+        /// First day accepted.
+        from: MailingDate,
+        /// Last day accepted.
+        to: MailingDate,
+    },
+    /// The postage is below the smallest.
+    #[error("postage {postage} is below the smallest, {smallest}")]
+    PostageTooSmall {
+        /// Asked for.
+        postage: PostageAmount,
+        /// The limit.
+        smallest: PostageAmount,
+    },
+    /// The postage is above the largest.
+    #[error("postage {postage} is above the largest, {largest}")]
+    PostageTooLarge {
+        /// Asked for.
+        postage: PostageAmount,
+        /// The limit.
+        largest: PostageAmount,
+    },
+    /// A field or register does not fit the layout of the indicium.
+    #[error("{field} does not fit the {format} layout")]
+    Unencodable {
+        /// Name of the layout.
+        format: &'static str,
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// The descending register is too small. Rests on uncommitted state while debits are in flight.
+    #[error("postage {postage} is above the descending register, {descending}")]
+    InsufficientFunds {
+        /// Asked for.
+        postage: PostageAmount,
+        /// Left at this point of the sequence.
+        descending: PostageAmount,
+    },
+    /// Another item of an `all_or_none` request was refused.
+    #[error("item {index} of this all-or-none request was refused")]
+    AllOrNone {
+        /// Index of the first refused item.
+        index: usize,
+    },
+}
+
+fn list(locks: Locks) -> String {
+    let words: Vec<&str> = locks.reasons().map(|reason| reason.as_str()).collect();
+    words.join(", ")
+}
+
+impl Refusal {
+    /// The stable code on the wire.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Refusal::KeyTooOld { .. } => "key-too-old",
+            Refusal::KeyFromFuture { .. } => "key-from-future",
+            Refusal::KeyReused => "key-reused",
+            Refusal::NotActive(_) => "psd-not-active",
+            Refusal::Locked(_) => "psd-locked",
+            Refusal::ClockStopped(_) => "clock-stopped",
+            Refusal::NoCertifiedKey => "no-certified-key",
+            Refusal::DateOutOfWindow { .. } => "date-out-of-window",
+            Refusal::PostageTooSmall { .. } => "postage-too-small",
+            Refusal::PostageTooLarge { .. } => "postage-too-large",
+            Refusal::Unencodable { .. } => "field-unencodable",
+            Refusal::InsufficientFunds { .. } => "insufficient-funds",
+            Refusal::AllOrNone { .. } => "all-or-none",
+        }
+    }
+}

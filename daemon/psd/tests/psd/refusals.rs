@@ -1,0 +1,254 @@
+//! One row per refusal code, and their order: each row repairs what the one before it was refused for.
+
+use crate::device::*;
+use psd::clock::ClockStop;
+use psd::device::{Authorisation, PieceContext, ValueRefusal};
+use psd::lifecycle::{Lifecycle, LockReason, Locks};
+use psd::{Psd, Refusal, Registers, UnixMillis};
+
+/// The contract: every code, in the order in which it is told. A new variant does not compile without its place.
+fn place(refusal: &Refusal) -> (usize, &'static str) {
+    match refusal {
+        Refusal::KeyTooOld { .. } => (0, "key-too-old"),
+        Refusal::KeyFromFuture { .. } => (1, "key-from-future"),
+        Refusal::KeyReused => (2, "key-reused"),
+        Refusal::NotActive(_) => (3, "psd-not-active"),
+        Refusal::Locked(_) => (4, "psd-locked"),
+        Refusal::ClockStopped(_) => (5, "clock-stopped"),
+        Refusal::NoCertifiedKey => (6, "no-certified-key"),
+        Refusal::DateOutOfWindow { .. } => (7, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (8, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (9, "postage-too-large"),
+        Refusal::Unencodable { .. } => (10, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (11, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (12, "all-or-none"),
+    }
+}
+
+/// What the rows of the table change: the PSD, the piece's postage and date, the clock.
+struct Case {
+    psd: Psd,
+    postage: u64,
+    date: &'static str,
+    clock: Result<psd::clock::ClockReading, ClockStop>,
+}
+
+fn change(psd: &mut Psd, change: impl FnOnce(&mut psd::State)) {
+    let mut state = psd.state().clone();
+    change(&mut state);
+    psd.restore(state);
+}
+
+#[test]
+fn refusals_come_in_their_order_and_debit_nothing() {
+    type Repair = fn(&mut Case);
+    let wrong_at_all = || {
+        let mut psd = active(5);
+        change(&mut psd, |state| {
+            state.lifecycle = Lifecycle::Authorised;
+            state.locks = Locks::NONE.with(LockReason::Operator).with(LockReason::Funds);
+            state.keys = [].into();
+        });
+        Case { psd, postage: 1 << 31, date: "2026-11-18", clock: Err(ClockStop::Silent) }
+    };
+    let repairs: [(&str, &str, Repair); 8] = [
+        ("psd-not-active", "authorised", |case| change(&mut case.psd, |state| state.lifecycle = Lifecycle::Active)),
+        ("psd-locked", "operator, funds", |case| change(&mut case.psd, |state| state.locks = Locks::NONE)),
+        ("clock-stopped", "silent", |case| case.clock = Ok(reading())),
+        ("no-certified-key", "certified", |case| {
+            change(&mut case.psd, |state| state.keys = active(0).state().keys.clone())
+        }),
+        ("date-out-of-window", "2026-11-19 to 2026-11-22", |case| case.date = "2026-11-19"),
+        ("postage-too-large", "1073741.824", |case| case.postage = 1 << 24),
+        ("field-unencodable", "postage", |case| case.postage = 1_000),
+        ("insufficient-funds", "above the descending register, 0.005", |case| {
+            change(&mut case.psd, |state| state.registers = Registers::default().loaded(mills(1_000)).unwrap());
+        }),
+    ];
+    let mut case = wrong_at_all();
+    let mut last = 0;
+    for (code, says, repair) in repairs {
+        let before = case.psd.state().clone();
+        let refusal = judged(&mut case).unwrap_err();
+        assert_eq!(refusal.code(), code);
+        assert_eq!(place(&refusal).1, code);
+        assert!(place(&refusal).0 > last, "{code} is told too early");
+        assert!(refusal.to_string().contains(says), "{refusal}");
+        assert_eq!(*case.psd.state(), before, "{code} changed the PSD");
+        last = place(&refusal).0;
+        repair(&mut case);
+    }
+    judged(&mut case).unwrap();
+    assert_eq!(case.psd.state().registers.descending(), mills(0), "the last mill is spendable");
+    assert_eq!(judged(&mut case).unwrap_err().code(), "insufficient-funds");
+}
+
+fn judged(case: &mut Case) -> Result<(), Refusal> {
+    let mut piece = piece(case.postage);
+    piece.date = case.date.parse().unwrap();
+    let tenant = tenant();
+    let context = PieceContext { clock: case.clock, ..context(&tenant) };
+    case.psd.prepare(&piece, &context).map(drop)
+}
+
+/// Too small and too large exclude each other, so the smaller one has its own row; it comes before the want of funds.
+#[test]
+fn too_little_postage_is_told_before_missing_funds() {
+    let mut psd = active(5);
+    let (tenant, piece) = (tenant(), piece(99));
+    let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
+    assert_eq!(refusal.code(), "postage-too-small");
+    assert_eq!(place(&refusal).0, 8);
+    psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
+}
+
+/// Codes that the daemon tells, because they need more than one PSD knows.
+#[test]
+fn codes_of_the_daemon_have_their_place() {
+    let told = [
+        Refusal::KeyTooOld { key_ms: 1, horizon_ms: 2 },
+        Refusal::KeyFromFuture { key_ms: 2, limit_ms: 1 },
+        Refusal::KeyReused,
+        Refusal::AllOrNone { index: 3 },
+    ];
+    for refusal in told {
+        assert_eq!(refusal.code(), place(&refusal).1);
+    }
+}
+
+#[test]
+fn the_window_of_dates_is_inclusive_at_both_ends() {
+    for (date, admitted) in
+        [("2026-11-18", false), ("2026-11-19", true), ("2026-11-20", true), ("2026-11-22", true), ("2026-11-23", false)]
+    {
+        let mut psd = active(1_000);
+        let mut piece = piece(100);
+        piece.date = date.parse().unwrap();
+        assert_eq!(psd.prepare(&piece, &context(&tenant())).is_ok(), admitted, "{date}");
+    }
+}
+
+#[test]
+fn a_debit_is_a_stamp_a_message_and_a_record() {
+    let mut psd = active(1_000);
+    let sequence = psd.state().sequence;
+    let prepared = psd.prepare(&piece(250), &context(&tenant())).unwrap();
+    assert_eq!((prepared.message().len(), prepared.key()), (psd::indicium::ibi::SIGNED_LEN, key(0)));
+    let record = prepared.signed(&[0x5a; 64]);
+    let stamp = *record.event.stamp().unwrap();
+    assert_eq!((stamp.sequence, stamp.registers), (sequence + 1, psd.state().registers));
+    let numbers = (stamp.registers.ascending(), stamp.registers.descending(), stamp.registers.piece_count());
+    assert_eq!(numbers, (mills(250), mills(750), 1));
+    let psd::record::Event::Indicium(indicium) = &record.event else { panic!() };
+    let decoded = psd::indicium::format_named("ibi").unwrap().decode(&indicium.indicium).unwrap();
+    assert_eq!((decoded.ascending, decoded.descending, decoded.postage), (mills(250), mills(750), mills(250)));
+    assert_eq!((decoded.certificate_serial, decoded.software_id, decoded.specimen), (77, *b"psdd01", false));
+    let tenant = tenant();
+    let specimen = PieceContext { environment: psd::record::Environment::Development, ..context(&tenant) };
+    let message = psd.prepare(&piece(250), &specimen).unwrap().signed(&[0; 64]);
+    let psd::record::Event::Indicium(indicium) = &message.event else { panic!() };
+    assert!(psd::indicium::format_named("ibi").unwrap().decode(&indicium.indicium).unwrap().specimen);
+}
+
+fn value_place(refusal: &ValueRefusal) -> (usize, &'static str) {
+    match refusal {
+        ValueRefusal::NotActive(_) => (0, "psd-not-active"),
+        ValueRefusal::RequestPending { .. } => (1, "value-request-pending"),
+        ValueRefusal::NoAmount => (2, "value-no-amount"),
+        ValueRefusal::WrongAppliance(_) => (3, "value-wrong-appliance"),
+        ValueRefusal::WrongPsd(_) => (4, "value-wrong-psd"),
+        ValueRefusal::WrongSequence { .. } => (5, "value-wrong-sequence"),
+        ValueRefusal::WrongAmount { .. } => (6, "value-wrong-amount"),
+        ValueRefusal::Overflow => (7, "value-overflow"),
+        ValueRefusal::AboveLargestDescending { .. } => (8, "value-above-largest-descending"),
+        ValueRefusal::WrongControlTotal { .. } => (9, "value-wrong-control-total"),
+        ValueRefusal::Expired(_) => (10, "value-expired"),
+    }
+}
+
+fn pending(state: &mut psd::State, amount: u64) {
+    let (sequence, amount) = (state.value_sequence + 1, mills(amount));
+    state.pending = Some(psd::device::PendingValue { sequence, amount, request: [1][..].into() });
+}
+
+#[test]
+fn value_requests_are_refused_in_order() {
+    let most = psd::PostageAmount::MAX.mills();
+    let mut psd = active(1 << 39);
+    change(&mut psd, |state| {
+        state.lifecycle = Lifecycle::Withdrawn;
+        pending(state, 7);
+    });
+    let mut last = None;
+    let mut refused = |psd: &Psd, amount: u64, code: &str| {
+        let refusal = psd.value_terms(mills(amount)).unwrap_err();
+        assert_eq!((refusal.code(), value_place(&refusal).1), (code, code));
+        assert!(last < Some(value_place(&refusal).0), "{code} is told too early");
+        last = Some(value_place(&refusal).0);
+    };
+    refused(&psd, 0, "psd-not-active");
+    change(&mut psd, |state| state.lifecycle = Lifecycle::Authorised);
+    refused(&psd, 0, "value-request-pending");
+    change(&mut psd, |state| state.pending = None);
+    refused(&psd, 0, "value-no-amount");
+    refused(&psd, most, "value-overflow");
+    refused(&psd, (1 << 39) + 1, "value-above-largest-descending");
+    let terms = psd.value_terms(mills(1 << 39)).unwrap();
+    assert_eq!((terms.sequence, terms.amount), (1, mills(1 << 39)));
+    for (state, takes) in [(Lifecycle::Initialised, false), (Lifecycle::Active, true), (Lifecycle::Scrapped, false)] {
+        change(&mut psd, |s| s.lifecycle = state);
+        assert_eq!(psd.value_terms(mills(1)).is_ok(), takes, "{state}");
+    }
+}
+
+#[test]
+fn authorisations_are_refused_in_order_and_applied_once() {
+    let (ours, other) = ("dev-1".parse().unwrap(), "dev-2".parse().unwrap());
+    let most = psd::PostageAmount::MAX;
+    let mut psd = active(100);
+    change(&mut psd, |state| {
+        state.lifecycle = Lifecycle::Initialised;
+        pending(state, 50);
+    });
+    let mut authorisation = Authorisation {
+        appliance: other,
+        psd: "PS010001000002".parse().unwrap(),
+        amount: most,
+        control_total: mills(1),
+        sequence: 2,
+        expires: UnixMillis(NOW - 1),
+    };
+    let mut last = None;
+    let mut refused = |psd: &mut Psd, authorisation: &Authorisation, code: &str| {
+        let before = psd.state().clone();
+        let refusal = psd.apply_value(authorisation, &ours, UnixMillis(NOW)).unwrap_err();
+        assert_eq!((refusal.code(), value_place(&refusal).1), (code, code));
+        assert!(last < Some(value_place(&refusal).0), "{code} is told too early");
+        assert_eq!(*psd.state(), before, "{code} changed the PSD");
+        last = Some(value_place(&refusal).0);
+    };
+    refused(&mut psd, &authorisation, "psd-not-active");
+    change(&mut psd, |state| state.lifecycle = Lifecycle::Active);
+    refused(&mut psd, &authorisation, "value-wrong-appliance");
+    authorisation.appliance = "dev-1".parse().unwrap();
+    refused(&mut psd, &authorisation, "value-wrong-psd");
+    authorisation.psd = id();
+    refused(&mut psd, &authorisation, "value-wrong-sequence");
+    authorisation.sequence = 1;
+    refused(&mut psd, &authorisation, "value-wrong-amount");
+    change(&mut psd, |state| pending(state, most.mills()));
+    refused(&mut psd, &authorisation, "value-overflow");
+    change(&mut psd, |state| pending(state, 1 << 40));
+    authorisation.amount = mills(1 << 40);
+    refused(&mut psd, &authorisation, "value-above-largest-descending");
+    change(&mut psd, |state| pending(state, 50));
+    authorisation.amount = mills(50);
+    refused(&mut psd, &authorisation, "value-wrong-control-total");
+    authorisation.control_total = mills(150);
+    refused(&mut psd, &authorisation, "value-expired");
+    authorisation.expires = UnixMillis(NOW);
+    psd.apply_value(&authorisation, &ours, UnixMillis(NOW)).unwrap();
+    assert_eq!(psd.state().registers, Registers::default().loaded(mills(150)).unwrap());
+    let again = psd.apply_value(&authorisation, &ours, UnixMillis(NOW)).unwrap_err();
+    assert_eq!(again, ValueRefusal::WrongSequence { given: 1, expected: None });
+}
