@@ -1,0 +1,96 @@
+//! Rows of one transaction that come in numbers: collected first, then inserted many to a statement.
+//!
+//! A statement for many rows keeps its cursor at the end of the table, where the next row goes; one for a single row seeks from
+//! the root each time, which costs as much again as the row.
+
+use crate::{AtStep, StoreFault, sql};
+use rusqlite::{Connection, ToSql};
+use std::fmt::Write;
+use std::ops::Range;
+
+/// Rows in a statement for many.
+const MANY: usize = 32;
+
+/// Rows of `entry` and `piece`.
+#[derive(Default)]
+pub(crate) struct Batch {
+    /// Encoded records, one after the other.
+    records: Vec<u8>,
+    entries: Vec<(u64, Range<usize>)>,
+    pieces: Vec<(i64, [u8; 16], u64)>,
+}
+
+impl Batch {
+    /// Takes the bytes of a record.
+    pub(crate) fn entry(&mut self, leaf: u64, record: &[u8]) {
+        let begin = self.records.len();
+        self.records.extend_from_slice(record);
+        self.entries.push((leaf, begin..self.records.len()));
+    }
+
+    /// Takes a key.
+    pub(crate) fn piece(&mut self, tenant: i64, key: [u8; 16], leaf: u64) {
+        self.pieces.push((tenant, key, leaf));
+    }
+
+    /// Bytes of all records taken.
+    pub(crate) fn bytes(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Inserts everything and is empty again.
+    pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), StoreFault> {
+        let records = &self.records;
+        insert(connection, "entry", 2, "writing a record", &self.entries, |(leaf, range), bind| {
+            bind(&sql(*leaf))?;
+            bind(&&records[range.clone()])
+        })?;
+        insert(connection, "piece", 3, "writing a key", &self.pieces, |(tenant, key, leaf), bind| {
+            bind(tenant)?;
+            bind(&key.as_slice())?;
+            bind(&sql(*leaf))
+        })?;
+        self.records.clear();
+        self.entries.clear();
+        self.pieces.clear();
+        Ok(())
+    }
+}
+
+type Bind<'b> = &'b mut dyn FnMut(&dyn ToSql) -> rusqlite::Result<()>;
+
+fn insert<R>(
+    connection: &Connection,
+    table: &'static str,
+    columns: usize,
+    step: &'static str,
+    rows: &[R],
+    row: impl Fn(&R, Bind<'_>) -> rusqlite::Result<()>,
+) -> Result<(), StoreFault> {
+    let (many, single) = rows.split_at(rows.len() - rows.len() % MANY);
+    for (rows, at_once) in [(many, MANY), (single, 1)].into_iter().filter(|(rows, _)| !rows.is_empty()) {
+        let mut statement = connection.prepare_cached(&statement(table, columns, at_once)).at(step)?;
+        for rows in rows.chunks(at_once) {
+            let mut at = 0;
+            for each in rows {
+                row(each, &mut |value| {
+                    at += 1;
+                    statement.raw_bind_parameter(at, value)
+                })
+                .at(step)?;
+            }
+            statement.raw_execute().at(step)?;
+        }
+    }
+    Ok(())
+}
+
+fn statement(table: &str, columns: usize, rows: usize) -> String {
+    let row = format!("(?{})", ",?".repeat(columns - 1));
+    let mut text = format!("INSERT INTO {table} VALUES {row}");
+    for _ in 1..rows {
+        // Writing to a string cannot fail.
+        write!(text, ",{row}").ok();
+    }
+    text
+}

@@ -1,0 +1,136 @@
+//! Reading committed state: look-ups of idempotency keys, results, records.
+//!
+//! Every call is one short read transaction of its own, so no snapshot is ever held for long.
+
+use crate::{AtStep, Durable, StoreFault, schema, sql};
+use psd::record::{Event, Record, RecordError};
+use psd::{PieceKey, TenantName};
+use rusqlite::{Connection, OptionalExtension};
+use std::path::Path;
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// A stored record is damaged.
+    #[error("record {leaf} is damaged: {source}")]
+    Damaged {
+        /// Its leaf.
+        leaf: u64,
+        /// In what way.
+        source: RecordError,
+    },
+    /// The index of keys points at a record of another key.
+    #[error("the index of keys points at record {leaf}, which has another key: the ledger was altered")]
+    Index {
+        /// The leaf.
+        leaf: u64,
+    },
+}
+
+/// A connection that only reads.
+pub struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    /// Opens the ledger in a state directory for reading.
+    pub fn open(state_dir: &Path) -> Result<Self, StoreFault> {
+        Ok(Self { connection: schema::reader(&state_dir.join(schema::FILE))? })
+    }
+
+    /// The records of these keys, in their order, from one snapshot.
+    pub fn look_up<'a>(
+        &mut self,
+        keys: impl Iterator<Item = (&'a TenantName, &'a PieceKey)>,
+    ) -> Result<Vec<Option<Durable>>, ReadError> {
+        let transaction = self.connection.transaction().at("looking up keys")?;
+        let mut statement = transaction
+            .prepare_cached(
+                "SELECT entry.leaf, entry.record FROM tenant
+                 JOIN piece ON piece.tenant = tenant.id JOIN entry ON entry.leaf = piece.leaf
+                 WHERE tenant.name = ?1 AND piece.key = ?2",
+            )
+            .at("looking up keys")?;
+        let mut found = Vec::new();
+        for (tenant, key) in keys {
+            let row = statement
+                .query_row((tenant.as_str(), key.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+                .at("looking up keys")?;
+            let record = row.map(durable).transpose()?;
+            if let Some(Durable { leaf, .. }) = record.as_ref().filter(|found| !is_of(found, tenant, key)) {
+                return Err(ReadError::Index { leaf: *leaf });
+            }
+            found.push(record);
+        }
+        Ok(found)
+    }
+
+    /// The record of a leaf.
+    pub fn record(&self, leaf: u64) -> Result<Option<Durable>, ReadError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT leaf, record FROM entry WHERE leaf = ?1").at("reading a record")?;
+        let row =
+            statement.query_row([sql(leaf)], |row| Ok((row.get(0)?, row.get(1)?))).optional().at("reading a record")?;
+        row.map(durable).transpose()
+    }
+
+    /// The newest live record of a PSD in a slot (docs/ledger.md, "Live records").
+    pub fn live(&self, psd: &str, slot: &str) -> Result<Option<Durable>, ReadError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT entry.leaf, entry.record FROM live JOIN entry ON entry.leaf = live.leaf
+                 WHERE live.psd = ?1 AND live.slot = ?2 ORDER BY live.leaf DESC LIMIT 1",
+            )
+            .at("reading a live record")?;
+        let row = statement
+            .query_row((psd, slot), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .at("reading a live record")?;
+        row.map(durable).transpose()
+    }
+
+    /// The root of the first `size` leaves, from the stored tree.
+    pub fn root_at(&self, size: u64) -> Result<crate::Hash, crate::tile::TileError> {
+        crate::tile::Nodes::new(&self.connection).root(size)
+    }
+
+    /// The greatest key of each tenant: a key above it was never used.
+    pub fn greatest_keys(&self) -> Result<Vec<(TenantName, PieceKey)>, StoreFault> {
+        let step = "reading the greatest keys";
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT name, (SELECT key FROM piece WHERE tenant = tenant.id ORDER BY key DESC LIMIT 1) FROM tenant",
+            )
+            .at(step)?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<[u8; 16]>>(1)?)))
+            .at(step)?;
+        let mut greatest = Vec::new();
+        for row in rows {
+            let (name, key) = row.at(step)?;
+            // A tenant without a piece has no greatest key; one with a key that is none must not pass for such.
+            let Some(key) = key else { continue };
+            match (name.parse(), PieceKey::from_bytes(key)) {
+                (Ok(name), Some(key)) => greatest.push((name, key)),
+                _ => return Err(StoreFault::broken(step, "a tenant or a key in the table is not one")),
+            }
+        }
+        Ok(greatest)
+    }
+}
+
+fn is_of(found: &Durable, tenant: &TenantName, key: &PieceKey) -> bool {
+    matches!(&found.record.event, Event::Indicium(piece) if piece.tenant == *tenant && piece.key == *key)
+}
+
+fn durable((leaf, bytes): (i64, Vec<u8>)) -> Result<Durable, ReadError> {
+    let leaf = u64::try_from(leaf).unwrap_or(u64::MAX);
+    let record = Record::decode(&bytes).map_err(|source| ReadError::Damaged { leaf, source })?;
+    Ok(Durable { leaf, record })
+}

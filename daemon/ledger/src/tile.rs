@@ -1,0 +1,172 @@
+//! Nodes of the stored tree: from full tiles where there are such, from entries at the right edge.
+
+use crate::tree::{Hash, TILE, Tree, leaf_hash, node_hash};
+use crate::{AtStep, StoreFault, sql};
+use rusqlite::{Connection, OptionalExtension};
+
+/// Why the tree cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TileError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// A tile is not 256 hashes long.
+    #[error("tile {number} of level {level} has a wrong length")]
+    BadTile {
+        /// Level.
+        level: u8,
+        /// From the left.
+        number: u64,
+    },
+    /// An entry is not the one its tile was made of.
+    #[error("record {0} is not the one the tree was made of: it was altered")]
+    NotInTree(u64),
+    /// An entry is missing.
+    #[error("record {0} is missing")]
+    MissingEntry(u64),
+}
+
+/// Reads nodes of the stored tree.
+pub struct Nodes<'a> {
+    connection: &'a Connection,
+}
+
+impl<'a> Nodes<'a> {
+    /// Over this connection.
+    pub fn new(connection: &'a Connection) -> Self {
+        Self { connection }
+    }
+
+    /// The root of the perfect subtree of 2^`height` leaves with this index among those of its height.
+    pub fn node(&self, height: u8, index: u64) -> Result<Hash, TileError> {
+        if height.is_multiple_of(8) {
+            if let Some(hash) = self.hash_in_tile(height / 8, index)? {
+                return Ok(hash);
+            }
+            if height == 0 {
+                return self.hash_of_entry(index);
+            }
+            if let Some(hash) = self.root_of_tile(height / 8 - 1, index)? {
+                return Ok(hash);
+            }
+        }
+        Ok(node_hash(&self.node(height - 1, index * 2)?, &self.node(height - 1, index * 2 + 1)?))
+    }
+
+    /// The root of the first `size` leaves.
+    pub fn root(&self, size: u64) -> Result<Hash, TileError> {
+        Ok(Tree::resume(size, self.frontier(size)?, Vec::new()).root())
+    }
+
+    /// The inclusion path of a leaf in the tree of the first `size` leaves (RFC 9162 §2.1.3.1), lowest sibling first.
+    pub fn inclusion_path(&self, leaf: u64, size: u64) -> Result<Vec<Hash>, TileError> {
+        self.path_within(leaf, 0, size)
+    }
+
+    /// The tree of the first `size` leaves, ready to grow.
+    pub fn tree(&self, size: u64) -> Result<Tree, TileError> {
+        let mut partial = Vec::new();
+        let mut level = 0u8;
+        while size >> (u32::from(level) * 8) > 0 {
+            let hashes = size >> (u32::from(level) * 8);
+            let first = hashes - hashes % 256;
+            let mut tile = Vec::with_capacity(TILE * 32);
+            for index in first..hashes {
+                tile.extend_from_slice(&self.node(level * 8, index)?);
+            }
+            partial.push(tile);
+            level += 1;
+        }
+        Ok(Tree::resume(size, self.frontier(size)?, partial))
+    }
+
+    fn frontier(&self, size: u64) -> Result<Vec<Hash>, TileError> {
+        let mut frontier = Vec::new();
+        let mut begin = 0u64;
+        for height in (0..63u8).rev().filter(|height| size >> height & 1 == 1) {
+            frontier.push(self.node(height, begin >> height)?);
+            begin += 1 << height;
+        }
+        Ok(frontier)
+    }
+
+    fn path_within(&self, leaf: u64, begin: u64, end: u64) -> Result<Vec<Hash>, TileError> {
+        let count = end - begin;
+        if count <= 1 {
+            return Ok(Vec::new());
+        }
+        let half = 1u64 << (63 - (count - 1).leading_zeros());
+        let middle = begin + half;
+        if leaf < middle {
+            let mut path = self.path_within(leaf, begin, middle)?;
+            path.push(self.range_root(middle, end)?);
+            Ok(path)
+        } else {
+            let mut path = self.path_within(leaf, middle, end)?;
+            path.push(self.range_root(begin, middle)?);
+            Ok(path)
+        }
+    }
+
+    /// Root over leaves `begin..end`, where `begin` is a multiple of the power of two not below the length.
+    fn range_root(&self, begin: u64, end: u64) -> Result<Hash, TileError> {
+        let count = end - begin;
+        if count.is_power_of_two() {
+            let height = u8::try_from(count.trailing_zeros()).unwrap_or(0);
+            return self.node(height, begin >> height);
+        }
+        let half = 1u64 << (63 - (count - 1).leading_zeros());
+        Ok(node_hash(&self.range_root(begin, begin + half)?, &self.range_root(begin + half, end)?))
+    }
+
+    fn hash_in_tile(&self, level: u8, index: u64) -> Result<Option<Hash>, TileError> {
+        let number = index / 256;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND number = ?2")
+            .at("reading a tile")?;
+        let row = statement
+            .query_row((i64::from(level), sql(number)), |row| {
+                let hashes = row.get_ref(0)?.as_blob()?;
+                let at = usize::try_from(index % 256).unwrap_or(0) * 32;
+                let right_length = hashes.len() == TILE * 32;
+                Ok(if right_length { hashes[at..at + 32].try_into().ok() } else { None })
+            })
+            .optional()
+            .at("reading a tile")?;
+        match row {
+            None => Ok(None),
+            Some(Some(hash)) => Ok(Some(hash)),
+            Some(None) => Err(TileError::BadTile { level, number }),
+        }
+    }
+
+    /// The root of a full tile, which is the hash above it.
+    fn root_of_tile(&self, level: u8, number: u64) -> Result<Option<Hash>, TileError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND number = ?2")
+            .at("reading a tile")?;
+        let hashes: Option<Vec<u8>> =
+            statement.query_row((i64::from(level), sql(number)), |row| row.get(0)).optional().at("reading a tile")?;
+        let Some(hashes) = hashes else { return Ok(None) };
+        let mut row: Vec<Hash> = hashes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
+        if hashes.len() != TILE * 32 {
+            return Err(TileError::BadTile { level, number });
+        }
+        while row.len() > 1 {
+            row = row.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
+        }
+        Ok(row.pop())
+    }
+
+    fn hash_of_entry(&self, leaf: u64) -> Result<Hash, TileError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT record FROM entry WHERE leaf = ?1").at("reading a record")?;
+        statement
+            .query_row([sql(leaf)], |row| Ok(leaf_hash(row.get_ref(0)?.as_blob()?)))
+            .optional()
+            .at("reading a record")?
+            .ok_or(TileError::MissingEntry(leaf))
+    }
+}

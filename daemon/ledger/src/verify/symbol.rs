@@ -1,0 +1,69 @@
+//! Indicia: what the symbol says against what its record says, and the signatures, on several threads.
+
+use super::finding::{Fault, Hex};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
+use psd::device::Identity;
+use psd::indicium::{Decoded, ibi};
+use psd::record::{Environment, Indicium};
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// A signature to be verified.
+pub(super) struct Job {
+    pub(super) leaf: u64,
+    pub(super) serial: u32,
+    pub(super) key: Arc<ParsedPublicKey>,
+    pub(super) decoded: Decoded,
+}
+
+/// The verification key of a P-256 SPKI; `None` if it is none.
+pub(super) fn parsed_key(spki: &[u8]) -> Option<Arc<ParsedPublicKey>> {
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, spki).ok().map(Arc::new)
+}
+
+/// Reads a symbol and compares it with its record.
+pub(super) fn decode(piece: &Indicium, identity: &Identity, environment: Environment) -> Result<Decoded, Fault> {
+    let format = identity.format;
+    let wrong = Fault::Symbol { format: format.name() };
+    let Ok(decoded) = format.decode(&piece.indicium) else { return Err(wrong) };
+    let ours = format.committed_ascending(&decoded.signed).is_some();
+    if !ours || !decoded.special.is_empty() {
+        return Err(wrong);
+    }
+    let software_id = match environment {
+        Environment::Development => ibi::SPECIMEN,
+        Environment::Production => identity.software_id,
+    };
+    let registers = &piece.stamp.registers;
+    same("device", &decoded.device, &piece.stamp.psd.to_string())?;
+    same("ascending register", &decoded.ascending, &registers.ascending())?;
+    same("descending register", &decoded.descending, &registers.descending())?;
+    same("postage", &decoded.postage, &piece.postage)?;
+    same("software ID", &Hex(&decoded.software_id), &Hex(&software_id))?;
+    same("licensing ZIP", &decoded.licensing_zip, &identity.licensing_zip.number())?;
+    Ok(decoded)
+}
+
+fn same<T: Display>(field: &'static str, found: &T, expected: &T) -> Result<(), Fault> {
+    let (found, expected) = (found.to_string(), expected.to_string());
+    if found == expected { Ok(()) } else { Err(Fault::SymbolField { field, found, expected }) }
+}
+
+/// The lowest leaf whose signature does not verify, with the certificate's serial.
+pub(super) fn first_bad(jobs: &[Job], threads: usize) -> Option<(u64, u32)> {
+    let share = jobs.len().div_ceil(threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = jobs.chunks(share).map(|jobs| scope.spawn(|| first_bad_of(jobs))).collect();
+        // Shares are in order of leaf, so the first share with a bad one has the lowest.
+        let mut results = workers.into_iter().map(|worker| match worker.join() {
+            Ok(bad) => bad,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        results.find_map(|bad| bad)
+    })
+}
+
+fn first_bad_of(jobs: &[Job]) -> Option<(u64, u32)> {
+    let bad = jobs.iter().find(|job| job.key.verify_sig(&job.decoded.signed, &job.decoded.signature).is_err());
+    bad.map(|job| (job.leaf, job.serial))
+}

@@ -1,0 +1,361 @@
+//! The walk over all records, in order, in chunks.
+
+use super::finding::{Fault, Finding};
+use super::symbol::{self, Job};
+use super::{Certified, Judge, Progress, PsdSummary, Settings, Summary, ValueFacts};
+use crate::digest::StateFacts;
+use crate::replay::{Appliance, FollowError};
+use crate::rows;
+use crate::tree::{FullTile, Tree, leaf_hash};
+use crate::{AtStep, StoreFault, sql};
+use aws_lc_rs::signature::ParsedPublicKey;
+use psd::key::Role;
+use psd::record::{AuthorityPurpose, Event, Genesis, Record};
+use psd::{PsdId, TenantName};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Records of one snapshot: about 10 ms of reading, and a few MiB.
+const CHUNK: usize = 4_096;
+
+/// Why the walk ends early.
+pub(super) enum Stop {
+    /// Something does not hold.
+    Found(Box<Finding>),
+    /// The store failed.
+    Store(StoreFault),
+}
+
+impl From<StoreFault> for Stop {
+    fn from(fault: StoreFault) -> Self {
+        Stop::Store(fault)
+    }
+}
+
+/// Ends the walk at a record, or at none.
+pub(super) fn found(leaf: impl Into<Option<u64>>, fault: impl Into<Fault>) -> Stop {
+    Stop::Found(Box::new(Finding { leaf: leaf.into(), fault: fault.into() }))
+}
+
+/// The state of the walk. Grows with PSDs and keys, not with records.
+pub(super) struct Walk<'j, J> {
+    pub(super) judge: &'j J,
+    settings: &'j Settings,
+    pub(super) tree: Tree,
+    pub(super) facts: StateFacts,
+    /// Facts at the last state digest.
+    pub(super) at_digest: StateFacts,
+    pub(super) digest_leaf: Option<u64>,
+    appliance: Option<Appliance>,
+    /// Keys of indicium certificates, by PSD and serial.
+    certificates: BTreeMap<(PsdId, u32), Arc<ParsedPublicKey>>,
+    funds: Option<(Arc<[u8]>, Certified)>,
+    tenants: HashMap<TenantName, i64>,
+    pub(super) pieces: u64,
+    pub(super) latest_time: u64,
+    bodies: u64,
+}
+
+impl<'j, J: Judge> Walk<'j, J> {
+    pub(super) fn new(judge: &'j J, settings: &'j Settings) -> Self {
+        Self {
+            judge,
+            settings,
+            tree: Tree::default(),
+            facts: StateFacts::default(),
+            at_digest: StateFacts::default(),
+            digest_leaf: None,
+            appliance: None,
+            certificates: BTreeMap::new(),
+            funds: None,
+            tenants: HashMap::new(),
+            pieces: 0,
+            latest_time: 0,
+            bodies: 0,
+        }
+    }
+
+    /// Walks to the end, and there compares every table, in the snapshot that shows the end.
+    pub(super) fn all(
+        mut self,
+        connection: &mut Connection,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Summary, Stop> {
+        loop {
+            let step = "beginning a snapshot";
+            let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred).at(step)?;
+            let head = rows::head(&snapshot)?.ok_or_else(|| found(None, Fault::NoGenesis))?;
+            self.tenants = rows::tenants(&snapshot)?;
+            let mut jobs = Vec::new();
+            let read = self.chunk(&snapshot, head.size, &mut jobs);
+            if self.tree.size() >= head.size && read.is_ok() {
+                // A few thousand signatures would keep the snapshot for too long; tables first, signatures then.
+                let tables = self.tables(&snapshot, &head);
+                snapshot.finish().at("ending a snapshot")?;
+                self.signatures(&jobs)?;
+                let checkpoints = tables?;
+                progress(Progress { records: self.tree.size(), of: head.size });
+                return self.summary(checkpoints);
+            }
+            snapshot.finish().at("ending a snapshot")?;
+            // Signatures of the records before the one that broke the walk come first: the first finding counts.
+            self.signatures(&jobs)?;
+            read?;
+            progress(Progress { records: self.tree.size(), of: head.size });
+        }
+    }
+
+    fn signatures(&self, jobs: &[Job]) -> Result<(), Stop> {
+        match symbol::first_bad(jobs, self.settings.threads) {
+            Some((leaf, serial)) => Err(found(leaf, Fault::Signature(serial))),
+            None => Ok(()),
+        }
+    }
+
+    fn chunk(&mut self, connection: &Connection, size: u64, jobs: &mut Vec<Job>) -> Result<(), Stop> {
+        let step = "reading records";
+        let mut statement = connection
+            .prepare_cached("SELECT leaf, record FROM entry WHERE leaf >= ?1 ORDER BY leaf LIMIT ?2")
+            .at(step)?;
+        let begin = self.tree.size();
+        let limit = i64::try_from(CHUNK).unwrap_or(i64::MAX);
+        let mut rows = statement.query((sql(begin), limit)).at(step)?;
+        let mut tiles = Vec::new();
+        let mut hashes = BTreeMap::new();
+        let mut outcome = Ok(());
+        while self.tree.size() < size {
+            let row = rows.next().at(step)?;
+            let leaf = self.tree.size();
+            let Some(row) = row else {
+                if leaf - begin < u64::try_from(CHUNK).unwrap_or(u64::MAX) {
+                    outcome = Err(found(leaf, Fault::Missing { found: None }));
+                }
+                break;
+            };
+            let at: i64 = row.get(0).at(step)?;
+            if at != sql(leaf) {
+                outcome = Err(found(leaf, Fault::Missing { found: u64::try_from(at).ok() }));
+                break;
+            }
+            let bytes = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).at(step)?;
+            outcome = self.record(connection, bytes, jobs, &mut tiles, &mut hashes);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        self.bodies(connection, begin, &hashes)?;
+        outcome?;
+        tiles.iter().try_for_each(|tile| check_tile(connection, tile))
+    }
+
+    fn record(
+        &mut self,
+        connection: &Connection,
+        bytes: &[u8],
+        jobs: &mut Vec<Job>,
+        tiles: &mut Vec<FullTile>,
+        hashes: &mut BTreeMap<u64, [u8; 32]>,
+    ) -> Result<(), Stop> {
+        let leaf = self.tree.size();
+        let at = |fault: Fault| found(leaf, fault);
+        let record = Record::decode(bytes).map_err(|error| at(error.into()))?;
+        self.follow(leaf, &record).map_err(at)?;
+        match &record.event {
+            Event::Indicium(piece) => {
+                jobs.push(self.symbol(leaf, piece).map_err(at)?);
+                self.key_row(connection, leaf, piece)?;
+                self.pieces += 1;
+                if let Some(hash) = piece.recipient {
+                    hashes.insert(leaf, hash);
+                }
+            }
+            event => self.signed_facts(event, &record).map_err(at)?,
+        }
+        self.facts.note(leaf, &record.event);
+        self.latest_time = self.latest_time.max(record.at.time.0);
+        self.tree.append(leaf_hash(bytes), tiles);
+        Ok(())
+    }
+
+    fn follow(&mut self, leaf: u64, record: &Record) -> Result<(), Fault> {
+        let Some(appliance) = &mut self.appliance else {
+            let appliance = Appliance::born(record)?;
+            let root = &self.settings.authority_root;
+            if root.as_ref().is_some_and(|root| **root != *appliance.genesis.authority_root) {
+                return Err(Fault::AuthorityRoot);
+            }
+            self.appliance = Some(appliance);
+            return Ok(());
+        };
+        if let Event::StateDigest { digest, psds } = &record.event {
+            if self.facts.digest() != *digest || u64::try_from(self.facts.psds.len()) != Ok(*psds) {
+                return Err(FollowError::StateDigest.into());
+            }
+            self.at_digest = self.facts.clone();
+            self.digest_leaf = Some(leaf);
+        }
+        Ok(appliance.follow(record)?)
+    }
+
+    /// Certificates and COSE messages: everything signed but indicia.
+    fn signed_facts(&mut self, event: &Event, record: &Record) -> Result<(), Fault> {
+        let Some(appliance) = &self.appliance else { return Ok(()) };
+        let (root, at) = (&*appliance.genesis.authority_root, record.at.time);
+        match event {
+            Event::CertificateInstalled { stamp, key_id, serial, chain } => {
+                let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
+                let certified = self.judge.chain(&chain, root, at).map_err(Fault::Certificate)?;
+                let psd = appliance.psds.get(&stamp.psd);
+                let key = psd.and_then(|psd| psd.state().keys.iter().find(|k| k.key.key_id == *key_id));
+                let key = &key.ok_or(Fault::CertificateDiffers { what: "key" })?.key;
+                if *key.spki != *certified.spki {
+                    return Err(Fault::CertificateDiffers { what: "public key" });
+                }
+                if certified.serial != Some(*serial) {
+                    return Err(Fault::CertificateDiffers { what: "serial number" });
+                }
+                if key.role == Role::Indicium {
+                    let parsed =
+                        symbol::parsed_key(&key.spki).ok_or(Fault::CertificateDiffers { what: "kind of key" })?;
+                    self.certificates.insert((stamp.psd, *serial), parsed);
+                }
+            }
+            Event::AuthorityKeyInstalled { purpose, certificate } => {
+                let certified = self.judge.chain(&[certificate], root, at).map_err(Fault::Certificate)?;
+                if *purpose == AuthorityPurpose::Funds {
+                    self.funds = Some((Arc::clone(certificate), certified));
+                }
+            }
+            Event::ValueRequested { stamp, value_sequence, amount, request, .. } => {
+                let facts = ValueFacts {
+                    appliance: &appliance.genesis.appliance,
+                    psd: stamp.psd,
+                    sequence: *value_sequence,
+                    amount: *amount,
+                    registers: stamp.registers,
+                    at,
+                };
+                let keys = appliance.psds.get(&stamp.psd).map(|psd| psd.state().keys.iter().rev());
+                let keys = keys.into_iter().flatten().filter(|certified| certified.key.role == Role::Device);
+                // While keys change, the older generation may still have signed.
+                let mut judged = Err(Fault::NoKey("device key"));
+                for certified in keys {
+                    judged = self.judge.value_request(request, &certified.key.spki, &facts).map_err(Fault::Message);
+                    if judged.is_ok() {
+                        break;
+                    }
+                }
+                judged?;
+            }
+            Event::ValueApplied { stamp, value_sequence, amount, authorisation, .. } => {
+                let facts = ValueFacts {
+                    appliance: &appliance.genesis.appliance,
+                    psd: stamp.psd,
+                    sequence: *value_sequence,
+                    amount: *amount,
+                    registers: stamp.registers,
+                    at,
+                };
+                let (certificate, certified) = self.funds.as_ref().ok_or(Fault::NoKey("funds key of the authority"))?;
+                let judged = self.judge.value_authorisation(authorisation, certificate, &certified.spki, &facts);
+                judged.map_err(Fault::Message)?;
+            }
+            Event::Genesis(_)
+            | Event::PsdCreated { .. }
+            | Event::KeyCreated { .. }
+            | Event::LifecycleChanged { .. }
+            | Event::StateDigest { .. }
+            | Event::Started { .. }
+            | Event::RefusalsNoted { .. }
+            | Event::Indicium(_) => {}
+        }
+        Ok(())
+    }
+
+    fn symbol(&self, leaf: u64, piece: &psd::record::Indicium) -> Result<Job, Fault> {
+        let appliance = self.appliance.as_ref().ok_or(Fault::NoGenesis)?;
+        let psd = appliance.psds.get(&piece.stamp.psd).ok_or(Fault::NoGenesis)?;
+        let decoded = symbol::decode(piece, psd.identity(), appliance.genesis.environment)?;
+        let serial = decoded.certificate_serial;
+        let key = self.certificates.get(&(piece.stamp.psd, serial)).ok_or(Fault::UnknownCertificate(serial))?;
+        Ok(Job { leaf, serial, key: Arc::clone(key), decoded })
+    }
+
+    fn key_row(&self, connection: &Connection, leaf: u64, piece: &psd::record::Indicium) -> Result<(), Stop> {
+        let step = "reading the index of keys";
+        let tenant = self.tenants.get(&piece.tenant);
+        let mut statement =
+            connection.prepare_cached("SELECT leaf FROM piece WHERE tenant = ?1 AND key = ?2").at(step)?;
+        let row: Option<i64> =
+            statement.query_row((tenant, piece.key.as_bytes()), |row| row.get(0)).optional().at(step)?;
+        if row == Some(sql(leaf)) {
+            return Ok(());
+        }
+        let row = row.and_then(|leaf| u64::try_from(leaf).ok());
+        Err(found(leaf, Fault::Piece { found: row, expected: leaf }))
+    }
+
+    /// Personal fields kept for the records of this chunk.
+    fn bodies(&mut self, connection: &Connection, begin: u64, hashes: &BTreeMap<u64, [u8; 32]>) -> Result<(), Stop> {
+        let step = "reading personal fields";
+        let mut statement = connection
+            .prepare_cached("SELECT leaf, salt, body FROM body WHERE leaf >= ?1 AND leaf < ?2 ORDER BY leaf")
+            .at(step)?;
+        let mut rows = statement.query((sql(begin), sql(self.tree.size()))).at(step)?;
+        while let Some(row) = rows.next().at(step)? {
+            let leaf = u64::try_from(row.get::<_, i64>(0).at(step)?).unwrap_or(u64::MAX);
+            let salt: Option<[u8; 16]> = row.get_ref(1).at(step)?.as_blob().ok().and_then(|salt| salt.try_into().ok());
+            let body: Box<[u8]> = row.get::<_, Vec<u8>>(2).at(step)?.into();
+            let commitment = salt.map(|salt| crate::Body { salt, body }.commitment());
+            if commitment.is_none() || commitment.as_ref() != hashes.get(&leaf) {
+                return Err(found(leaf, Fault::Body));
+            }
+            self.bodies += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn genesis(&self) -> Option<&Genesis> {
+        self.appliance.as_ref().map(|appliance| &appliance.genesis)
+    }
+
+    fn summary(self, (checkpoints, signed_size): (u64, u64)) -> Result<Summary, Stop> {
+        let appliance = self.appliance.ok_or_else(|| found(None, Fault::NoGenesis))?;
+        let psds = appliance.psds.iter().map(|(psd, device)| PsdSummary {
+            psd: *psd,
+            tenant: device.identity().tenant.clone(),
+            registers: device.state().registers,
+            sequence: device.state().sequence,
+        });
+        Ok(Summary {
+            psds: psds.collect(),
+            genesis: appliance.genesis,
+            records: self.tree.size(),
+            pieces: self.pieces,
+            checkpoints,
+            signed_size,
+            bodies: self.bodies,
+            root: self.tree.root(),
+            elapsed: Duration::ZERO,
+        })
+    }
+}
+
+fn check_tile(connection: &Connection, tile: &FullTile) -> Result<(), Stop> {
+    let step = "reading a tile";
+    let mut statement =
+        connection.prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND number = ?2").at(step)?;
+    let stored: Option<Vec<u8>> =
+        statement.query_row((i64::from(tile.level), sql(tile.number)), |row| row.get(0)).optional().at(step)?;
+    if stored.as_ref() == Some(&tile.hashes) {
+        return Ok(());
+    }
+    // The first hash that differs names the record, or the first of the records below it.
+    let same = |stored: &Vec<u8>| stored.chunks(32).zip(tile.hashes.chunks(32)).take_while(|(a, b)| a == b).count();
+    let index = u64::try_from(stored.as_ref().map_or(0, same)).unwrap_or(0);
+    let first = (tile.number * 256 + index) << (8 * u32::from(tile.level));
+    let (level, number) = (tile.level, tile.number);
+    Err(found(first, Fault::Tile { level, number, missing: stored.is_none() }))
+}

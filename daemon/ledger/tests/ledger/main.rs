@@ -1,0 +1,9 @@
+//! The ledger from the outside: what is durable, what is proven at a start, what a verification finds.
+
+mod journal;
+mod open;
+mod reading;
+mod tampering;
+mod verify;
+mod wal;
+mod world;
