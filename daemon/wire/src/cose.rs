@@ -1,0 +1,124 @@
+//! COSE_Sign1 (RFC 9052 §4.2) in the one fixed form used here: ES256, payload embedded, no external data.
+
+use crate::strict::DecodeError;
+use minicbor::data::Tag;
+use minicbor::{Decoder, Encoder};
+
+/// Content type of a value request.
+pub const VALUE_REQUEST: &str = "application/psdd-value-request+cbor";
+/// Content type of a value authorisation.
+pub const VALUE_AUTHORISATION: &str = "application/psdd-value-authorisation+cbor";
+
+const ES256: i8 = -7;
+const SIGN1: u64 = 18;
+
+/// A message taken apart. Nothing in it is proven until the signature over [`Sign1::to_be_signed`] is verified.
+#[derive(Clone, Debug)]
+pub struct Sign1 {
+    protected: Vec<u8>,
+    /// Content type from the protected header.
+    pub content_type: String,
+    /// Certificate from the protected header (x5chain, RFC 9360), DER.
+    pub certificate: Option<Vec<u8>>,
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// r‖s.
+    pub signature: Vec<u8>,
+}
+
+/// Why bytes are no such message.
+#[derive(Debug, thiserror::Error)]
+pub enum CoseError {
+    /// Not the fixed form of COSE_Sign1.
+    #[error("not a COSE_Sign1 of the form documented: {0}")]
+    Form(#[from] minicbor::decode::Error),
+    /// The payload is not the one expected.
+    #[error("payload: {0}")]
+    Payload(#[from] DecodeError),
+    /// Another content type.
+    #[error("content type {0:?} is not the one expected here")]
+    ContentType(String),
+    /// The signature does not verify.
+    #[error("the signature does not verify")]
+    Signature,
+}
+
+impl Sign1 {
+    /// A message that waits for its signature.
+    pub fn unsigned(content_type: &str, certificate: Option<&[u8]>, payload: Vec<u8>) -> Self {
+        let mut header = Encoder::new(Vec::new());
+        let written = (|| {
+            header.map(if certificate.is_some() { 3 } else { 2 })?.u8(1)?.i8(ES256)?.u8(3)?.str(content_type)?;
+            if let Some(certificate) = certificate {
+                header.u8(33)?.bytes(certificate)?;
+            }
+            Ok::<(), minicbor::encode::Error<core::convert::Infallible>>(())
+        })();
+        debug_assert!(written.is_ok());
+        let certificate = certificate.map(<[u8]>::to_vec);
+        Self { protected: header.into_writer(), content_type: content_type.to_owned(), certificate, payload, signature: Vec::new() }
+    }
+
+    /// The Sig_structure (RFC 9052 §4.4), which the key signs.
+    pub fn to_be_signed(&self) -> Vec<u8> {
+        let mut encoder = Encoder::new(Vec::with_capacity(self.payload.len() + self.protected.len() + 32));
+        let written = (|| {
+            encoder.array(4)?.str("Signature1")?.bytes(&self.protected)?.bytes(&[])?.bytes(&self.payload)?;
+            Ok::<(), minicbor::encode::Error<core::convert::Infallible>>(())
+        })();
+        debug_assert!(written.is_ok());
+        encoder.into_writer()
+    }
+
+    /// The whole message with this signature.
+    pub fn with_signature(mut self, signature: &[u8]) -> Vec<u8> {
+        self.signature = signature.to_vec();
+        let mut encoder = Encoder::new(Vec::with_capacity(self.payload.len() + self.protected.len() + 96));
+        let written = (|| {
+            encoder.tag(Tag::new(SIGN1))?.array(4)?.bytes(&self.protected)?.map(0)?;
+            encoder.bytes(&self.payload)?.bytes(&self.signature)?;
+            Ok::<(), minicbor::encode::Error<core::convert::Infallible>>(())
+        })();
+        debug_assert!(written.is_ok());
+        encoder.into_writer()
+    }
+
+    /// Takes a message apart, strictly: only the form that [`Sign1::with_signature`] gives.
+    pub fn parse(bytes: &[u8]) -> Result<Self, CoseError> {
+        let form = |what: &'static str| CoseError::Form(minicbor::decode::Error::message(what));
+        let mut decoder = Decoder::new(bytes);
+        if decoder.tag()? != Tag::new(SIGN1) || decoder.array()? != Some(4) {
+            return Err(form("tag 18 and four elements"));
+        }
+        let protected = decoder.bytes()?.to_vec();
+        if decoder.map()? != Some(0) {
+            return Err(form("the unprotected header must be empty"));
+        }
+        let payload = decoder.bytes()?.to_vec();
+        let signature = decoder.bytes()?.to_vec();
+        let mut header = Decoder::new(&protected);
+        let entries = header.map()?;
+        if header.u8()? != 1 || header.i8()? != ES256 || header.u8()? != 3 {
+            return Err(form("the protected header must begin with ES256 and a content type"));
+        }
+        let content_type = header.str()?.to_owned();
+        let certificate = if entries == Some(3) && header.u8()? == 33 { Some(header.bytes()?.to_vec()) } else { None };
+        let message = Self { protected: protected.clone(), content_type, certificate, payload, signature };
+        // Whatever was left over or written in another way shows in the comparison.
+        let again = Self::unsigned(&message.content_type, message.certificate.as_deref(), message.payload.clone());
+        if again.with_signature(&message.signature) != bytes {
+            return Err(form("the encoding is not the deterministic one"));
+        }
+        Ok(message)
+    }
+
+    /// Verifies the signature under a P-256 public key (SPKI, DER) and the content type.
+    pub fn verify(&self, content_type: &str, spki: &[u8]) -> Result<(), CoseError> {
+        if self.content_type != content_type {
+            return Err(CoseError::ContentType(self.content_type.clone()));
+        }
+        crate::checkpoint::verify_p256(spki, &self.to_be_signed(), &self.signature)
+            .then_some(())
+            .ok_or(CoseError::Signature)
+    }
+}

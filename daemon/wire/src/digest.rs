@@ -1,0 +1,31 @@
+//! The digest of an item's content: what an idempotency key is bound to.
+
+use crate::message::SignItem;
+use aws_lc_rs::digest;
+
+/// SHA-256 over the content as received, with the PSD asked for and without the key. Texts count as they were written: `0.73` and
+/// `0.730` are different content.
+pub fn content_digest(psd: &str, item: &SignItem<'_>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"psdd-indicium-1");
+    let weight = item.weight.map(u64::to_be_bytes);
+    let fields: [Option<&[u8]>; 8] = [
+        Some(psd.as_bytes()),
+        Some(item.postage.as_bytes()),
+        Some(item.date.as_bytes()),
+        Some(item.destination.as_bytes()),
+        Some(item.rate.as_bytes()),
+        item.recipient.as_deref().map(str::as_bytes),
+        item.reference.as_deref().map(str::as_bytes),
+        weight.as_ref().map(<[u8; 8]>::as_slice),
+    ];
+    for field in fields {
+        // An absent field and an empty one differ: lengths are counted from one.
+        let length = field.map_or(0, |bytes| bytes.len() + 1);
+        context.update(&u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
+        context.update(field.unwrap_or_default());
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}

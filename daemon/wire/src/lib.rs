@@ -1,0 +1,24 @@
+//! What crosses a door of `psdd`: CBOR messages, COSE_Sign1, checkpoints and problem details.
+//!
+//! Owns the shapes of `psdd.cddl` (the contract) and the strictness of reading them. Refuses to judge: whether a message may
+//! have effect is the business of `psdd`. Called by the daemon, the SDK and `psdctl`.
+
+pub mod certificate;
+pub mod checkpoint;
+pub mod cose;
+pub mod digest;
+mod exact;
+pub mod item;
+pub mod message;
+pub mod problem;
+mod strict;
+mod text;
+
+pub use strict::{DecodeError, encode, read};
+
+/// Media type of requests and responses.
+pub const CBOR: &str = "application/cbor";
+/// Media type of errors (RFC 9290 §6.3).
+pub const PROBLEM: &str = "application/concise-problem-details+cbor";
+/// Most items in a sign request.
+pub const MOST_ITEMS: usize = 4096;

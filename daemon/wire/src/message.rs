@@ -1,0 +1,456 @@
+//! The messages of `psdd.cddl`, one type each.
+//!
+//! Fields stand in the order of deterministic encoding: shorter names first, then by bytes (RFC 8949 §4.2.1).
+
+use crate::exact;
+use crate::problem::Problem;
+use crate::text;
+use psd::{PostageAmount, PsdId, Registers};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// POST /v1/indicia. Texts are kept as received; [`crate::item`] judges them one item at a time.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct SignRequest<'a> {
+    /// The PSD that shall sign.
+    #[serde(borrow, deserialize_with = "exact::text")]
+    pub psd: Cow<'a, str>,
+    /// 1 to 4096 items.
+    #[serde(borrow)]
+    pub items: Vec<SignItem<'a>>,
+    /// The newest checkpoint the client has seen.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
+    pub checkpoint: Option<Cow<'a, str>>,
+    /// Whether a refusal of one item refuses all.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub all_or_none: bool,
+}
+
+/// One piece.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct SignItem<'a> {
+    /// Idempotency key, a UUID of version 7.
+    #[serde(borrow, serialize_with = "serde_bytes::serialize", deserialize_with = "exact::bytes")]
+    pub key: Cow<'a, [u8]>,
+    /// Day of mailing, `YYYY-MM-DD`.
+    #[serde(borrow, deserialize_with = "exact::text")]
+    pub date: Cow<'a, str>,
+    /// Rate category.
+    #[serde(borrow, deserialize_with = "exact::text")]
+    pub rate: Cow<'a, str>,
+    /// Grams.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_number")]
+    pub weight: Option<u64>,
+    /// Decimal text.
+    #[serde(borrow, deserialize_with = "exact::text")]
+    pub postage: Cow<'a, str>,
+    /// Personal; only its salted hash enters the log.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
+    pub recipient: Option<Cow<'a, str>>,
+    /// The client's own reference.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
+    pub reference: Option<Cow<'a, str>>,
+    /// ZIP, ZIP+4 or delivery point.
+    #[serde(borrow, deserialize_with = "exact::text")]
+    pub destination: Cow<'a, str>,
+}
+
+/// Answer to [`SignRequest`].
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct SignResponse {
+    /// In the order of the items.
+    pub results: Vec<SignResult>,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+/// What became of one item.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(untagged, try_from = "EitherResult")]
+pub enum SignResult {
+    /// Debited and signed.
+    Signed(SignedPiece),
+    /// Neither.
+    Refused(RefusedPiece),
+}
+
+/// Both kinds of result in one shape: reading it needs no second pass over the bytes, as trying one kind after the other would.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EitherResult {
+    key: serde_bytes::ByteBuf,
+    psd: Option<FromText<PsdId>>,
+    leaf: Option<u64>,
+    time: Option<u64>,
+    problem: Option<Problem>,
+    indicium: Option<serde_bytes::ByteBuf>,
+    sequence: Option<u64>,
+    registers: Option<RegisterView>,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct FromText<T: std::str::FromStr<Err: std::fmt::Display>>(#[serde(deserialize_with = "text::deserialize")] T);
+
+/// The fields are those of neither kind of result.
+#[derive(Debug, thiserror::Error)]
+#[error("a result has either the fields of a signed piece or a problem")]
+struct NeitherResult;
+
+impl TryFrom<EitherResult> for SignResult {
+    type Error = NeitherResult;
+
+    fn try_from(result: EitherResult) -> Result<Self, NeitherResult> {
+        let EitherResult { key, psd, leaf, time, problem, indicium, sequence, registers } = result;
+        match (psd, leaf, time, problem, indicium, sequence, registers) {
+            (Some(FromText(psd)), Some(leaf), Some(time), None, Some(indicium), Some(sequence), Some(registers)) => {
+                let key = key.into_vec().try_into().ok().ok_or(NeitherResult)?;
+                let indicium = indicium.into_vec();
+                Ok(Self::Signed(SignedPiece { key, psd, leaf, time, indicium, sequence, registers }))
+            }
+            (None, None, None, Some(problem), None, None, None) => {
+                Ok(Self::Refused(RefusedPiece { key: key.into_vec(), problem }))
+            }
+            _ => Err(NeitherResult),
+        }
+    }
+}
+
+/// A debit with its proof. The same for the first answer and for every repetition.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct SignedPiece {
+    /// The item's key.
+    #[serde(with = "serde_bytes")]
+    pub key: [u8; 16],
+    /// The PSD that signed.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// Index in the log.
+    pub leaf: u64,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// The symbol's bytes.
+    #[serde(with = "serde_bytes")]
+    pub indicium: Vec<u8>,
+    /// Of this PSD's records.
+    pub sequence: u64,
+    /// After this piece.
+    pub registers: RegisterView,
+}
+
+/// An item that was refused; nothing was debited.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedPiece {
+    /// The item's key as received.
+    #[serde(with = "serde_bytes")]
+    pub key: Vec<u8>,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// Registers as decimal text.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterView {
+    /// Piece count.
+    pub pieces: u64,
+    /// Ascending register.
+    #[serde(with = "text")]
+    pub ascending: PostageAmount,
+    /// Descending register.
+    #[serde(with = "text")]
+    pub descending: PostageAmount,
+    /// Control total.
+    #[serde(with = "text")]
+    pub control_total: PostageAmount,
+}
+
+impl From<Registers> for RegisterView {
+    fn from(registers: Registers) -> Self {
+        Self {
+            pieces: registers.piece_count(),
+            ascending: registers.ascending(),
+            descending: registers.descending(),
+            control_total: registers.control_total(),
+        }
+    }
+}
+
+/// GET /v1/indicia/{key}.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct PieceResponse {
+    /// The stored result.
+    pub piece: SignedPiece,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+/// GET /v1/psds.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct PsdsResponse {
+    /// Those the client may read.
+    pub psds: Vec<PsdView>,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+/// GET /v1/psds/{psd}.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct PsdResponse {
+    /// The PSD.
+    pub psd: PsdView,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+/// A PSD as its vendor sees it; committed state only.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct PsdView {
+    /// Device ID.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// The reading these registers were taken at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockView>,
+    /// Why it is locked.
+    pub locks: Vec<String>,
+    /// Where it stands in its life.
+    pub state: String,
+    /// Value downloads.
+    pub value: ValueState,
+    /// Indicium layout.
+    pub format: String,
+    /// Limits on value.
+    pub limits: LimitsView,
+    /// Licence number.
+    pub licence: String,
+    /// Records so far.
+    pub sequence: u64,
+    /// The registers.
+    pub registers: RegisterView,
+    /// Serial of the certificate that signs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<u32>,
+}
+
+/// A clock reading with all that is known of it.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ClockView {
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// Clock epoch.
+    pub epoch: u32,
+    /// `token`, `host` or `development`.
+    pub source: String,
+    /// Bound on the error, in milliseconds.
+    pub error_ms: u32,
+}
+
+/// Limits on value.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsView {
+    /// Largest postage of one piece.
+    #[serde(with = "text")]
+    pub largest_postage: PostageAmount,
+    /// Smallest postage of one piece.
+    #[serde(with = "text")]
+    pub smallest_postage: PostageAmount,
+    /// Largest descending register.
+    #[serde(with = "text")]
+    pub largest_descending: PostageAmount,
+}
+
+/// Value downloads of a PSD.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ValueState {
+    /// Number of the last one applied.
+    pub applied: u64,
+    /// The one under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<ValueRequestResponse>,
+}
+
+/// GET /v1/psds/{psd}/certificates.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct CertificatesResponse {
+    /// Device ID.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// Every generation of every key.
+    pub keys: Vec<KeyView>,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// DER.
+    #[serde(with = "serde_bytes")]
+    pub authority_root: Vec<u8>,
+}
+
+/// One key.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct KeyView {
+    /// What it may sign.
+    pub role: String,
+    /// SubjectPublicKeyInfo, DER.
+    #[serde(with = "serde_bytes")]
+    pub spki: Vec<u8>,
+    /// Certificate and issuers without the root, DER; empty until installed.
+    pub chain: Vec<serde_bytes::ByteBuf>,
+    /// CKA_ID.
+    #[serde(with = "serde_bytes")]
+    pub key_id: Vec<u8>,
+    /// Serial of the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// `ecdsa-p256` or `ed25519`.
+    pub algorithm: String,
+}
+
+/// GET /v1/appliance.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ApplianceResponse {
+    /// Origin of the log.
+    pub origin: String,
+    /// Of the daemon.
+    pub version: String,
+    /// Public key of the log, SPKI DER.
+    #[serde(with = "serde_bytes")]
+    pub log_spki: Vec<u8>,
+    /// The appliance's name.
+    pub appliance: String,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// `development` or `production`.
+    pub environment: String,
+    /// DER.
+    #[serde(with = "serde_bytes")]
+    pub authority_root: Vec<u8>,
+}
+
+/// POST /v1/psds/{psd}/value-requests.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ValueRequest<'a> {
+    /// Decimal text.
+    #[serde(borrow, deserialize_with = "exact::text")]
+    pub amount: Cow<'a, str>,
+}
+
+/// Answer to [`ValueRequest`], and the download under way in [`ValueState`].
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ValueRequestResponse {
+    /// Device ID.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// The only amount it works for.
+    #[serde(with = "text")]
+    pub amount: PostageAmount,
+    /// COSE_Sign1 by the device key.
+    #[serde(with = "serde_bytes")]
+    pub request: Vec<u8>,
+    /// Number of the download.
+    pub sequence: u64,
+}
+
+/// Payload of the request's COSE_Sign1.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ValueRequestClaims {
+    /// Device ID.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// Fresh randomness.
+    #[serde(with = "serde_bytes")]
+    pub nonce: [u8; 16],
+    /// Asked for.
+    #[serde(with = "text")]
+    pub amount: PostageAmount,
+    /// Number of the download.
+    pub sequence: u64,
+    /// The appliance's name.
+    pub appliance: String,
+    /// At the time of asking.
+    pub registers: RegisterView,
+}
+
+/// POST /v1/psds/{psd}/value-authorisations.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ValueAuthorisation {
+    /// COSE_Sign1 by the authority's funds key.
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "exact::byte_vec")]
+    pub authorisation: Vec<u8>,
+}
+
+/// Payload of the authorisation's COSE_Sign1.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ValueAuthorisationClaims {
+    /// Device ID.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// Authorised.
+    #[serde(with = "text")]
+    pub amount: PostageAmount,
+    /// Milliseconds since 1970.
+    pub expires: u64,
+    /// Number of the download it answers.
+    pub sequence: u64,
+    /// The appliance's name.
+    pub appliance: String,
+    /// Control total after the download.
+    #[serde(with = "text")]
+    pub control_total: PostageAmount,
+}
+
+/// Answer to [`ValueAuthorisation`]; the same for every repetition.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ValueAppliedResponse {
+    /// Device ID.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// Index in the log.
+    pub leaf: u64,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// Loaded.
+    #[serde(with = "text")]
+    pub amount: PostageAmount,
+    /// Number of the download.
+    pub sequence: u64,
+    /// After the download.
+    pub registers: RegisterView,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+// serde hands the value by reference.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}

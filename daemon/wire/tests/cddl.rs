@@ -1,0 +1,266 @@
+//! What the types encode is what `psdd.cddl` says, in the deterministic encoding; and the contract does refuse.
+
+mod contract;
+
+use contract::{Contract, V, deterministic};
+use psd::{PostageAmount, PsdId};
+use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
+use psdd_wire::message::*;
+use psdd_wire::problem::Problem;
+use serde_bytes::ByteBuf;
+use std::borrow::Cow;
+
+fn amount(mills: u64) -> PostageAmount {
+    PostageAmount::from_mills(mills).expect("an amount")
+}
+
+fn psd() -> PsdId {
+    "PS010000001".parse().expect("a PSD")
+}
+
+fn registers() -> RegisterView {
+    let (ascending, descending, control_total) = (amount(1_234_567), amount(175), amount(1_234_742));
+    RegisterView { pieces: 70_000, ascending, descending, control_total }
+}
+
+fn item() -> SignItem<'static> {
+    SignItem {
+        key: Cow::Borrowed(&[1; 16]),
+        date: "2026-11-20".into(),
+        rate: "FCM1".into(),
+        weight: Some(28),
+        postage: "0.735".into(),
+        recipient: Some("A. Resident".into()),
+        reference: Some("r-1".into()),
+        destination: "20260-0004-99".into(),
+    }
+}
+
+fn requested() -> ValueRequestResponse {
+    ValueRequestResponse { psd: psd(), amount: amount(5_000), request: vec![0xd2], sequence: 3 }
+}
+
+fn piece() -> SignedPiece {
+    let (leaf, time, sequence) = (65_536, 1_795_176_000_000, 255);
+    SignedPiece { key: [7; 16], psd: psd(), leaf, time, indicium: vec![0; 113], sequence, registers: registers() }
+}
+
+fn view(full: bool) -> PsdView {
+    let clock = ClockView { time: 1_795_176_000_000, epoch: 1, source: "development".to_owned(), error_ms: 0 };
+    PsdView {
+        psd: psd(),
+        clock: full.then_some(clock),
+        locks: if full { vec!["authority".to_owned()] } else { Vec::new() },
+        state: "active".to_owned(),
+        value: ValueState { applied: 2, pending: full.then(requested) },
+        format: "ibi".to_owned(),
+        limits: LimitsView {
+            largest_postage: amount(100_000),
+            smallest_postage: amount(10),
+            largest_descending: amount(4_000_000_000),
+        },
+        licence: "L-1000".to_owned(),
+        sequence: 24,
+        registers: registers(),
+        certificate: full.then_some(1_000),
+    }
+}
+
+fn key(full: bool) -> KeyView {
+    KeyView {
+        role: "indicium".to_owned(),
+        spki: vec![0x30; 91],
+        chain: if full { vec![ByteBuf::from(vec![0x30; 300])] } else { Vec::new() },
+        key_id: vec![1; 10],
+        serial: full.then_some(1_000),
+        algorithm: if full { "ed25519" } else { "ecdsa-p256" }.to_owned(),
+    }
+}
+
+/// Every message type, with all its optional fields and with none of them, by its rule.
+fn messages() -> Vec<(&'static str, Vec<u8>)> {
+    use psdd_wire::encode;
+    let mut all = Vec::new();
+    for full in [false, true] {
+        let checkpoint = full.then(|| "psdd.log/dev\n1\nAA==\n\n— psdd.log/dev AA==\n".to_owned());
+        let mut bare = item();
+        if !full {
+            (bare.weight, bare.recipient, bare.reference) = (None, None, None);
+        }
+        let request = SignRequest {
+            psd: "PS010000001".into(),
+            items: vec![bare; if full { 30 } else { 1 }],
+            checkpoint: checkpoint.as_deref().map(Cow::Borrowed),
+            all_or_none: full,
+        };
+        all.push(("sign-request", encode(&request)));
+        let problem = if full { Problem::passing("overloaded", "x", 100) } else { Problem::lasting("key-reused", "y") };
+        let refused = RefusedPiece { key: vec![1, 2], problem: problem.clone() };
+        let results = vec![SignResult::Signed(piece()), SignResult::Refused(refused)];
+        all.push(("sign-response", encode(&SignResponse { results, checkpoint: checkpoint.clone() })));
+        all.push(("piece-response", encode(&PieceResponse { piece: piece(), checkpoint: checkpoint.clone() })));
+        let psds = if full { vec![view(true), view(false)] } else { Vec::new() };
+        all.push(("psds-response", encode(&PsdsResponse { psds, checkpoint: checkpoint.clone() })));
+        all.push(("psd-response", encode(&PsdResponse { psd: view(full), checkpoint: checkpoint.clone() })));
+        all.push(("certificates-response", encode(&CertificatesResponse {
+            psd: psd(),
+            keys: vec![key(full), key(!full)],
+            checkpoint: checkpoint.clone(),
+            authority_root: vec![0x30; 400],
+        })));
+        all.push(("appliance-response", encode(&ApplianceResponse {
+            origin: "psdd.log/dev".to_owned(),
+            version: "0.1.0".to_owned(),
+            log_spki: vec![0x30; 44],
+            appliance: "dev".to_owned(),
+            checkpoint: checkpoint.clone(),
+            environment: if full { "production" } else { "development" }.to_owned(),
+            authority_root: vec![0x30; 400],
+        })));
+        all.push(("value-request", encode(&ValueRequest { amount: "12".into() })));
+        all.push(("value-request-response", encode(&requested())));
+        all.push(("value-request-claims", encode(&ValueRequestClaims {
+            psd: psd(),
+            time: 1,
+            nonce: [9; 16],
+            amount: amount(1),
+            sequence: 1,
+            appliance: "dev".to_owned(),
+            registers: registers(),
+        })));
+        all.push(("value-authorisation", encode(&ValueAuthorisation { authorisation: vec![0xd2, 0x84] })));
+        all.push(("value-authorisation-claims", encode(&ValueAuthorisationClaims {
+            psd: psd(),
+            amount: amount(1),
+            expires: 2,
+            sequence: 1,
+            appliance: "dev".to_owned(),
+            control_total: amount(3),
+        })));
+        all.push(("value-applied-response", encode(&ValueAppliedResponse {
+            psd: psd(),
+            leaf: 1,
+            time: 2,
+            amount: amount(3),
+            sequence: 4,
+            registers: registers(),
+            checkpoint: checkpoint.clone(),
+        })));
+        let problem = if full { problem } else { Problem { detail: None, ..problem } };
+        all.push(("problem", encode(&problem)));
+    }
+    all
+}
+
+#[test]
+fn every_message_type_is_encoded_as_the_contract_says() {
+    let contract = Contract::read();
+    for (rule, bytes) in messages() {
+        let value = contract.message(rule, &bytes).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(value.encode(), bytes, "{rule}: the walker and the encoder agree");
+    }
+}
+
+#[test]
+fn the_test_above_leaves_no_rule_out() {
+    let contract = Contract::read();
+    let parts = [
+        "amount", "psd-id", "date", "piece-key", "unix-ms", "certificate", "checkpoint", "registers", "clock-reading",
+        "sign-item", "sign-result", "signed-piece", "refused-piece", "psd-view", "limits", "value-state", "key-view",
+        "problem-facts",
+    ];
+    let messages = messages();
+    let known = |rule: &str| parts.contains(&rule) || messages.iter().any(|(name, _)| *name == rule);
+    let unknown: Vec<&str> = contract.rules().filter(|rule| !known(rule)).collect();
+    assert!(unknown.is_empty(), "rules without a test: {unknown:?}");
+}
+
+#[test]
+fn the_contract_refuses_what_it_must() {
+    let contract = Contract::read();
+    for (rule, bytes) in messages() {
+        let value = deterministic(&bytes).expect("deterministic");
+        let more = value.clone().with("surplus", V::Int(1)).encode();
+        // RFC 9290 leaves problems open; the contract closes ours.
+        assert!(contract.judge(rule, &more).is_err(), "{rule} with a field too many");
+    }
+    let item = V::map([
+        ("key", V::Bytes(vec![1; 16])),
+        ("date", V::text("2026-11-20")),
+        ("rate", V::text("FCM")),
+        ("postage", V::text("0.73")),
+        ("destination", V::text("20260")),
+    ]);
+    let judge = |item: V| {
+        let request = V::map([("psd", V::text("PS010000001")), ("items", V::Array(vec![item]))]);
+        contract.judge("sign-request", &request.encode())
+    };
+    judge(item.clone()).expect("the plain item");
+    let wrong = [
+        ("key", V::Bytes(vec![1; 15])),
+        ("key", V::text("0123456789abcdef")),
+        ("date", V::text("2026-11-20 ")),
+        ("rate", V::text("FCM12")),
+        ("rate", V::text("fcm")),
+        ("postage", V::text("-0.73")),
+        ("postage", V::Int(73)),
+        ("weight", V::Int(-1)),
+        ("destination", V::text("2026")),
+        ("destination", V::text("x20260")),
+    ];
+    for (key, value) in wrong {
+        assert!(judge(item.clone().with(key, value.clone())).is_err(), "{key} = {value:?}");
+    }
+    for key in ["key", "date", "rate", "postage", "destination"] {
+        assert!(judge(item.clone().without(key)).is_err(), "without {key}");
+    }
+    let none = V::map([("psd", V::text("PS010000001")), ("items", V::Array(Vec::new()))]);
+    assert!(contract.judge("sign-request", &none.encode()).is_err(), "no items");
+}
+
+#[test]
+fn the_walker_refuses_every_other_encoding() {
+    let rows: [(&str, &[u8]); 12] = [
+        ("an integer in two bytes", &[0x18, 0x17]),
+        ("an integer in three bytes", &[0x19, 0x00, 0xff]),
+        ("an integer in five bytes", &[0x1a, 0x00, 0x00, 0xff, 0xff]),
+        ("an integer in nine bytes", &[0x1b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]),
+        ("a length in two bytes", &[0x58, 0x01, 0x00]),
+        ("keys out of order", &[0xa2, 0x61, b'b', 0x00, 0x61, b'a', 0x00]),
+        ("a longer key first", &[0xa2, 0x62, b'a', b'a', 0x00, 0x61, b'b', 0x00]),
+        ("a key twice", &[0xa2, 0x61, b'a', 0x00, 0x61, b'a', 0x00]),
+        ("an indefinite map", &[0xbf, 0xff]),
+        ("a float", &[0xf9, 0x00, 0x00]),
+        ("null", &[0xf6]),
+        ("something after it", &[0x00, 0x00]),
+    ];
+    for (name, bytes) in rows {
+        assert!(deterministic(bytes).is_err(), "{name}");
+    }
+    assert!(deterministic(&[0xa2, 0x20, 0x00, 0x61, b'a', 0x00]).is_ok(), "negative integers come before text");
+}
+
+#[test]
+fn cose_payloads_are_the_claims_of_the_contract() {
+    let contract = Contract::read();
+    for (rule, bytes) in messages() {
+        let (content_type, certificate) = match rule {
+            "value-request-claims" => (VALUE_REQUEST, None),
+            "value-authorisation-claims" => (VALUE_AUTHORISATION, Some([0x30; 8].as_slice())),
+            _ => continue,
+        };
+        let message = Sign1::unsigned(content_type, certificate, bytes.clone()).with_signature(&[1; 64]);
+        // Tag 18, then an array whose first element is the protected header, a map of its own.
+        assert_eq!(message[0], 0xd2);
+        let array = deterministic(&message[1..]).expect("deterministic below the tag");
+        let [protected, unprotected, payload, signature] = array.list() else { panic!("four elements") };
+        let protected = deterministic(protected.bytes()).expect("a deterministic header");
+        let V::Map(header) = &protected else { panic!("a header is a map") };
+        assert_eq!(header[0], (V::Int(1), V::Int(-7)), "ES256");
+        assert_eq!(header[1], (V::Int(3), V::text(content_type)));
+        assert_eq!(header.get(2).map(|(label, _)| label.clone()), certificate.map(|_| V::Int(33)), "x5chain");
+        assert_eq!((unprotected, signature.bytes().len()), (&V::Map(Vec::new()), 64));
+        contract.message(rule, payload.bytes()).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(payload.bytes(), bytes);
+    }
+}
