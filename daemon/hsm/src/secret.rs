@@ -1,0 +1,144 @@
+//! A PIN in memory that is locked, and zeroised when it is dropped.
+//!
+//! Refuses Debug and Clone. The keeper holds one per token for as long as it lives; a worker holds its own until it
+//! has logged in.
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroize;
+
+/// The longest PIN, in bytes.
+pub const MAX_PIN: usize = 256;
+
+/// A page of its own, so that locking and unlocking it touches nothing else.
+#[repr(align(4096))]
+struct Page([u8; 4096]);
+
+/// A PIN.
+pub struct Pin {
+    page: Box<Page>,
+    length: usize,
+    _locked: region::LockGuard,
+}
+
+/// Why a PIN could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    /// The file cannot be read.
+    #[error("cannot read the PIN from {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The pipe from the keeper ended early.
+    #[error("cannot read the PIN from the keeper")]
+    Pipe(#[source] io::Error),
+    /// The memory cannot be locked; a PIN must not reach the swap.
+    #[error("cannot lock memory for a PIN (see RLIMIT_MEMLOCK)")]
+    Lock(#[source] region::Error),
+    /// There is nothing in it, or more than [`MAX_PIN`] bytes.
+    #[error("a PIN has 1 to {MAX_PIN} bytes")]
+    Length,
+}
+
+impl Pin {
+    fn empty() -> Result<Self, PinError> {
+        let page = Box::new(Page([0; 4096]));
+        let locked = region::lock(page.0.as_ptr(), page.0.len()).map_err(PinError::Lock)?;
+        Ok(Self { page, length: 0, _locked: locked })
+    }
+
+    /// Reads a file; one newline at its end does not count.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or the memory not be locked.
+    pub fn read_file(path: &Path) -> Result<Self, PinError> {
+        let failed = |source| PinError::Read { path: path.to_owned(), source };
+        let mut pin = Self::empty()?;
+        let mut file = File::open(path).map_err(failed)?;
+        loop {
+            match file.read(&mut pin.page.0[pin.length..]).map_err(failed)? {
+                0 => break,
+                read => pin.length += read,
+            }
+        }
+        if pin.as_bytes().ends_with(b"\n") {
+            pin.length -= 1;
+        }
+        pin.checked()
+    }
+
+    /// Reads a PIN of so many bytes from the keeper's pipe.
+    ///
+    /// # Errors
+    ///
+    /// When the pipe ends before, or the memory cannot be locked.
+    pub fn read_exact(pipe: &mut impl Read, length: usize) -> Result<Self, PinError> {
+        if length > MAX_PIN {
+            return Err(PinError::Length);
+        }
+        let mut pin = Self::empty()?;
+        pipe.read_exact(&mut pin.page.0[..length]).map_err(PinError::Pipe)?;
+        pin.length = length;
+        pin.checked()
+    }
+
+    fn checked(self) -> Result<Self, PinError> {
+        if self.length == 0 || self.length > MAX_PIN {
+            return Err(PinError::Length);
+        }
+        Ok(self)
+    }
+
+    /// The PIN; whoever copies it answers for the copy.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.page.0[..self.length]
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.page.0.zeroize();
+    }
+}
+
+/// Forbids core files and the reading of this process's memory by others of the same user.
+///
+/// # Errors
+///
+/// As the system calls.
+pub fn harden_process() -> io::Result<()> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(Resource::Core, none)?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newline_at_the_end_of_a_pin_file_does_not_count() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("pin");
+        std::fs::write(&path, "12 34\n").expect("written");
+        assert_eq!(Pin::read_file(&path).expect("a PIN").as_bytes(), b"12 34");
+    }
+
+    #[test]
+    fn a_pin_that_is_empty_or_endless_is_refused() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("pin");
+        for content in [Vec::new(), b"\n".to_vec(), vec![b'1'; MAX_PIN + 2], vec![b'1'; 10_000]] {
+            std::fs::write(&path, content).expect("written");
+            assert!(matches!(Pin::read_file(&path), Err(PinError::Length)));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! psdd-hsm as it runs: the real keeper, real workers, SoftHSM2 in a directory of its own, and the link.
+
+mod foreign_keys;
+mod latch;
+mod notify;
+mod recovery;
+mod refusals;
+mod rig;
+mod signing;
+mod throughput;
