@@ -1,0 +1,102 @@
+//! What a client may ask of a PSD, with what policies may know about the asking.
+//!
+//! An action and its context are one value, so that neither is judged with the other's.
+
+use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+use psd::PostageAmount;
+
+/// The sums over the items of one signing request on one PSD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SigningTotals {
+    /// Items.
+    pub count: u32,
+    /// Their postage together.
+    pub total: PostageAmount,
+    /// The largest postage among them.
+    pub largest: PostageAmount,
+}
+
+/// What a client asks of a PSD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Signatures on indicia.
+    SignIndicium(SigningTotals),
+    /// A signed request for value.
+    RequestValue {
+        /// The value asked for.
+        amount: PostageAmount,
+    },
+    /// The authority's answer to a request for value.
+    ApplyValue,
+    /// The register readings.
+    ReadRegisters,
+    /// The certificates of the PSD's keys.
+    ReadCertificates,
+    /// The stored result of an earlier request.
+    ReadResult,
+}
+
+impl Action {
+    pub(crate) fn name(self) -> ActionName {
+        match self {
+            Action::SignIndicium(_) => ActionName::SignIndicium,
+            Action::RequestValue { .. } => ActionName::RequestValue,
+            Action::ApplyValue => ActionName::ApplyValue,
+            Action::ReadRegisters => ActionName::ReadRegisters,
+            Action::ReadCertificates => ActionName::ReadCertificates,
+            Action::ReadResult => ActionName::ReadResult,
+        }
+    }
+
+    /// The context of the schema; `None` for an amount that a Long cannot hold, which no [`PostageAmount`] is.
+    pub(crate) fn context(self) -> Option<Context> {
+        match self {
+            Action::SignIndicium(SigningTotals { count, total, largest }) => {
+                longs([("count", i64::from(count)), ("total", long(total)?), ("largest", long(largest)?)])
+            }
+            Action::RequestValue { amount } => longs([("amount", long(amount)?)]),
+            Action::ApplyValue | Action::ReadRegisters | Action::ReadCertificates | Action::ReadResult => {
+                Some(Context::empty())
+            }
+        }
+    }
+}
+
+fn long(amount: PostageAmount) -> Option<i64> {
+    i64::try_from(amount.mills()).ok()
+}
+
+fn longs<const N: usize>(pairs: [(&str, i64); N]) -> Option<Context> {
+    Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), RestrictedExpression::new_long(value)))).ok()
+}
+
+/// The actions of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ActionName {
+    SignIndicium,
+    RequestValue,
+    ApplyValue,
+    ReadRegisters,
+    ReadCertificates,
+    ReadResult,
+    ReadAppliance,
+}
+
+impl ActionName {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            ActionName::SignIndicium => "sign_indicium",
+            ActionName::RequestValue => "request_value",
+            ActionName::ApplyValue => "apply_value",
+            ActionName::ReadRegisters => "read_registers",
+            ActionName::ReadCertificates => "read_certificates",
+            ActionName::ReadResult => "read_result",
+            ActionName::ReadAppliance => "read_appliance",
+        }
+    }
+
+    pub(crate) fn uid(self) -> EntityUid {
+        let kind: EntityTypeName = "Action".parse().expect("a plain word is the name of an entity type");
+        EntityUid::from_type_name_and_id(kind, EntityId::new(self.as_str()))
+    }
+}

@@ -1,0 +1,229 @@
+//! Policies in force, and the judging of requests by them.
+//!
+//! Owns the checked policies, sorted by the actions they can apply to, so that a request meets only those. Cedar skips
+//! a policy that it cannot evaluate; here such a policy denies.
+
+use crate::action::{Action, ActionName};
+use crate::check::{Checked, check};
+use crate::decision::{Decision, PolicyName, Reason};
+use crate::pairing::{AppliancePairing, Known, Pairing};
+use crate::source::{Findings, Party, Source};
+use cedar_policy::{
+    ActionConstraint, AuthorizationError, Authorizer, Context, EntityUid, PolicyId, Request, Response, Schema,
+};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// The schema of this version.
+pub(crate) const SCHEMA: &str = include_str!("../psdd.cedarschema");
+const SHIPPED_VENDOR: &str = include_str!("../vendor.cedar");
+const SHIPPED_AUTHORITY: &str = include_str!("../authority.cedar");
+
+/// Checked policies of vendor and authority.
+#[derive(Debug)]
+pub struct PolicySet {
+    sign_indicium: Slice,
+    request_value: Slice,
+    apply_value: Slice,
+    read_registers: Slice,
+    read_certificates: Slice,
+    read_result: Slice,
+    read_appliance: Slice,
+    names: HashMap<PolicyId, (PolicyName, Party)>,
+    authorizer: Authorizer,
+    digest: [u8; 32],
+}
+
+/// The policies that can apply to one action.
+#[derive(Debug)]
+struct Slice {
+    action: EntityUid,
+    policies: cedar_policy::PolicySet,
+}
+
+impl PolicySet {
+    /// The policies that psdd is shipped with: a client may do everything on the PSDs of its tenant, and no piece
+    /// carries more than 10,000.00.
+    ///
+    /// # Errors
+    ///
+    /// None in a program whose tests passed.
+    pub fn shipped() -> Result<Self, Findings> {
+        Self::from_texts(SHIPPED_VENDOR, SHIPPED_AUTHORITY)
+    }
+
+    /// Checks these policies of the vendor and of the authority; an empty text holds none.
+    pub fn from_texts(vendor: &str, authority: &str) -> Result<Self, Findings> {
+        Self::of((Party::Vendor.file_name(), vendor), (Party::Authority.file_name(), authority))
+    }
+
+    /// Checks the policies of these files, given as name and text.
+    pub(crate) fn of(vendor: (&str, &str), authority: (&str, &str)) -> Result<Self, Findings> {
+        let sources = [
+            Source { party: Party::Vendor, file: vendor.0, text: vendor.1 },
+            Source { party: Party::Authority, file: authority.0, text: authority.1 },
+        ];
+        let checked = check(&schema(), sources)?;
+        let slice = |action| Slice::new(action, &checked);
+        Ok(Self {
+            sign_indicium: slice(ActionName::SignIndicium),
+            request_value: slice(ActionName::RequestValue),
+            apply_value: slice(ActionName::ApplyValue),
+            read_registers: slice(ActionName::ReadRegisters),
+            read_certificates: slice(ActionName::ReadCertificates),
+            read_result: slice(ActionName::ReadResult),
+            read_appliance: slice(ActionName::ReadAppliance),
+            names: checked.iter().map(|c| (c.policy.id().clone(), (c.name.clone(), c.source.party))).collect(),
+            authorizer: Authorizer::new(),
+            digest: digest([SCHEMA, vendor.1, authority.1]),
+        })
+    }
+
+    /// Names these policies in records: SHA-256 over schema, vendor's and authority's text, each after its length in
+    /// bytes as 8 bytes big-endian.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// Whether the client of this pairing may do this on its PSD.
+    pub fn decide(&self, pairing: &Pairing, action: Action) -> Decision {
+        match action.context() {
+            Some(context) => self.judge(&pairing.0, action.name(), context),
+            None => Decision::Deny { reasons: vec![Reason::NotExpressible] },
+        }
+    }
+
+    /// Whether the client of this pairing may read what concerns the appliance as a whole.
+    pub fn decide_read_appliance(&self, pairing: &AppliancePairing) -> Decision {
+        self.judge(&pairing.0, ActionName::ReadAppliance, Context::empty())
+    }
+
+    fn judge(&self, known: &Known, action: ActionName, context: Context) -> Decision {
+        let slice = self.slice(action);
+        // Not held against the schema here: the types of this crate allow nothing else, and a test shows it.
+        let (principal, resource) = (known.principal.clone(), known.resource.clone());
+        match Request::new(principal, slice.action.clone(), resource, context, None) {
+            Ok(request) => self.conclude(&self.authorizer.is_authorized(&request, &slice.policies, &known.entities)),
+            Err(_) => Decision::Deny { reasons: vec![Reason::NotExpressible] },
+        }
+    }
+
+    fn conclude(&self, response: &Response) -> Decision {
+        let diagnostics = response.diagnostics();
+        let mut reasons: Vec<Reason> = diagnostics
+            .errors()
+            .map(|AuthorizationError::PolicyEvaluationError(error)| {
+                let (policy, by) = self.named(error.policy_id());
+                Reason::NotEvaluated { policy, by }
+            })
+            .collect();
+        match response.decision() {
+            cedar_policy::Decision::Allow if reasons.is_empty() => return Decision::Permit,
+            cedar_policy::Decision::Allow => {}
+            cedar_policy::Decision::Deny => {
+                reasons.extend(diagnostics.reason().map(|id| {
+                    let (policy, by) = self.named(id);
+                    Reason::Forbidden { policy, by }
+                }));
+                if reasons.is_empty() {
+                    reasons.push(Reason::NoPermit);
+                }
+            }
+        }
+        reasons.sort();
+        Decision::Deny { reasons }
+    }
+
+    fn named(&self, id: &PolicyId) -> (PolicyName, Party) {
+        self.names.get(id).cloned().expect("Cedar blames a policy that it was given")
+    }
+
+    fn slice(&self, action: ActionName) -> &Slice {
+        match action {
+            ActionName::SignIndicium => &self.sign_indicium,
+            ActionName::RequestValue => &self.request_value,
+            ActionName::ApplyValue => &self.apply_value,
+            ActionName::ReadRegisters => &self.read_registers,
+            ActionName::ReadCertificates => &self.read_certificates,
+            ActionName::ReadResult => &self.read_result,
+            ActionName::ReadAppliance => &self.read_appliance,
+        }
+    }
+}
+
+impl Slice {
+    /// The schema has no groups of actions, so `in [..]` is a list of actions and nothing more.
+    fn new(action: ActionName, checked: &[Checked<'_>]) -> Self {
+        let action = action.uid();
+        let applies = |constraint: &ActionConstraint| match constraint {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(uid) => *uid == action,
+            ActionConstraint::In(uids) => uids.contains(&action),
+        };
+        let policies = checked.iter().map(|c| &c.policy).filter(|policy| applies(&policy.action_constraint())).cloned();
+        let policies =
+            cedar_policy::PolicySet::from_policies(policies).expect("static policies with different names form a set");
+        Self { action, policies }
+    }
+}
+
+pub(crate) fn schema() -> Schema {
+    let (schema, _warnings) = Schema::from_cedarschema_str(SCHEMA).expect("a test reads the schema built in");
+    schema
+}
+
+fn digest(texts: [&str; 3]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for text in texts {
+        let length = u64::try_from(text.len()).expect("a length in memory fits 64 bits");
+        hash.update(length.to_be_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::SigningTotals;
+    use crate::pairing::{Resource, Subject};
+    use cedar_policy::Entities;
+    use psd::PostageAmount;
+
+    #[test]
+    fn every_request_fits_the_schema() {
+        let schema = schema();
+        let tenant = "acme".parse().unwrap();
+        let subject = Subject::new(&tenant, "backend-1");
+        let psd = Resource::new("062S0007358267".parse().unwrap(), &"L-4711".parse().unwrap(), &tenant);
+        let pairing = Pairing::new(&subject, &psd).0;
+        let appliance = AppliancePairing::new(&subject, &"east-1".parse().unwrap()).0;
+        let amount = PostageAmount::MAX;
+        let on_psd = [
+            Action::SignIndicium(SigningTotals { count: u32::MAX, total: amount, largest: amount }),
+            Action::RequestValue { amount },
+            Action::ApplyValue,
+            Action::ReadRegisters,
+            Action::ReadCertificates,
+            Action::ReadResult,
+        ];
+        let mut asked: Vec<_> = on_psd.map(|a| (&pairing, a.name().uid(), a.context().unwrap())).into();
+        asked.push((&appliance, ActionName::ReadAppliance.uid(), Context::empty()));
+        assert_eq!(asked.len(), schema.actions().count(), "an action of the schema is asked by nobody");
+        for (known, action, context) in asked {
+            let entities = known.entities.iter().cloned();
+            Entities::from_entities(entities, Some(&schema)).unwrap();
+            let text = action.to_string();
+            Request::new(known.principal.clone(), action, known.resource.clone(), context, Some(&schema))
+                .unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+    }
+
+    #[test]
+    fn the_schema_has_no_groups_of_actions() {
+        let schema = schema();
+        assert_eq!(schema.action_groups().count(), 0, "Slice::new reads `in` as a list of actions");
+        let (_, warnings) = Schema::from_cedarschema_str(SCHEMA).unwrap();
+        assert_eq!(warnings.count(), 0);
+    }
+}
