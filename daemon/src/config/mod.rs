@@ -1,0 +1,128 @@
+//! The configuration of `psdd`: TOML, unknown fields refused, one file a section.
+//!
+//! Relative paths are relative to the file. Absence of a limit means its documented default, never "no limit".
+
+mod clock;
+mod doors;
+mod ledger;
+mod signing;
+mod token;
+
+pub use clock::ClockConfig;
+pub use doors::{LocalConfig, VendorConfig};
+pub use ledger::LedgerConfig;
+pub use signing::SigningConfig;
+pub use token::TokenConfig;
+
+use hsm_profiles::{ReadTomlError, parse_toml, read_toml};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Everything `psdd` is told.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the ledger is; local disk with honest fsync.
+    pub state_dir: PathBuf,
+    /// Directory with `vendor.cedar` and `authority.cedar`; the shipped policies where absent.
+    pub policy_dir: Option<PathBuf>,
+    /// The vendor door.
+    pub vendor: VendorConfig,
+    /// The local door.
+    pub local: LocalConfig,
+    /// Where time comes from.
+    pub clock: ClockConfig,
+    /// The tokens.
+    #[serde(rename = "token")]
+    pub tokens: Vec<TokenConfig>,
+    /// The ledger.
+    #[serde(default)]
+    pub ledger: LedgerConfig,
+    /// Signing.
+    #[serde(default)]
+    pub signing: SigningConfig,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read, or is not of the form.
+    #[error(transparent)]
+    Toml(#[from] ReadTomlError),
+    /// Of the form, but it makes no sense.
+    #[error("{path}: {field}: {problem}")]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_toml(path)?;
+        let mut config: Config = parse_toml(&path.display().to_string(), &text)?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        config.resolve(base);
+        config.check().map_err(|(field, problem)| ConfigError::Field { path: path.to_owned(), field, problem })?;
+        Ok(config)
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let paths = [&mut self.state_dir, &mut self.local.socket]
+            .into_iter()
+            .chain(self.policy_dir.as_mut())
+            .chain(self.vendor.paths_mut())
+            .chain(self.tokens.iter_mut().map(|token| &mut token.socket));
+        for path in paths {
+            *path = base.join(&*path);
+        }
+    }
+
+    fn check(&self) -> Result<(), (String, String)> {
+        let wrong = |field: &str, problem: &str| Err((field.to_owned(), problem.to_owned()));
+        if self.tokens.is_empty() {
+            return wrong("token", "at least one [[token]] is needed");
+        }
+        for (index, token) in self.tokens.iter().enumerate() {
+            if self.tokens[..index].iter().any(|other| other.name == token.name) {
+                return Err(("token.name".to_owned(), format!("{:?} stands twice", token.name)));
+            }
+        }
+        let signing = &self.signing;
+        if !(1..=4096).contains(&signing.chunk_items) {
+            return wrong("signing.chunk_items", "1 to 4096");
+        }
+        if signing.in_flight_items < signing.chunk_items || signing.in_flight_items > 16_384 {
+            return wrong("signing.in_flight_items", "chunk_items to 16384");
+        }
+        // The look-up queue has room for one question of each item that may wait.
+        if signing.queued_items_per_tenant < 4096 || !(signing.queued_items_per_tenant..=32_768).contains(&signing.queued_items) {
+            return wrong("signing.queued_items", "at least 4096 per tenant, in all at least that and at most 32768");
+        }
+        if self.ledger.checkpoint_bound_ms <= self.ledger.checkpoint_every_ms {
+            return wrong("ledger.checkpoint_bound_ms", "must be above checkpoint_every_ms");
+        }
+        if self.ledger.state_digest_records < 256 {
+            return wrong("ledger.state_digest_records", "256 or more");
+        }
+        self.vendor.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_units_holds() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/etc/psdd.toml");
+        let config = Config::read(&path).unwrap();
+        assert_eq!(config.state_dir, Path::new("/var/lib/psdd"));
+        assert_eq!(config.tokens[0].socket, Path::new("/run/psdd-hsm/main.sock"));
+    }
+}

@@ -1,0 +1,309 @@
+//! The engine's state and its entry: one event in, actions out.
+
+use super::keys::{KeyBook, TenantIndex};
+use super::pipeline::Chunk;
+use super::schedule::TenantQueue;
+use super::value::Waiting;
+use super::{
+    Action, ChunkId, Event, Outcome, PolicyGeneration, RequestId, Submission, SubmitReply, TokenIndex, ValueReply, View,
+};
+use psd::clock::{ClockGuard, ClockReading, ClockStop};
+use psd::device::{DateWindow, Piece};
+use psd::record::{Environment, Event as RecordEvent, Record};
+use psd::{ApplianceId, PieceKey, Psd, PsdId, State, TenantName};
+use psdd_ledger::{Body, Durable};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// What the engine is told once.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// The appliance's name.
+    pub appliance: ApplianceId,
+    /// Of leaf 0.
+    pub environment: Environment,
+    /// Days of mailing accepted.
+    pub window: DateWindow,
+    /// Keys older than this are refused, in milliseconds.
+    pub key_retention_ms: u64,
+    /// Keys further ahead than this are refused, in milliseconds.
+    pub key_skew_ms: u64,
+    /// Most items in one chunk, unless a request is all-or-none.
+    pub chunk_items: usize,
+    /// Most items prepared and not yet durable.
+    pub in_flight_items: usize,
+    /// Most items waiting, per tenant.
+    pub queued_items_per_tenant: usize,
+    /// Most items waiting, of all tenants.
+    pub queued_items: usize,
+    /// Names of the tokens, in the order of [`TokenIndex`].
+    pub tokens: Vec<Arc<str>>,
+}
+
+/// A PSD and what is in flight on it.
+pub(super) struct Device {
+    pub(super) psd: Psd,
+    pub(super) committed: State,
+    /// Chunks prepared and not yet durable, oldest first.
+    pub(super) pipeline: VecDeque<ChunkId>,
+    /// Value commands in turn; while there is one, nothing else is prepared.
+    pub(super) commands: VecDeque<Waiting>,
+}
+
+/// A sign request in the core.
+pub(super) struct Request {
+    pub(super) tenant: TenantIndex,
+    pub(super) device: usize,
+    pub(super) items: Vec<Item>,
+    pub(super) outcomes: Vec<Option<Outcome>>,
+    pub(super) remaining: usize,
+    /// Items to be judged again, before `next`.
+    pub(super) again: VecDeque<usize>,
+    pub(super) next: usize,
+    pub(super) all_or_none: bool,
+    pub(super) policy: PolicyGeneration,
+    pub(super) tag: u64,
+    pub(super) queued: bool,
+    /// Items of the look-up under way.
+    pub(super) looking: Vec<usize>,
+}
+
+pub(super) struct Item {
+    pub(super) piece: Piece,
+    pub(super) body: Option<Body>,
+    pub(super) found: Option<Durable>,
+}
+
+/// The core. See the module.
+pub struct Engine {
+    pub(super) settings: EngineSettings,
+    pub(super) clock: ClockGuard,
+    pub(super) devices: Vec<Device>,
+    pub(super) by_id: HashMap<PsdId, usize>,
+    pub(super) keys: KeyBook,
+    pub(super) queues: BTreeMap<TenantIndex, TenantQueue>,
+    pub(super) turn: VecDeque<TenantIndex>,
+    pub(super) requests: HashMap<RequestId, Request>,
+    pub(super) chunks: HashMap<ChunkId, Chunk>,
+    pub(super) next_chunk: u64,
+    pub(super) in_flight_items: usize,
+    pub(super) queued_items: usize,
+    pub(super) token_up: Vec<bool>,
+    pub(super) log_overdue: bool,
+    pub(super) policy: PolicyGeneration,
+    pub(super) refusals: BTreeMap<(TenantName, &'static str), u64>,
+    /// Commits without a chunk (refusals noted) that are not yet durable do not hold up a stop.
+    pub(super) stopping: bool,
+    pub(super) drained: bool,
+    pub(super) actions: Vec<Action>,
+    pub(super) now: Result<ClockReading, ClockStop>,
+    /// Of the last record handed over to be written.
+    pub(super) latest: Option<ClockReading>,
+}
+
+impl Engine {
+    /// An engine over recovered state.
+    pub fn new(
+        settings: EngineSettings,
+        clock: ClockGuard,
+        psds: impl IntoIterator<Item = Psd>,
+        greatest: Vec<(TenantName, PieceKey)>,
+        policy: PolicyGeneration,
+    ) -> Self {
+        let device = |psd: Psd| Device {
+            committed: psd.state().clone(),
+            psd,
+            pipeline: VecDeque::new(),
+            commands: VecDeque::new(),
+        };
+        let devices: Vec<Device> = psds.into_iter().map(device).collect();
+        let by_id = devices.iter().enumerate().map(|(index, device)| (device.psd.identity().psd, index)).collect();
+        let token_up = vec![false; settings.tokens.len()];
+        Self {
+            settings,
+            clock,
+            devices,
+            by_id,
+            keys: KeyBook::new(greatest),
+            queues: BTreeMap::new(),
+            turn: VecDeque::new(),
+            requests: HashMap::new(),
+            chunks: HashMap::new(),
+            next_chunk: 1,
+            in_flight_items: 0,
+            queued_items: 0,
+            token_up,
+            log_overdue: false,
+            policy,
+            refusals: BTreeMap::new(),
+            stopping: false,
+            drained: false,
+            actions: Vec::new(),
+            now: Err(ClockStop::Silent),
+            latest: None,
+        }
+    }
+
+    /// Takes one event in. Call [`Engine::pump`] after a batch of them.
+    pub fn handle(&mut self, event: Event, monotonic_ms: u64) {
+        match event {
+            Event::Submit(submission) => self.submit(submission),
+            Event::Value(command) => self.value_command(command, monotonic_ms),
+            Event::LookedUp(request, found) => self.looked_up(request, found),
+            Event::Signed(chunk, signatures) => self.signed(chunk, &signatures, monotonic_ms),
+            Event::SignFailed(chunk, fault) => self.sign_failed(chunk, &fault, monotonic_ms),
+            Event::Committed(chunk, durable) => self.committed(chunk, durable, monotonic_ms),
+            Event::Clock(sample) => self.clock.observe(sample),
+            Event::TokenUp(token) => self.set_token(token, true),
+            Event::TokenDown(token) => self.set_token(token, false),
+            Event::LogOverdue(overdue) => self.log_overdue = overdue,
+            Event::Policy(generation) => self.policy = generation,
+            Event::View(request) => self.view(request, monotonic_ms),
+            Event::NoteRefusals => self.note_refusals(monotonic_ms),
+            Event::Stop => self.stopping = true,
+        }
+    }
+
+    /// Prepares what the window has room for, fairly, and gives the actions of all events since the last call.
+    pub fn pump(&mut self, monotonic_ms: u64) -> Vec<Action> {
+        if self.queued_items > 0 {
+            self.now = self.clock.read(monotonic_ms);
+            self.schedule();
+        }
+        if self.stopping && !self.drained && self.requests.is_empty() && self.chunks.is_empty() {
+            self.drained = true;
+            let reading = self.clock.read(monotonic_ms).ok();
+            self.actions.push(Action::Drained(reading));
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Items prepared and not yet durable, and items waiting: for metrics.
+    pub fn load(&self) -> (usize, usize) {
+        (self.in_flight_items, self.queued_items)
+    }
+
+    fn submit(&mut self, submission: Submission) {
+        let Submission { request, tenant, psd, pieces, all_or_none, policy } = submission;
+        let refused = |reply| Action::Reply(request, reply);
+        if self.stopping {
+            return self.actions.push(refused(SubmitReply::Stopping));
+        }
+        let Some(device) = self.by_id.get(&psd).copied() else {
+            return self.actions.push(refused(SubmitReply::UnknownPsd));
+        };
+        let tenant = self.keys.tenant(&tenant);
+        let count = pieces.len();
+        let waiting = self.queues.get(&tenant).map_or(0, |queue| queue.items);
+        if waiting + count > self.settings.queued_items_per_tenant
+            || self.queued_items + count > self.settings.queued_items
+        {
+            return self.actions.push(refused(SubmitReply::Overloaded));
+        }
+        if count == 0 {
+            return self.actions.push(refused(SubmitReply::Judged(Vec::new())));
+        }
+        let items = pieces.into_iter().map(|(piece, body)| Item { piece, body, found: None }).collect();
+        let tag = self.keys.enter();
+        let entry = Request {
+            tenant,
+            device,
+            items,
+            outcomes: (0..count).map(|_| None).collect(),
+            remaining: count,
+            again: VecDeque::new(),
+            next: 0,
+            all_or_none,
+            policy,
+            tag,
+            queued: false,
+            looking: Vec::new(),
+        };
+        self.requests.insert(request, entry);
+        self.account_waiting(tenant, count);
+        self.look_up_or_queue(request);
+    }
+
+    /// Asks the disk about the items not yet judged whose keys may have been used, or queues the request at once.
+    pub(super) fn look_up_or_queue(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let unjudged = request.again.iter().copied().chain(request.next..request.items.len());
+        request.looking = unjudged
+            .filter(|index| self.keys.needs_look_up(request.tenant, &request.items[*index].piece.key))
+            .collect();
+        if request.looking.is_empty() {
+            return self.enqueue(id, false);
+        }
+        let keys = request.looking.iter().map(|index| request.items[*index].piece.key).collect();
+        let tenant = self.keys.name(request.tenant).clone();
+        self.actions.push(Action::LookUp(id, tenant, keys));
+    }
+
+    fn looked_up(&mut self, id: RequestId, found: Vec<Option<Durable>>) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        for (index, found) in std::mem::take(&mut request.looking).into_iter().zip(found) {
+            request.items[index].found = found;
+        }
+        self.enqueue(id, false);
+    }
+
+    /// Sets an item's outcome; the last one answers the request.
+    pub(super) fn settle(&mut self, id: RequestId, index: usize, outcome: Outcome) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        if request.outcomes[index].is_none() {
+            request.outcomes[index] = Some(outcome);
+            request.remaining -= 1;
+        }
+        if request.remaining == 0
+            && let Some(request) = self.requests.remove(&id)
+        {
+            self.keys.leave(request.tag);
+            let outcomes = request.outcomes.into_iter().flatten().collect();
+            self.actions.push(Action::Reply(id, SubmitReply::Judged(outcomes)));
+        }
+    }
+
+    pub(super) fn count_refusal(&mut self, tenant: TenantIndex, code: &'static str) {
+        // Those a client cannot cause by mere lack of funds or a busy day: they point at misuse.
+        if matches!(code, "key-reused" | "value-wrong-amount" | "value-wrong-psd" | "value-wrong-control-total") {
+            *self.refusals.entry((self.keys.name(tenant).clone(), code)).or_default() += 1;
+        }
+    }
+
+    fn note_refusals(&mut self, monotonic_ms: u64) {
+        if self.refusals.is_empty() {
+            return;
+        }
+        let Ok(at) = self.clock.read(monotonic_ms) else { return };
+        let noted = std::mem::take(&mut self.refusals).into_iter();
+        let records = noted.map(|((tenant, code), count)| {
+            Record { at, event: RecordEvent::RefusalsNoted { tenant, code: code.into(), count } }.into()
+        });
+        let records = records.collect();
+        self.hand_over(None, records);
+    }
+
+    fn view(&mut self, request: RequestId, monotonic_ms: u64) {
+        let clock = self.clock.read(monotonic_ms);
+        let psds = self.devices.iter().map(|d| (Arc::clone(d.psd.identity()), d.committed.clone())).collect();
+        self.actions.push(Action::ViewReply(request, View { clock, psds }));
+    }
+
+    fn set_token(&mut self, token: TokenIndex, up: bool) {
+        if let Some(state) = self.token_up.get_mut(token.0) {
+            *state = up;
+        }
+    }
+
+    pub(super) fn token_named(&self, name: &str) -> Option<TokenIndex> {
+        self.settings.tokens.iter().position(|token| &**token == name).map(TokenIndex)
+    }
+
+    pub(super) fn is_up(&self, token: TokenIndex) -> bool {
+        self.token_up.get(token.0).copied().unwrap_or(false)
+    }
+
+    pub(super) fn reply_value(&mut self, request: RequestId, reply: ValueReply) {
+        self.actions.push(Action::ValueReply(request, reply));
+    }
+}

@@ -1,0 +1,239 @@
+//! The core: one owner of every PSD, as a pure state machine (DESIGN.md §4).
+//!
+//! Events go in, actions come out; time is passed in. The shell around it ([`crate::spine`]) looks keys up, has frames signed,
+//! commits and answers. What the core decides is in the order in which it decides it: that is the linearisation point.
+
+mod engine;
+mod judge;
+mod keys;
+mod pipeline;
+mod schedule;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Engine, EngineSettings};
+
+use psd::clock::{ClockReading, ClockSample, ClockStop};
+use psd::device::{Authorisation, Identity, Piece, ValueRefusal};
+use psd::{PieceKey, PostageAmount, PsdId, Refusal, State, TenantName};
+use psdd_hsm::link::{SignFrame, Signatures};
+use psdd_hsm::protocol::HsmFault;
+use psdd_ledger::{Body, Durable, NewRecord};
+use std::sync::Arc;
+
+/// A request of a client, for the time it is in the core.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub u64);
+
+/// What is prepared, signed and committed as one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ChunkId(pub u64);
+
+/// A token, by its place in the configuration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TokenIndex(pub usize);
+
+/// Which generation of policy a request was authorised under.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PolicyGeneration(pub u64);
+
+/// A sign request that was decoded and authorised.
+#[derive(Debug)]
+pub struct Submission {
+    /// Its name.
+    pub request: RequestId,
+    /// Scope of its keys, and of fairness.
+    pub tenant: TenantName,
+    /// The PSD asked for.
+    pub psd: PsdId,
+    /// Its items, each with its personal field.
+    pub pieces: Vec<(Piece, Option<Body>)>,
+    /// Whether one refusal refuses all.
+    pub all_or_none: bool,
+    /// What it was authorised under.
+    pub policy: PolicyGeneration,
+}
+
+/// A command on the value of one PSD.
+#[derive(Debug)]
+pub struct ValueCommand {
+    /// Its name.
+    pub request: RequestId,
+    /// Who gives it.
+    pub tenant: TenantName,
+    /// The PSD.
+    pub psd: PsdId,
+    /// What.
+    pub step: ValueStep,
+}
+
+/// The two steps of a value download.
+#[derive(Debug)]
+pub enum ValueStep {
+    /// Ask.
+    Request {
+        /// How much.
+        amount: PostageAmount,
+        /// Fresh randomness.
+        nonce: [u8; 16],
+    },
+    /// Load what was authorised; the signature is verified already.
+    Apply {
+        /// What the authority signed.
+        authorisation: Authorisation,
+        /// The bytes it signed.
+        bytes: Arc<[u8]>,
+    },
+}
+
+/// What goes in.
+#[derive(Debug)]
+pub enum Event {
+    /// A sign request.
+    Submit(Submission),
+    /// A value command.
+    Value(ValueCommand),
+    /// Answer to [`Action::LookUp`], in its order.
+    LookedUp(RequestId, Vec<Option<Durable>>),
+    /// A frame is signed.
+    Signed(ChunkId, Signatures),
+    /// A frame could not be signed.
+    SignFailed(ChunkId, HsmFault),
+    /// A chunk is durable.
+    Committed(ChunkId, Vec<Durable>),
+    /// A look at the clock source.
+    Clock(ClockSample),
+    /// A token answers, with these keys usable as recorded.
+    TokenUp(TokenIndex),
+    /// A token does not answer.
+    TokenDown(TokenIndex),
+    /// Whether the log has gone unsigned for longer than its bound.
+    LogOverdue(bool),
+    /// The policy was replaced: from the next item on, older authorisations are stale.
+    Policy(PolicyGeneration),
+    /// Read committed state.
+    View(RequestId),
+    /// Count refusals into the log.
+    NoteRefusals,
+    /// Take nothing new; say so when all is done.
+    Stop,
+}
+
+/// What comes out.
+#[derive(Debug)]
+pub enum Action {
+    /// Read these keys from a snapshot not older than now.
+    LookUp(RequestId, TenantName, Vec<PieceKey>),
+    /// Have a frame signed.
+    Sign(ChunkId, TokenIndex, SignFrame),
+    /// Write records; chunks arrive in the order to write them in.
+    Commit(Option<ChunkId>, Vec<NewRecord>),
+    /// Answer a sign request.
+    Reply(RequestId, SubmitReply),
+    /// Answer a value command.
+    ValueReply(RequestId, ValueReply),
+    /// Answer a view.
+    ViewReply(RequestId, View),
+    /// After [`Event::Stop`]: nothing is in flight any more.
+    Drained(Option<ClockReading>),
+}
+
+/// The answer to a submission.
+#[derive(Debug)]
+pub enum SubmitReply {
+    /// One outcome an item.
+    Judged(Vec<Outcome>),
+    /// The queue of the tenant, or of all, is full; nothing was judged.
+    Overloaded,
+    /// The daemon is stopping; nothing was judged.
+    Stopping,
+    /// No such PSD.
+    UnknownPsd,
+}
+
+/// What became of an item.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Debited, signed and on stable storage, now or before.
+    Signed(Durable),
+    /// Refused by the PSD.
+    Refused(Refusal),
+    /// Something broke; nothing was debited.
+    Fault(Fault),
+    /// The policy changed before this item was judged; authorise it again.
+    Stale,
+}
+
+/// Something of ours broke; nothing was debited.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Fault {
+    /// The token does not answer, or failed to sign.
+    #[error("the token cannot sign at present: {0}")]
+    Token(String),
+    /// The token refused the frame in a way that repeating does not cure.
+    #[error("the token refused to sign: {0}")]
+    TokenRefused(String),
+    /// The log could not be signed for longer than its bound.
+    #[error("the log has not been signed for longer than its bound")]
+    LogUnsigned,
+}
+
+impl Fault {
+    /// The stable code on the wire.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Fault::Token(_) => "token-unavailable",
+            Fault::TokenRefused(_) => "token-refused",
+            Fault::LogUnsigned => "log-unsigned",
+        }
+    }
+
+    /// Whether the same request can succeed later.
+    pub const fn retryable(&self) -> bool {
+        match self {
+            Fault::Token(_) | Fault::LogUnsigned => true,
+            Fault::TokenRefused(_) => false,
+        }
+    }
+}
+
+/// The answer to a value command.
+#[derive(Debug)]
+pub enum ValueReply {
+    /// The request that is under way: made now, or before over the same amount.
+    Requested {
+        /// Number of the download.
+        sequence: u64,
+        /// Its amount.
+        amount: PostageAmount,
+        /// COSE_Sign1 by the device key.
+        request: Arc<[u8]>,
+    },
+    /// Loaded, and on stable storage.
+    Applied(Durable),
+    /// A download of this number was applied before; the ledger tells whether by this authorisation.
+    AppliedBefore,
+    /// Refused by the PSD.
+    Refused(ValueRefusal),
+    /// There is no time that can be believed.
+    NoClock(ClockStop),
+    /// Something broke; nothing changed.
+    Fault(Fault),
+    /// Too many commands wait on this PSD.
+    Overloaded,
+    /// No such PSD.
+    UnknownPsd,
+    /// The daemon is stopping.
+    Stopping,
+}
+
+/// Committed state.
+#[derive(Debug)]
+pub struct View {
+    /// The reading it was taken at, or why there is none.
+    pub clock: Result<ClockReading, ClockStop>,
+    /// Every PSD.
+    pub psds: Vec<(Arc<Identity>, State)>,
+}

@@ -1,0 +1,210 @@
+//! Chunks in flight: signed in any order, committed in order per PSD, dropped as a suffix.
+
+use super::engine::Engine;
+use super::keys::TenantIndex;
+use super::value::ValueWork;
+use super::{Action, ChunkId, Fault, Outcome, RequestId};
+use psd::device::PreparedPiece;
+use psd::{PieceKey, Refusal, State};
+use psdd_hsm::link::Signatures;
+use psdd_hsm::protocol::{FaultClass, HsmFault};
+use psdd_ledger::{Body, Durable, NewRecord};
+use std::collections::BTreeSet;
+
+/// What is prepared, signed and committed as one.
+pub(super) struct Chunk {
+    pub(super) device: usize,
+    pub(super) work: Work,
+    /// The PSD's state before this chunk: where a drop takes it back to.
+    pub(super) before: State,
+    /// And after it: what is committed with it.
+    pub(super) after: State,
+    pub(super) stage: Stage,
+    /// Items of any request that wait for what becomes of this chunk.
+    pub(super) parked: Vec<Parked>,
+}
+
+pub(super) enum Work {
+    Pieces { slots: Vec<Slot>, prepared: Vec<PreparedPiece>, bodies: Vec<Option<Body>> },
+    Value(ValueWork),
+}
+
+pub(super) struct Slot {
+    pub(super) request: RequestId,
+    pub(super) index: usize,
+    pub(super) tenant: TenantIndex,
+    pub(super) key: PieceKey,
+}
+
+pub(super) enum Stage {
+    Signing,
+    Signed(Vec<NewRecord>),
+    Committing,
+}
+
+pub(super) enum Parked {
+    /// The same key with the same content: shares the outcome.
+    Joined { slot: usize, request: RequestId, index: usize },
+    /// Refused if the chunk is committed, judged again if it is dropped.
+    Refused { request: RequestId, index: usize, refusal: Refusal },
+    /// The same for a whole all-or-none request.
+    Whole { request: RequestId, outcomes: Vec<Outcome> },
+}
+
+impl Engine {
+    pub(super) fn signed(&mut self, id: ChunkId, signatures: &Signatures, monotonic_ms: u64) {
+        // A chunk that was dropped meanwhile is not known any more; its signatures go nowhere.
+        let Some(chunk) = self.chunks.get_mut(&id).filter(|chunk| matches!(chunk.stage, Stage::Signing)) else { return };
+        let wanted = match &chunk.work {
+            Work::Pieces { prepared, .. } => prepared.len(),
+            Work::Value(_) => 1,
+        };
+        if signatures.len() != wanted {
+            let (code, step) = ("signatures-missing".to_owned(), "signing a frame".to_owned());
+            let fault = HsmFault { class: FaultClass::Module, code, step, retryable: true };
+            return self.sign_failed(id, &fault, monotonic_ms);
+        }
+        let device = chunk.device;
+        let records = match &mut chunk.work {
+            Work::Pieces { prepared, bodies, .. } => {
+                let pieces = std::mem::take(prepared).into_iter().zip(std::mem::take(bodies));
+                let signed = pieces.zip(signatures.iter());
+                signed
+                    .map(|((piece, body), signature)| NewRecord { record: piece.signed(signature), body })
+                    .collect()
+            }
+            Work::Value(_) => signatures.iter().next().map_or_else(Vec::new, |signature| self.value_signed(id, signature)),
+        };
+        if let Some(chunk) = self.chunks.get_mut(&id) {
+            chunk.stage = Stage::Signed(records);
+        }
+        self.commit_ready(device);
+    }
+
+    /// Hands over every chunk of a PSD that is signed and has only committing ones before it.
+    pub(super) fn commit_ready(&mut self, device: usize) {
+        let mut ready = Vec::new();
+        for id in &self.devices[device].pipeline {
+            let Some(chunk) = self.chunks.get_mut(id) else { break };
+            match std::mem::replace(&mut chunk.stage, Stage::Committing) {
+                Stage::Committing => {}
+                Stage::Signed(records) => ready.push((*id, records)),
+                Stage::Signing => {
+                    chunk.stage = Stage::Signing;
+                    break;
+                }
+            }
+        }
+        for (id, records) in ready {
+            self.hand_over(Some(id), records);
+        }
+    }
+
+    /// Hands records over to be written. Chunks of several PSDs are signed in any order, while the time of the log never runs
+    /// backwards (docs/ledger.md): a record whose reading is behind takes that of the record before it.
+    pub(super) fn hand_over(&mut self, chunk: Option<ChunkId>, mut records: Vec<NewRecord>) {
+        for NewRecord { record, .. } in &mut records {
+            let behind = self.latest.filter(|latest| (record.at.epoch, record.at.time) < (latest.epoch, latest.time));
+            record.at = behind.unwrap_or(record.at);
+            self.latest = Some(record.at);
+        }
+        self.actions.push(Action::Commit(chunk, records));
+    }
+
+    pub(super) fn committed(&mut self, id: ChunkId, durable: Vec<Durable>, monotonic_ms: u64) {
+        let Some(chunk) = self.chunks.remove(&id) else { return };
+        let device = &mut self.devices[chunk.device];
+        let in_turn = device.pipeline.pop_front();
+        debug_assert_eq!(in_turn, Some(id), "chunks of a PSD are committed in order");
+        device.committed = chunk.after;
+        self.keys.count_commit();
+        match chunk.work {
+            Work::Pieces { slots, .. } => {
+                self.in_flight_items -= slots.len();
+                for parked in &chunk.parked {
+                    if let Parked::Joined { slot, request, index } = parked {
+                        self.settle(*request, *index, Outcome::Signed(durable[*slot].clone()));
+                    }
+                }
+                for (slot, durable) in slots.into_iter().zip(durable) {
+                    self.keys.committed(slot.tenant, &slot.key);
+                    self.settle(slot.request, slot.index, Outcome::Signed(durable));
+                }
+            }
+            Work::Value(work) => self.value_committed(chunk.device, work, durable),
+        }
+        for parked in chunk.parked {
+            match parked {
+                Parked::Joined { .. } => {}
+                Parked::Refused { request, index, refusal } => {
+                    if let Some(entry) = self.requests.get(&request) {
+                        self.count_refusal(entry.tenant, refusal.code());
+                    }
+                    self.settle(request, index, Outcome::Refused(refusal));
+                }
+                Parked::Whole { request, outcomes } => self.settle_all(request, outcomes),
+            }
+        }
+        self.run_commands(chunk.device, monotonic_ms);
+    }
+
+    /// The token failed a frame: drops this chunk and all after it on the PSD (DESIGN.md §4, guarantee 3).
+    pub(super) fn sign_failed(&mut self, id: ChunkId, fault: &HsmFault, monotonic_ms: u64) {
+        let Some(chunk) = self.chunks.get(&id).filter(|chunk| matches!(chunk.stage, Stage::Signing)) else { return };
+        let device_index = chunk.device;
+        tracing::warn!(chunk = id.0, code = %fault.code, step = %fault.step, "a frame was not signed; its pieces are dropped");
+        let mut fault = if fault.retryable {
+            Fault::Token(fault.to_string())
+        } else {
+            Fault::TokenRefused(fault.to_string())
+        };
+        let device = &mut self.devices[device_index];
+        let Some(at) = device.pipeline.iter().position(|queued| *queued == id) else { return };
+        let dropped: Vec<ChunkId> = device.pipeline.drain(at..).collect();
+        let mut again = BTreeSet::new();
+        for (nth, id) in dropped.into_iter().enumerate() {
+            let Some(chunk) = self.chunks.remove(&id) else { continue };
+            if nth == 0 {
+                self.devices[device_index].psd.restore(chunk.before);
+            }
+            match chunk.work {
+                Work::Pieces { slots, .. } => {
+                    self.in_flight_items -= slots.len();
+                    for slot in slots {
+                        self.keys.dropped(slot.tenant, &slot.key);
+                        self.settle(slot.request, slot.index, Outcome::Fault(fault.clone()));
+                    }
+                }
+                Work::Value(work) => self.value_dropped(device_index, work, &fault),
+            }
+            self.release_parked(chunk.parked, &fault, &mut again);
+            // What the token has against this frame, it has not against those behind it.
+            fault = Fault::Token("an earlier frame of this PSD was not signed".to_owned());
+        }
+        for request in again {
+            self.enqueue(request, true);
+        }
+        self.run_commands(device_index, monotonic_ms);
+    }
+
+    fn release_parked(&mut self, parked: Vec<Parked>, fault: &Fault, again: &mut BTreeSet<RequestId>) {
+        for parked in parked {
+            match parked {
+                Parked::Joined { request, index, .. } => self.settle(request, index, Outcome::Fault(fault.clone())),
+                Parked::Refused { request, index, .. } => {
+                    let Some(entry) = self.requests.get_mut(&request) else { continue };
+                    entry.again.push_back(index);
+                    let tenant = entry.tenant;
+                    self.account_waiting(tenant, 1);
+                    again.insert(request);
+                }
+                Parked::Whole { request, .. } => {
+                    let Some(entry) = self.requests.get_mut(&request) else { continue };
+                    // A parked whole is still counted as waiting.
+                    entry.next = 0;
+                    again.insert(request);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The core under a simulated shell: real ledger, virtual time, a token that signs when the test says so.
+//!
+//! One file a guarantee of DESIGN.md §4; [`model`] drives all of them at random against an independent model.
+
+mod commit_order;
+mod duplicates;
+mod fairness;
+mod gates;
+mod model;
+mod refusals;
+mod shell;
+mod value;

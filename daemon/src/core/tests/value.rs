@@ -1,0 +1,158 @@
+//! Value downloads: a barrier for the pieces of their PSD, once for each number.
+
+use super::shell::{Setup, Shell};
+use crate::core::{Event, RequestId, TokenIndex, ValueReply};
+use psd::device::ValueRefusal;
+use psd::record::Event as RecordEvent;
+use psdd_hsm::protocol::Form;
+
+/// A PSD with 1000 mills, loaded by download 1.
+fn shell() -> Shell {
+    Shell::new(Setup { funds: vec![1_000; 3], ..Setup::default() })
+}
+
+fn forms(shell: &Shell) -> Vec<Form> {
+    shell.frames.values().map(|(_, frame)| frame.form).collect()
+}
+
+#[track_caller]
+fn requested(shell: &Shell, request: RequestId) -> (u64, u64, Vec<u8>) {
+    match shell.value_replies.get(&request) {
+        Some(ValueReply::Requested { sequence, amount, request }) => (*sequence, amount.mills(), request.to_vec()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn refused(shell: &Shell, request: RequestId) -> &ValueRefusal {
+    match shell.value_replies.get(&request) {
+        Some(ValueReply::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_download_is_asked_for_and_applied_between_the_pieces_around_it() {
+    let mut shell = shell();
+    let before = shell.submit(0, &[(1, 700)]);
+    let ask = shell.ask_value(0, 5_000);
+    let after = shell.submit(0, &[(2, 700)]);
+    assert_eq!(forms(&shell), [Form::Indicium], "the command waits for what is in flight");
+    shell.sign(shell.signing()[0]);
+    shell.commit_all();
+    assert_eq!(forms(&shell), [Form::CoseSign1], "and what comes after it waits for the command");
+    shell.sign(shell.signing()[0]);
+    assert!(!shell.value_replies.contains_key(&ask), "signed is not durable");
+    shell.commit_all();
+    let (sequence, amount, _) = requested(&shell, ask);
+    assert_eq!((sequence, amount), (2, 5_000));
+    let apply = shell.apply_value(0, 2, 5_000, 6_000);
+    assert!(!shell.value_replies.contains_key(&apply));
+    shell.settle();
+    match &shell.value_replies[&apply] {
+        ValueReply::Applied(durable) => assert!(matches!(durable.record().event, RecordEvent::ValueApplied { .. })),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((shell.words(before), shell.words(after)), (vec!["signed"], vec!["insufficient-funds"]));
+    let later = shell.submit(0, &[(3, 700)]);
+    shell.settle();
+    assert_eq!(shell.words(later), ["signed"]);
+    assert_eq!(shell.committed_registers(0).control_total().mills(), 6_000);
+    shell.assert_idle();
+}
+
+#[test]
+fn a_request_over_the_same_amount_is_answered_by_the_one_under_way() {
+    let mut shell = shell();
+    let first = shell.ask_value(0, 5_000);
+    let (same, other) = (shell.ask_value(0, 5_000), shell.ask_value(0, 4_000));
+    shell.settle();
+    assert_eq!(requested(&shell, first), requested(&shell, same));
+    assert!(matches!(refused(&shell, other), ValueRefusal::RequestPending { sequence: 2, .. }));
+    let (mut shell, _) = { shell }.crash();
+    let again = shell.ask_value(0, 5_000);
+    assert_eq!(requested(&shell, again).0, 2, "a restart changes nothing");
+    shell.assert_idle();
+}
+
+#[test]
+fn a_download_is_applied_once() {
+    let mut shell = shell();
+    shell.ask_value(0, 5_000);
+    shell.settle();
+    let (first, second) = (shell.apply_value(0, 2, 5_000, 6_000), shell.apply_value(0, 2, 5_000, 6_000));
+    shell.settle();
+    assert!(matches!(shell.value_replies[&first], ValueReply::Applied(_)));
+    assert!(matches!(shell.value_replies[&second], ValueReply::AppliedBefore));
+    assert_eq!(shell.committed_registers(0).control_total().mills(), 6_000);
+    let (mut shell, appliance) = { shell }.crash();
+    let third = shell.apply_value(0, 2, 5_000, 6_000);
+    assert!(matches!(shell.value_replies[&third], ValueReply::AppliedBefore));
+    assert_eq!(appliance.psds[&super::shell::psd_id(0)].state().registers.control_total().mills(), 6_000);
+    shell.assert_idle();
+}
+
+#[test]
+fn value_that_was_not_asked_for_is_refused() {
+    let mut shell = shell();
+    let unasked = shell.apply_value(0, 2, 5_000, 6_000);
+    shell.ask_value(0, 5_000);
+    shell.settle();
+    let cases = [(3, 5_000, 6_000), (2, 4_000, 5_000), (2, 5_000, 7_000)].map(|(n, a, c)| shell.apply_value(0, n, a, c));
+    assert!(matches!(refused(&shell, unasked), ValueRefusal::WrongSequence { expected: None, .. }));
+    let codes = cases.map(|request| refused(&shell, request).code());
+    assert_eq!(codes, ["value-wrong-sequence", "value-wrong-amount", "value-wrong-control-total"]);
+    assert_eq!(shell.committed_registers(0).control_total().mills(), 1_000);
+    shell.event(Event::NoteRefusals);
+    assert_eq!(shell.write(1).len(), 2, "wrong amounts and control totals are noted");
+    shell.assert_idle();
+}
+
+#[test]
+fn a_request_that_is_not_signed_leaves_nothing_behind() {
+    let mut shell = shell();
+    let failed = shell.ask_value(0, 5_000);
+    let (next, piece) = (shell.ask_value(0, 4_000), shell.submit(0, &[(1, 700)]));
+    shell.fail(shell.signing()[0], true);
+    assert!(matches!(&shell.value_replies[&failed], ValueReply::Fault(fault) if fault.retryable()));
+    assert_eq!(forms(&shell), [Form::CoseSign1], "the next command has its turn at once");
+    shell.settle();
+    assert_eq!(requested(&shell, next).0, 2, "the number of the failed one is free again");
+    assert_eq!(shell.words(piece), ["signed"]);
+    shell.assert_idle();
+}
+
+/// Without it the PSD would never sign again: the command waits for a commit, the pieces wait for the command.
+#[test]
+fn a_command_that_waits_for_pieces_that_are_dropped_has_its_turn() {
+    let mut shell = shell();
+    let dropped = shell.submit(0, &[(1, 700)]);
+    let (ask, after) = (shell.ask_value(0, 5_000), shell.submit(0, &[(2, 700)]));
+    shell.fail(shell.signing()[0], true);
+    assert_eq!(shell.words(dropped), ["token-unavailable"]);
+    shell.settle();
+    assert_eq!(requested(&shell, ask).0, 2);
+    assert_eq!(shell.words(after), ["signed"]);
+    shell.assert_idle();
+}
+
+#[test]
+fn commands_need_a_token_and_a_clock_and_have_a_bound() {
+    let mut shell = shell();
+    shell.event(Event::TokenDown(TokenIndex(0)));
+    let no_token = shell.ask_value(0, 5_000);
+    assert!(matches!(&shell.value_replies[&no_token], ValueReply::Fault(fault) if fault.retryable()));
+    shell.event(Event::TokenUp(TokenIndex(0)));
+    shell.now_ms += 2_000_000;
+    let no_clock = shell.ask_value(0, 5_000);
+    assert!(matches!(&shell.value_replies[&no_clock], ValueReply::NoClock(_)));
+    let nowhere = shell.ask_value(7, 5_000);
+    assert!(matches!(&shell.value_replies[&nowhere], ValueReply::UnknownPsd));
+    shell.sample_clock();
+    let asked: Vec<_> = (0..40).map(|_| shell.ask_value(0, 5_000)).collect();
+    let overloaded =
+        asked.iter().filter(|ask| matches!(shell.value_replies.get(ask), Some(ValueReply::Overloaded))).count();
+    assert_eq!(overloaded, 24);
+    shell.settle();
+    shell.assert_idle();
+}

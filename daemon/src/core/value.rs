@@ -1,0 +1,217 @@
+//! Value commands: they wait until nothing else is in flight on their PSD, and hold the rest back until they are durable.
+
+use super::engine::Engine;
+use super::keys::TenantIndex;
+use super::pipeline::{Chunk, Stage, Work};
+use super::{Action, ChunkId, Fault, RequestId, ValueCommand, ValueReply, ValueStep};
+use psd::clock::ClockReading;
+use psd::device::{Authorisation, ValueTerms};
+use psd::key::Role;
+use psd::record::{Event, Record};
+use psd::{PostageAmount, TenantName};
+use psdd_hsm::link::SignFrame;
+use psdd_hsm::protocol::{Form, Messages};
+use psdd_ledger::{Durable, NewRecord};
+use psdd_wire::cose::{Sign1, VALUE_REQUEST};
+use psdd_wire::message::ValueRequestClaims;
+use std::sync::Arc;
+
+/// Most commands on one PSD, the one in flight included.
+const MOST_COMMANDS: usize = 16;
+
+/// A command that waits for its turn on a PSD.
+pub(super) struct Waiting {
+    request: RequestId,
+    tenant: TenantIndex,
+    step: Option<ValueStep>,
+}
+
+/// A command that is being signed or committed.
+pub(super) struct ValueWork {
+    request: RequestId,
+    /// For a request: what its signature will complete.
+    asked: Option<Asked>,
+}
+
+struct Asked {
+    terms: ValueTerms,
+    message: Sign1,
+    at: ClockReading,
+    tenant: TenantName,
+    signed: Option<Arc<[u8]>>,
+}
+
+impl Engine {
+    pub(super) fn value_command(&mut self, command: ValueCommand, monotonic_ms: u64) {
+        let ValueCommand { request, tenant, psd, step } = command;
+        if self.stopping {
+            return self.reply_value(request, ValueReply::Stopping);
+        }
+        let Some(device) = self.by_id.get(&psd).copied() else {
+            return self.reply_value(request, ValueReply::UnknownPsd);
+        };
+        let tenant = self.keys.tenant(&tenant);
+        if self.devices[device].commands.len() >= MOST_COMMANDS {
+            return self.reply_value(request, ValueReply::Overloaded);
+        }
+        self.devices[device].commands.push_back(Waiting { request, tenant, step: Some(step) });
+        self.run_commands(device, monotonic_ms);
+    }
+
+    /// Runs the commands of a PSD as far as they go without waiting for token or disk.
+    pub(super) fn run_commands(&mut self, device_index: usize, monotonic_ms: u64) {
+        loop {
+            let device = &mut self.devices[device_index];
+            if !device.pipeline.is_empty() {
+                return;
+            }
+            let Some(waiting) = device.commands.front_mut() else { return };
+            let (request, tenant) = (waiting.request, waiting.tenant);
+            // A step that was taken is in flight; its end removes the command.
+            let Some(step) = waiting.step.take() else { return };
+            let reply = match self.clock.read(monotonic_ms) {
+                Err(stop) => Some(ValueReply::NoClock(stop)),
+                Ok(at) => match step {
+                    ValueStep::Request { amount, nonce } => {
+                        self.ask_value(device_index, request, tenant, amount, nonce, at)
+                    }
+                    ValueStep::Apply { authorisation, bytes } => {
+                        self.apply_value(device_index, request, tenant, &authorisation, bytes, at)
+                    }
+                },
+            };
+            let Some(reply) = reply else { return };
+            if let ValueReply::Refused(refusal) = &reply {
+                self.count_refusal(tenant, refusal.code());
+            }
+            self.devices[device_index].commands.pop_front();
+            self.reply_value(request, reply);
+        }
+    }
+
+    fn ask_value(
+        &mut self,
+        device_index: usize,
+        request: RequestId,
+        tenant: TenantIndex,
+        amount: PostageAmount,
+        nonce: [u8; 16],
+        at: ClockReading,
+    ) -> Option<ValueReply> {
+        let psd = &self.devices[device_index].psd;
+        if let Some(pending) = psd.state().pending.as_ref().filter(|pending| pending.amount == amount) {
+            let (sequence, request) = (pending.sequence, Arc::clone(&pending.request));
+            return Some(ValueReply::Requested { sequence, amount, request });
+        }
+        let terms = match psd.value_terms(amount) {
+            Ok(terms) => terms,
+            Err(refusal) => return Some(ValueReply::Refused(refusal)),
+        };
+        let key = psd.certified_key(Role::Device).map(|(key, _)| (Arc::clone(&key.key_id), Arc::clone(&key.token)));
+        let token = key.and_then(|(key_id, token)| Some((key_id, self.token_named(&token)?)));
+        let Some((key_id, token)) = token.filter(|(_, token)| self.is_up(*token)) else {
+            return Some(ValueReply::Fault(Fault::Token("the device key's token does not answer".to_owned())));
+        };
+        let claims = ValueRequestClaims {
+            psd: terms.psd,
+            time: at.time.0,
+            nonce,
+            amount,
+            sequence: terms.sequence,
+            appliance: self.settings.appliance.to_string(),
+            registers: terms.registers.into(),
+        };
+        let message = Sign1::unsigned(VALUE_REQUEST, None, psdd_wire::encode(&claims));
+        let mut messages = Messages::with_capacity(1, 256);
+        messages.push(&message.to_be_signed());
+        let frame = SignFrame { key_id, role: Role::Device, form: Form::CoseSign1, floor: 0, messages };
+        let tenant = self.keys.name(tenant).clone();
+        let work = ValueWork { request, asked: Some(Asked { terms, message, at, tenant, signed: None }) };
+        let id = self.start_value(device_index, work, Stage::Signing);
+        self.actions.push(Action::Sign(id, token, frame));
+        None
+    }
+
+    fn apply_value(
+        &mut self,
+        device_index: usize,
+        request: RequestId,
+        tenant: TenantIndex,
+        authorisation: &Authorisation,
+        bytes: Arc<[u8]>,
+        at: ClockReading,
+    ) -> Option<ValueReply> {
+        let psd = &mut self.devices[device_index].psd;
+        if authorisation.sequence <= psd.state().value_sequence && authorisation.psd == psd.identity().psd {
+            return Some(ValueReply::AppliedBefore);
+        }
+        if let Err(refusal) = psd.apply_value(authorisation, &self.settings.appliance, at.time) {
+            return Some(ValueReply::Refused(refusal));
+        }
+        let stamp = psd.next_stamp();
+        let event = Event::ValueApplied {
+            stamp,
+            tenant: self.keys.name(tenant).clone(),
+            value_sequence: authorisation.sequence,
+            amount: authorisation.amount,
+            authorisation: bytes,
+        };
+        let records = vec![Record { at, event }.into()];
+        self.start_value(device_index, ValueWork { request, asked: None }, Stage::Signed(records));
+        self.commit_ready(device_index);
+        None
+    }
+
+    fn start_value(&mut self, device_index: usize, work: ValueWork, stage: Stage) -> ChunkId {
+        let id = ChunkId(self.next_chunk);
+        self.next_chunk += 1;
+        let device = &mut self.devices[device_index];
+        device.pipeline.push_back(id);
+        // Nothing else is in flight, so what is committed is what was before.
+        let (before, after) = (device.committed.clone(), device.psd.state().clone());
+        let work = Work::Value(work);
+        self.chunks.insert(id, Chunk { device: device_index, work, before, after, stage, parked: Vec::new() });
+        id
+    }
+
+    /// The device key signed: the request becomes state and record.
+    pub(super) fn value_signed(&mut self, id: ChunkId, signature: &[u8]) -> Vec<NewRecord> {
+        let Some(chunk) = self.chunks.get_mut(&id) else { return Vec::new() };
+        let Work::Value(ValueWork { asked: Some(asked), .. }) = &mut chunk.work else { return Vec::new() };
+        let bytes: Arc<[u8]> = asked.message.clone().with_signature(signature).into();
+        asked.signed = Some(Arc::clone(&bytes));
+        let psd = &mut self.devices[chunk.device].psd;
+        psd.value_requested(&asked.terms, Arc::clone(&bytes));
+        let event = Event::ValueRequested {
+            stamp: psd.next_stamp(),
+            tenant: asked.tenant.clone(),
+            value_sequence: asked.terms.sequence,
+            amount: asked.terms.amount,
+            request: bytes,
+        };
+        chunk.after = psd.state().clone();
+        vec![Record { at: asked.at, event }.into()]
+    }
+
+    pub(super) fn value_committed(&mut self, device: usize, work: ValueWork, durable: Vec<Durable>) {
+        self.finish_command(device);
+        let reply = match (work.asked, durable.into_iter().next()) {
+            (Some(Asked { terms, signed: Some(request), .. }), Some(_)) => {
+                ValueReply::Requested { sequence: terms.sequence, amount: terms.amount, request }
+            }
+            (_, Some(durable)) => ValueReply::Applied(durable),
+            (_, None) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
+        };
+        self.reply_value(work.request, reply);
+    }
+
+    pub(super) fn value_dropped(&mut self, device: usize, work: ValueWork, fault: &Fault) {
+        self.finish_command(device);
+        self.reply_value(work.request, ValueReply::Fault(fault.clone()));
+    }
+
+    /// The command in flight is always the first in turn.
+    fn finish_command(&mut self, device: usize) {
+        self.devices[device].commands.pop_front();
+    }
+}

@@ -1,0 +1,106 @@
+//! The local door: a Unix socket with health, readiness and metrics. It holds no secrets and changes nothing.
+
+use crate::spine::{Handle, Metrics};
+use crate::tokens::Router;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
+
+/// What the door shows.
+pub struct LocalState {
+    /// Asked for a sign of life.
+    pub core: Handle,
+    /// State of the tokens.
+    pub router: Arc<Router>,
+    /// Their names.
+    pub tokens: Vec<String>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Address of the vendor door, once it is open.
+    pub vendor: OnceLock<SocketAddr>,
+}
+
+/// Opens the door; it stays open until the process ends.
+pub fn open(socket: &Path, state: Arc<LocalState>) -> std::io::Result<()> {
+    if socket.exists() {
+        std::fs::remove_file(socket)?;
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
+    tokio::spawn(async move {
+        let places = Arc::new(Semaphore::new(32));
+        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let state = Arc::clone(&state);
+            tokio::spawn(async move {
+                let service = service_fn(|request| handle(Arc::clone(&state), request));
+                let served = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(Duration::from_secs(5))
+                    .keep_alive(false)
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+                if let Err(error) = served {
+                    tracing::debug!(%error, "local door");
+                }
+                drop(place);
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn handle(state: Arc<LocalState>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (status, text) = match request.uri().path() {
+        "/health" => match alive(&state.core).await {
+            true => (StatusCode::OK, "alive\n".to_owned()),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "the core does not answer\n".to_owned()),
+        },
+        "/ready" => ready(&state).await,
+        "/metrics" => (StatusCode::OK, state.metrics.render()),
+        _ => (StatusCode::NOT_FOUND, "there are /health, /ready and /metrics\n".to_owned()),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let media = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    Ok(response)
+}
+
+/// Ready means that a piece could be signed now: the core answers, it has a time, every token is up with its keys.
+async fn ready(state: &LocalState) -> (StatusCode, String) {
+    let mut troubles = state.router.troubles(&state.tokens);
+    match view(&state.core).await {
+        Some(view) => troubles.extend(view.clock.err().map(|stop| format!("clock: {stop}"))),
+        None => troubles.push("the core does not answer".to_owned()),
+    }
+    let Some(vendor) = state.vendor.get() else { return (StatusCode::SERVICE_UNAVAILABLE, "the vendor door is closed\n".to_owned()) };
+    if troubles.is_empty() {
+        return (StatusCode::OK, format!("ready\nvendor door {vendor}\n"));
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
+}
+
+/// Whether the core answers within a second.
+pub async fn alive(core: &Handle) -> bool {
+    view(core).await.is_some()
+}
+
+async fn view(core: &Handle) -> Option<crate::core::View> {
+    let answer = core.view().ok()?;
+    tokio::time::timeout(Duration::from_secs(1), answer).await.ok()?.ok()
+}

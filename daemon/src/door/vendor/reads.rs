@@ -1,0 +1,132 @@
+//! Reading: PSDs, registers, certificates, stored results. Committed state only.
+
+use super::connection::Connection;
+use super::problems::Failure;
+use super::sign::signed_piece;
+use crate::core::View;
+use http::StatusCode;
+use psd::clock::ClockReading;
+use psd::device::Identity;
+use psd::key::{Algorithm, Role};
+use psd::{PieceKey, PsdId, State};
+use psdd_policy::Action;
+use psdd_wire::message::{
+    ApplianceResponse, CertificatesResponse, ClockView, KeyView, LimitsView, PieceResponse, PsdResponse, PsdView,
+    PsdsResponse, ValueRequestResponse, ValueState,
+};
+use serde_bytes::ByteBuf;
+use std::sync::Arc;
+
+pub(super) async fn piece(connection: &Connection, key: &str) -> Result<Vec<u8>, Failure> {
+    let unknown = || Failure::lasting(StatusCode::NOT_FOUND, "key-unknown", "no piece was signed for this key");
+    let uuid = uuid::Uuid::try_parse(key).ok().and_then(|uuid| PieceKey::from_bytes(uuid.into_bytes()));
+    let detail = "the key in the path is a UUID of version 7";
+    let key = uuid.ok_or_else(|| Failure::lasting(StatusCode::BAD_REQUEST, "key-not-uuid7", detail))?;
+    let answer = connection.state.core.piece(connection.identity.tenant.clone(), key)?;
+    let durable = answer.await.ok().flatten().ok_or_else(unknown)?;
+    let piece = signed_piece(&durable).ok_or_else(unknown)?;
+    connection.may(piece.psd, Action::ReadResult).ok_or_else(unknown)??;
+    Ok(psdd_wire::encode(&PieceResponse { piece, checkpoint: connection.state.newest.note() }))
+}
+
+pub(super) async fn psds(connection: &Connection) -> Result<Vec<u8>, Failure> {
+    let view = view(connection).await?;
+    let clock = view.clock.ok();
+    let readable = |identity: &Identity| matches!(connection.may(identity.psd, Action::ReadRegisters), Some(Ok(_)));
+    let psds = view.psds.iter().filter(|(identity, _)| readable(identity));
+    let mut psds: Vec<PsdView> = psds.map(|(identity, state)| psd_view(identity, state, clock)).collect();
+    psds.sort_by_key(|view| view.psd);
+    Ok(psdd_wire::encode(&PsdsResponse { psds, checkpoint: connection.state.newest.note() }))
+}
+
+pub(super) async fn psd(connection: &Connection, psd: &str) -> Result<Vec<u8>, Failure> {
+    let (identity, state, clock) = one(connection, psd, Action::ReadRegisters).await?;
+    let psd = psd_view(&identity, &state, clock);
+    Ok(psdd_wire::encode(&PsdResponse { psd, checkpoint: connection.state.newest.note() }))
+}
+
+pub(super) async fn certificates(connection: &Connection, psd: &str) -> Result<Vec<u8>, Failure> {
+    let (identity, state, _) = one(connection, psd, Action::ReadCertificates).await?;
+    let keys = state.keys.iter().map(|certified| KeyView {
+        role: certified.key.role.to_string(),
+        spki: certified.key.spki.to_vec(),
+        chain: certified.chain.iter().map(|der| ByteBuf::from(der.to_vec())).collect(),
+        key_id: certified.key.key_id.to_vec(),
+        serial: certified.key.certificate_serial,
+        algorithm: match certified.key.algorithm {
+            Algorithm::EcdsaP256 => "ecdsa-p256",
+            Algorithm::Ed25519 => "ed25519",
+        }
+        .to_owned(),
+    });
+    Ok(psdd_wire::encode(&CertificatesResponse {
+        psd: identity.psd,
+        keys: keys.collect(),
+        checkpoint: connection.state.newest.note(),
+        authority_root: connection.state.authority_root.to_vec(),
+    }))
+}
+
+pub(super) fn appliance(connection: &Connection) -> Result<Vec<u8>, Failure> {
+    connection.may_read_appliance()?;
+    let state = &connection.state;
+    Ok(psdd_wire::encode(&ApplianceResponse {
+        origin: state.origin.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        log_spki: state.log_key.spki.clone(),
+        appliance: state.appliance.to_string(),
+        checkpoint: state.newest.note(),
+        environment: state.environment.to_owned(),
+        authority_root: state.authority_root.to_vec(),
+    }))
+}
+
+async fn view(connection: &Connection) -> Result<View, Failure> {
+    connection.state.core.view()?.await.ok().ok_or_else(Failure::stopping)
+}
+
+async fn one(
+    connection: &Connection,
+    psd: &str,
+    action: Action,
+) -> Result<(Arc<Identity>, State, Option<ClockReading>), Failure> {
+    let id: PsdId = psd.parse().ok().ok_or_else(|| Failure::unknown_psd(psd))?;
+    connection.may(id, action).ok_or_else(|| Failure::unknown_psd(psd))??;
+    let view = view(connection).await?;
+    let clock = view.clock.ok();
+    let found = view.psds.into_iter().find(|(identity, _)| identity.psd == id);
+    found.map(|(identity, state)| (identity, state, clock)).ok_or_else(|| Failure::unknown_psd(psd))
+}
+
+fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> PsdView {
+    PsdView {
+        psd: identity.psd,
+        clock: clock.map(|reading| ClockView {
+            time: reading.time.0,
+            epoch: reading.epoch,
+            source: reading.source.as_str().to_owned(),
+            error_ms: reading.error_ms,
+        }),
+        locks: state.locks.reasons().map(|reason| reason.as_str().to_owned()).collect(),
+        state: state.lifecycle.as_str().to_owned(),
+        value: ValueState {
+            applied: state.value_sequence,
+            pending: state.pending.as_ref().map(|pending| ValueRequestResponse {
+                psd: identity.psd,
+                amount: pending.amount,
+                request: pending.request.to_vec(),
+                sequence: pending.sequence,
+            }),
+        },
+        format: identity.format.name().to_owned(),
+        limits: LimitsView {
+            largest_postage: identity.limits.largest_postage,
+            smallest_postage: identity.limits.smallest_postage,
+            largest_descending: identity.limits.largest_descending,
+        },
+        licence: identity.licence.to_string(),
+        sequence: state.sequence,
+        registers: state.registers.into(),
+        certificate: state.certified_key(Role::Indicium).map(|(_, serial)| serial),
+    }
+}

@@ -1,0 +1,16 @@
+//! `psdd`: PKCS#11 HSM slots as Postal Security Devices.
+//!
+//! Owns the doors, the core and everything between them and the two stores of truth, the token and the ledger. The binary is a
+//! dozen lines over [`cli::main`].
+
+pub mod birth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod core;
+pub mod door;
+mod run;
+pub mod spine;
+pub mod tokens;
+
+pub use run::{RunError, check, run};

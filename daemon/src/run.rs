@@ -1,0 +1,443 @@
+//! From a configuration to a serving daemon, and to a clean stop.
+//!
+//! The order matters: nothing is served until what was read from the ledger is durable and proven, every token holds every key,
+//! no anchor is ahead of the ledger, and this daemon has raised its fence.
+
+use crate::clock::Sampler;
+use crate::config::Config;
+use crate::core::{Engine, EngineSettings, Event, PolicyGeneration, TokenIndex};
+use crate::door::local::{self, LocalState};
+use crate::door::tls::{TlsError, TlsFiles, server_config};
+use crate::door::vendor::{Limits, Listening, PolicyInForce, VendorDoor, VendorState};
+use crate::spine::{Metrics, Newest, Spine, SpineParts, SpineSettings};
+use crate::tokens::{ExpectedKey, Guard, GuardError, Tokens, TokensError};
+use arc_swap::ArcSwap;
+use psd::clock::{ClockGuard, ClockReading, ClockStop};
+use psd::key::{Algorithm, Role};
+use psd::record::{AuthorityPurpose, Environment, Event as RecordEvent, Genesis, Record};
+use psdd_ledger::open::ProvenHead;
+use psdd_ledger::{Appliance, Ledger, OpenError, Reader, Recovered, StoreFault};
+use psdd_policy::{PolicySet, Resource};
+use psdd_wire::checkpoint::{Checkpoint, LogKey, origin};
+use rand::RngCore;
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger.
+    #[error("ledger: {0}")]
+    Ledger(#[from] OpenError),
+    /// Writing to it, or reading it.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The policies.
+    #[error("policy: {0}")]
+    Policy(String),
+    /// TLS.
+    #[error("vendor door: {0}")]
+    Tls(#[from] TlsError),
+    /// The tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// Fence or anchor.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The configuration does not fit the appliance.
+    #[error("{0}")]
+    Unfit(String),
+    /// There is no time.
+    #[error("clock: {0}")]
+    Clock(#[from] ClockStop),
+    /// Sockets, threads, signals.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl RunError {
+    /// The exit code (sysexits.h; docs/operations.md): 74 and 75 as for a running daemon, 78 for what only a person can
+    /// change, 69 for what may be there a moment later.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RunError::Ledger(OpenError::RolledBack { .. })
+            | RunError::Guard(GuardError::RolledBack { .. } | GuardError::Forked { .. }) => 75,
+            RunError::Ledger(_) | RunError::Store(_) => 74,
+            RunError::Policy(_) | RunError::Tls(_) | RunError::Unfit(_) | RunError::Guard(GuardError::Damaged { .. }) => 78,
+            RunError::Guard(GuardError::Call { .. } | GuardError::Tree(_))
+            | RunError::Tokens(_)
+            | RunError::Clock(_)
+            | RunError::Io { .. } => 69,
+        }
+    }
+}
+
+fn io(what: &'static str) -> impl Fn(std::io::Error) -> RunError {
+    move |source| RunError::Io { what, source }
+}
+
+/// What a start has put together.
+struct Started {
+    spine: Spine,
+    state: Arc<VendorState>,
+    local: Arc<LocalState>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    let started = start(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(io("starting the runtime"))?;
+    let served = runtime.block_on(serve(config, &started));
+    started.stop.store(true, Ordering::Release);
+    started.spine.stop(Duration::from_secs(10));
+    served
+}
+
+fn start(config: &Config) -> Result<Started, RunError> {
+    status("opening the ledger");
+    let begun = Instant::now();
+    let policies = load_policies(config)?;
+    let tls = server_config(&tls_files(config))?;
+    let mut recovered = Ledger::open(&config.state_dir)?.recover(config.ledger.rules(), &verify_note)?;
+    tracing::info!(
+        records = recovered.journal.size(),
+        replayed = recovered.replayed,
+        replayed_all = recovered.replayed_all,
+        elapsed_ms = begun.elapsed().as_millis(),
+        "the ledger holds"
+    );
+    check_fit(config, &recovered.appliance)?;
+    let names: Vec<String> = config.tokens.iter().map(|token| token.name.clone()).collect();
+    status("waiting for the tokens");
+    let expected = names.iter().map(|name| expected_keys(&recovered.appliance, name)).collect();
+    let tokens = Tokens::start(config.tokens.iter().map(|token| token.link()).collect(), expected)?;
+    let welcomes = tokens.wait_ready(&names, Duration::from_secs(60))?;
+    if recovered.appliance.genesis.environment == Environment::Production
+        && let Some(software) = welcomes.iter().find(|welcome| !welcome.profile.hardware)
+    {
+        let name = &software.profile.name;
+        return Err(RunError::Unfit(format!("{name} is a software token: a production appliance refuses it")));
+    }
+    let sampler = Sampler::new(&config.clock, begun);
+    let mut clock = resume_clock(config, &recovered.appliance);
+    clock.observe(sampler.sample());
+    let at = clock.read(elapsed_ms(begun))?;
+    let guard = take_tokens(&names, &tokens, config, &mut recovered, at)?;
+    finish_start(config, begun, recovered, tokens, &welcomes, guard, clock, sampler, (policies, tls))
+}
+
+/// Checks every anchor, raises the fence in every token and records it.
+fn take_tokens(
+    names: &[String],
+    tokens: &Tokens,
+    config: &Config,
+    recovered: &mut Recovered,
+    at: ClockReading,
+) -> Result<Arc<Guard>, RunError> {
+    let mut owner_epoch = [0; 16];
+    rand::rng().fill_bytes(&mut owner_epoch);
+    let appliance = recovered.appliance.genesis.appliance.to_string();
+    let guard = Arc::new(Guard::new(appliance, owner_epoch, names.to_vec()));
+    let reader = Reader::open(&config.state_dir)?;
+    for index in 0..names.len() {
+        let Some(link) = tokens.link(TokenIndex(index)) else { continue };
+        guard.check_anchor(index, link, &reader, recovered.journal.size())?;
+        guard.raise_fence(index, link)?;
+    }
+    let version = env!("CARGO_PKG_VERSION").into();
+    recovered.append(vec![Record { at, event: RecordEvent::Started { version, owner_epoch } }])?;
+    Ok(guard)
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything a start has gathered meets here, once")]
+fn finish_start(
+    config: &Config,
+    begun: Instant,
+    recovered: Recovered,
+    tokens: Tokens,
+    welcomes: &[Arc<psdd_hsm::protocol::Welcome>],
+    guard: Arc<Guard>,
+    clock: ClockGuard,
+    sampler: Sampler,
+    (policies, tls): (PolicySet, Arc<rustls::ServerConfig>),
+) -> Result<Started, RunError> {
+    let (journal, appliance, checkpoint, lock) = recovered.into_parts();
+    // Held until the process ends: no second daemon may open the ledger while any thread of this one lives.
+    std::mem::forget(lock);
+    let reader = Reader::open(&config.state_dir)?;
+    let genesis = appliance.genesis.clone();
+    let log_key = log_key(&genesis);
+    let origin = origin(&genesis.appliance);
+    let proven = checkpoint.as_deref().and_then(|note| Some((verify_note(&genesis, note)?.size, note)));
+    let newest = Arc::new(Newest::starting_with(proven));
+    let metrics = Arc::new(Metrics::default());
+    metrics.log_size.store(journal.size(), Ordering::Release);
+    let funds = funds_key(&appliance)?;
+    let psds = appliance.psds.values().map(|psd| {
+        let identity = psd.identity();
+        (identity.psd, Resource::new(identity.psd, &identity.licence, &identity.tenant))
+    });
+    let psds = psds.collect();
+    let generation = PolicyGeneration(1);
+    let settings = engine_settings(config, &genesis);
+    let log_token = settings.tokens.iter().position(|name| *name == genesis.log_token).map(TokenIndex);
+    let log_token = log_token.ok_or_else(|| {
+        RunError::Unfit(format!("the log key is in token {:?}, which the configuration does not name", genesis.log_token))
+    })?;
+    let greatest = reader.greatest_keys()?;
+    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
+    let indicium_keys = keys.filter(|key| key.role == Role::Indicium);
+    let indicium_keys = indicium_keys.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.spki))).collect();
+    let engine = Engine::new(settings, clock, appliance.psds.into_values(), greatest, generation);
+    let parts = SpineParts {
+        engine,
+        journal,
+        reader,
+        origin: origin.clone(),
+        log_key: log_key.clone(),
+        log_key_id: Arc::clone(&genesis.log_key_id),
+        log_token,
+        newest: Arc::clone(&newest),
+        indicium_keys,
+        metrics: Arc::clone(&metrics),
+        started: begun,
+    };
+    let spine_settings = SpineSettings {
+        checkpoint_every: Duration::from_millis(config.ledger.checkpoint_every_ms),
+        checkpoint_bound: Duration::from_millis(config.ledger.checkpoint_bound_ms),
+        closing_patience: Duration::from_secs(5),
+    };
+    let (spine, frames) =
+        Spine::start(parts, &spine_settings, Arc::clone(&tokens.links)).map_err(io("starting threads"))?;
+    let core = spine.handle().clone();
+    tokens.router.connect(frames, core.clone());
+    let stop = Arc::new(AtomicBool::new(false));
+    sampler.feed(core.clone(), Arc::clone(&stop)).map_err(io("starting threads"))?;
+    guard.watch(&tokens.links, &newest, welcomes, &stop).map_err(io("starting threads"))?;
+    let state = Arc::new(VendorState {
+        core: core.clone(),
+        policy: ArcSwap::from_pointee(PolicyInForce { generation, policies }),
+        tls: ArcSwap::new(tls),
+        psds,
+        newest,
+        log_size: Arc::clone(&metrics.log_size),
+        log_key,
+        origin,
+        appliance: genesis.appliance.clone(),
+        environment: genesis.environment.as_str(),
+        authority_root: Arc::clone(&genesis.authority_root),
+        funds,
+        metrics: Arc::clone(&metrics),
+        limits: limits(config),
+    });
+    let names = config.tokens.iter().map(|token| token.name.clone()).collect();
+    let local = Arc::new(LocalState { core, router: tokens.router, tokens: names, metrics, vendor: OnceLock::new() });
+    Ok(Started { spine, state, local, stop })
+}
+
+async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(io("watching signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(io("watching signals"))?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(io("watching signals"))?;
+    local::open(&config.local.socket, Arc::clone(&started.local)).map_err(io("opening the local door"))?;
+    let door = VendorDoor::bind(config.vendor.listen, Arc::clone(&started.state)).await;
+    let door = door.and_then(VendorDoor::open).map_err(io("opening the vendor door"))?;
+    tracing::info!(address = %door.address, "vendor door open");
+    if started.local.vendor.set(door.address).is_err() {
+        tracing::debug!("the door was opened before");
+    }
+    notify(&[sd_notify::NotifyState::Ready]);
+    report(started, &door);
+    let mut watchdog = tokio::time::interval(watchdog_interval());
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload(config, started),
+            _ = watchdog.tick() => {
+                // A core that does not answer must not look alive.
+                if local::alive(&started.local.core).await {
+                    notify(&[sd_notify::NotifyState::Watchdog]);
+                    report(started, &door);
+                }
+            }
+        }
+    }
+    notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("stopping");
+    door.close(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+/// SIGHUP: policies, certificates and CRLs anew; connections and requests under way go on.
+fn reload(config: &Config, started: &Started) {
+    let monotonic = sd_notify::NotifyState::monotonic_usec_now();
+    match monotonic {
+        Ok(usec) => notify(&[sd_notify::NotifyState::Reloading, usec]),
+        Err(error) => tracing::debug!(%error, "no monotonic clock to tell systemd"),
+    }
+    match server_config(&tls_files(config)) {
+        Ok(tls) => started.state.tls.store(tls),
+        Err(error) => tracing::error!(%error, "TLS is not reloaded; the old configuration stays in force"),
+    }
+    match load_policies(config) {
+        Ok(policies) => {
+            let generation = PolicyGeneration(started.state.policy.load().generation.0 + 1);
+            started.state.policy.store(Arc::new(PolicyInForce { generation, policies }));
+            if started.local.core.tell(Event::Policy(generation)).is_err() {
+                tracing::debug!("the core is stopping");
+            }
+        }
+        Err(error) => tracing::error!(%error, "the policy is not reloaded; the old one stays in force"),
+    }
+    notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!("reloaded");
+}
+
+fn report(started: &Started, door: &Listening) {
+    let metrics = &started.local.metrics;
+    let mut text = format!(
+        "vendor door {}; {} PSDs; {} records; {} pieces since start",
+        door.address,
+        started.state.psds.len(),
+        metrics.log_size.load(Ordering::Relaxed),
+        metrics.pieces.load(Ordering::Relaxed)
+    );
+    for trouble in started.local.router.troubles(&started.local.tokens) {
+        text.push_str("; ");
+        text.push_str(&trouble);
+    }
+    status(&text);
+}
+
+fn status(text: &str) {
+    notify(&[sd_notify::NotifyState::Status(text)]);
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+fn watchdog_interval() -> Duration {
+    sd_notify::watchdog_enabled().map_or(Duration::from_secs(10), |usec| usec / 3)
+}
+
+fn elapsed_ms(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Verifies a checkpoint of an appliance's own log.
+pub(crate) fn verify_note(genesis: &Genesis, note: &str) -> Option<ProvenHead> {
+    let checkpoint = Checkpoint::verified(note, &origin(&genesis.appliance), &log_key(genesis)).ok()?;
+    Some(ProvenHead { size: checkpoint.size, root: checkpoint.root })
+}
+
+pub(crate) fn log_key(genesis: &Genesis) -> LogKey {
+    // An Ed25519 SPKI has 44 bytes (RFC 8410 §4), a P-256 one 91.
+    let algorithm = if genesis.log_spki.len() == 44 { Algorithm::Ed25519 } else { Algorithm::EcdsaP256 };
+    LogKey { algorithm, spki: genesis.log_spki.to_vec() }
+}
+
+fn load_policies(config: &Config) -> Result<PolicySet, RunError> {
+    let loaded = match &config.policy_dir {
+        Some(dir) => PolicySet::load(dir).map_err(|error| error.to_string()),
+        None => PolicySet::shipped().map_err(|error| error.to_string()),
+    };
+    loaded.map_err(RunError::Policy)
+}
+
+/// Everything `check-config` can check without a ledger and without tokens.
+pub fn check(config: &Config) -> Result<(), RunError> {
+    load_policies(config)?;
+    server_config(&tls_files(config))?;
+    Ok(())
+}
+
+fn tls_files(config: &Config) -> TlsFiles {
+    let vendor = &config.vendor;
+    TlsFiles {
+        certificate: vendor.certificate.clone(),
+        key: vendor.key.clone(),
+        client_ca: vendor.client_ca.clone(),
+        client_crl: vendor.client_crl.clone(),
+    }
+}
+
+fn check_fit(config: &Config, appliance: &Appliance) -> Result<(), RunError> {
+    let production = appliance.genesis.environment == Environment::Production;
+    if production && config.clock.rules().source == psd::clock::ClockSource::Development {
+        return Err(RunError::Unfit("clock.source: a production appliance has no development clock; use \"host\"".to_owned()));
+    }
+    let named = |token: &str| config.tokens.iter().any(|config| config.name == token);
+    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter());
+    let missing = keys.map(|certified| &certified.key.token).find(|token| !named(token));
+    missing.map_or(Ok(()), |token| {
+        Err(RunError::Unfit(format!("keys are in token {token:?}, which the configuration does not name")))
+    })
+}
+
+fn expected_keys(appliance: &Appliance, token: &str) -> Vec<ExpectedKey> {
+    let genesis = &appliance.genesis;
+    let log = (&*genesis.log_token == token)
+        .then(|| ExpectedKey { key_id: Arc::clone(&genesis.log_key_id), spki: Arc::clone(&genesis.log_spki) });
+    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
+    let of_token = keys.filter(|key| &*key.token == token);
+    let expected = of_token.map(|key| ExpectedKey { key_id: Arc::clone(&key.key_id), spki: Arc::clone(&key.spki) });
+    log.into_iter().chain(expected).collect()
+}
+
+fn resume_clock(config: &Config, appliance: &Appliance) -> ClockGuard {
+    ClockGuard::resume(config.clock.rules(), appliance.latest.epoch, appliance.latest.time)
+}
+
+/// Certificate, DER, and public key, SPKI DER, of the authority's funds system.
+type FundsKey = (Arc<[u8]>, Vec<u8>);
+
+fn funds_key(appliance: &Appliance) -> Result<Option<FundsKey>, RunError> {
+    let Some(certificate) = appliance.authority_key(AuthorityPurpose::Funds) else { return Ok(None) };
+    let spki = crate::birth::spki_of(certificate)
+        .ok_or_else(|| RunError::Unfit("the authority's funds certificate cannot be read".to_owned()))?;
+    Ok(Some((Arc::clone(certificate), spki)))
+}
+
+fn engine_settings(config: &Config, genesis: &Genesis) -> EngineSettings {
+    let signing = &config.signing;
+    EngineSettings {
+        appliance: genesis.appliance.clone(),
+        environment: genesis.environment,
+        window: signing.window(),
+        key_retention_ms: u64::from(signing.key_retention_days) * 86_400_000,
+        key_skew_ms: u64::from(signing.key_skew_s) * 1_000,
+        chunk_items: signing.chunk_items,
+        in_flight_items: signing.in_flight_items,
+        queued_items_per_tenant: signing.queued_items_per_tenant,
+        queued_items: signing.queued_items,
+        tokens: config.tokens.iter().map(|token| token.name.as_str().into()).collect(),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let vendor = &config.vendor;
+    Limits {
+        max_connections: vendor.max_connections,
+        max_streams: vendor.max_streams,
+        max_body_bytes: vendor.max_body_bytes,
+        header_timeout: Duration::from_millis(vendor.header_timeout_ms),
+        body_timeout: Duration::from_millis(vendor.body_timeout_ms),
+        keep_alive: Duration::from_millis(vendor.keep_alive_ms),
+    }
+}

@@ -1,0 +1,124 @@
+//! The newest signed checkpoint, and when the next is due.
+
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The newest signed checkpoint, read by every response.
+#[derive(Default)]
+pub struct Newest(ArcSwapOption<(u64, Arc<str>)>);
+
+impl Newest {
+    /// One that begins with what the ledger holds.
+    pub fn starting_with(checkpoint: Option<(u64, &str)>) -> Self {
+        let newest = Self::default();
+        if let Some((size, note)) = checkpoint {
+            newest.publish(size, note);
+        }
+        newest
+    }
+
+    /// Publishes a checkpoint that is durable, as its leaves are.
+    pub(super) fn publish(&self, size: u64, note: &str) {
+        self.0.store(Some(Arc::new((size, note.into()))));
+    }
+
+    /// The note.
+    pub fn note(&self) -> Option<String> {
+        self.0.load().as_ref().map(|newest| newest.1.to_string())
+    }
+
+    /// Whether this is the newest note, to the letter.
+    pub fn knows(&self, note: &str) -> bool {
+        self.0.load().as_ref().is_some_and(|newest| &*newest.1 == note)
+    }
+
+    /// Size and root.
+    pub fn head(&self) -> Option<(u64, [u8; 32])> {
+        let newest = self.0.load();
+        let (size, note) = newest.as_deref()?;
+        Some((*size, psdd_wire::checkpoint::root_in(note)?))
+    }
+
+    /// The size it covers.
+    pub fn size(&self) -> u64 {
+        self.0.load().as_ref().map_or(0, |newest| newest.0)
+    }
+}
+
+/// When to have the log signed (DESIGN.md §5: off the hot path, covering all commits since the last, within a bound).
+pub(super) struct Pace {
+    shortest: Duration,
+    bound: Duration,
+    /// Size asked to be signed, and when.
+    asked: Option<(u64, Instant)>,
+    signed_size: u64,
+    last_asked: Option<Instant>,
+    /// Since when there have been leaves without a signature.
+    behind_since: Option<Instant>,
+}
+
+impl Pace {
+    pub(super) fn new(shortest: Duration, bound: Duration, signed_size: u64) -> Self {
+        Self { shortest, bound, asked: None, signed_size, last_asked: None, behind_since: None }
+    }
+
+    /// Whether a checkpoint over this size should be asked for now.
+    pub(super) fn due(&mut self, size: u64, now: Instant) -> bool {
+        if size <= self.signed_size {
+            self.behind_since = None;
+            return false;
+        }
+        self.behind_since.get_or_insert(now);
+        self.asked.is_none() && self.last_asked.is_none_or(|at| now.duration_since(at) >= self.shortest)
+    }
+
+    pub(super) fn asked(&mut self, size: u64, now: Instant) {
+        self.asked = Some((size, now));
+        self.last_asked = Some(now);
+    }
+
+    pub(super) fn signed(&mut self, size: u64) {
+        self.signed_size = self.signed_size.max(size);
+        // What came after it waits since it was asked for.
+        self.behind_since = self.asked.take().map(|(_, at)| at);
+    }
+
+    pub(super) fn failed(&mut self) {
+        self.asked = None;
+    }
+
+    /// Whether leaves have been without a signature for longer than the bound.
+    pub(super) fn overdue(&self, now: Instant) -> bool {
+        self.behind_since.is_some_and(|since| now.duration_since(since) > self.bound)
+    }
+
+    /// How long to wait for commits before looking again.
+    pub(super) fn patience(&self) -> Duration {
+        self.shortest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_key_that_stays_away_is_overdue_after_the_bound() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut pace = Pace::new(Duration::from_millis(100), Duration::from_secs(1), 5);
+        assert!(!pace.due(5, at(0)), "nothing new");
+        assert!(pace.due(6, at(0)));
+        pace.asked(6, at(0));
+        assert!(!pace.due(9, at(500)), "one at a time");
+        pace.failed();
+        assert!(pace.due(9, at(900)));
+        pace.asked(9, at(900));
+        assert!(!pace.overdue(at(1_000)));
+        assert!(pace.overdue(at(1_001)));
+        pace.signed(9);
+        assert!(!pace.due(9, at(1_100)));
+        assert!(!pace.overdue(at(5_000)), "nothing is behind");
+    }
+}

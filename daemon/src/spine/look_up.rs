@@ -1,0 +1,37 @@
+//! The look-up thread: idempotency keys and stored results, from short snapshots.
+
+use super::{Fatal, die};
+use crate::core::{Event, RequestId};
+use crossbeam_channel::{Receiver, Sender};
+use psd::{PieceKey, TenantName};
+use psdd_ledger::{Durable, Reader};
+use tokio::sync::oneshot;
+
+/// What to read.
+pub(super) enum LookUp {
+    /// Keys of a request in the core.
+    Keys(RequestId, TenantName, Vec<PieceKey>),
+    /// A stored result, for a door.
+    Piece(TenantName, PieceKey, oneshot::Sender<Option<Durable>>),
+    /// The newest record in a slot of a PSD, for a door.
+    Live(String, &'static str, oneshot::Sender<Option<Durable>>),
+}
+
+pub(super) fn run(mut reader: Reader, requests: &Receiver<LookUp>, core: &Sender<Event>) {
+    while let Ok(request) = requests.recv() {
+        let outcome = match request {
+            LookUp::Keys(id, tenant, keys) => reader
+                .look_up(keys.iter().map(|key| (&tenant, key)))
+                .map(|found| core.send(Event::LookedUp(id, found)).is_ok()),
+            LookUp::Piece(tenant, key, reply) => reader
+                .look_up(std::iter::once((&tenant, &key)))
+                .map(|mut found| reply.send(found.pop().flatten()).is_ok()),
+            LookUp::Live(psd, slot, reply) => reader.live(&psd, slot).map(|found| reply.send(found).is_ok()),
+        };
+        match outcome {
+            Ok(true) => {}
+            Ok(false) => tracing::debug!("nobody waits for a look-up any more"),
+            Err(error) => die(&Fatal::Ledger(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Links to all tokens, and what they report, on its way to the core.
+//!
+//! A token counts as up only when every key that the ledger knows of it is there, usable and the same: a stale handle can
+//! point at another key, and an empty token must never pass for a healthy one.
+
+use crate::core::{Event, TokenIndex};
+use crate::spine::{FrameEvent, Handle};
+use crossbeam_channel::Sender;
+use psdd_hsm::link::{Link, LinkConfig, LinkEvent, StartError};
+use psdd_hsm::protocol::Welcome;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A key that the ledger knows.
+#[derive(Clone, Debug)]
+pub struct ExpectedKey {
+    /// CKA_ID.
+    pub key_id: Arc<[u8]>,
+    /// Its public half, SPKI DER.
+    pub spki: Arc<[u8]>,
+}
+
+/// What is known of one token now.
+#[derive(Clone, Debug)]
+enum Standing {
+    Unknown,
+    Up(Arc<Welcome>),
+    Down(String),
+}
+
+/// Where links report to.
+pub struct Router {
+    standings: Mutex<Vec<Standing>>,
+    expected: Vec<Vec<ExpectedKey>>,
+    core: OnceLock<(Sender<FrameEvent>, Handle)>,
+}
+
+/// The links of all tokens.
+pub struct Tokens {
+    /// By [`TokenIndex`]; shared with the spine.
+    pub links: Arc<OnceLock<Vec<Link>>>,
+    /// Where they report.
+    pub router: Arc<Router>,
+}
+
+/// Why the tokens are not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum TokensError {
+    /// No thread.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It does not answer, or not with the keys it must have.
+    #[error("token {token}: {reason}")]
+    NotReady {
+        /// Its name.
+        token: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Tokens {
+    /// Starts a link to each token.
+    pub fn start(configs: Vec<LinkConfig>, expected: Vec<Vec<ExpectedKey>>) -> Result<Self, TokensError> {
+        let router = Arc::new(Router {
+            standings: Mutex::new(vec![Standing::Unknown; configs.len()]),
+            expected,
+            core: OnceLock::new(),
+        });
+        let mut started = Vec::new();
+        for (index, config) in configs.into_iter().enumerate() {
+            let (token, to) = (TokenIndex(index), Arc::clone(&router));
+            started.push(Link::start(config, move |event| to.take(token, event))?);
+        }
+        let links = Arc::new(OnceLock::new());
+        let set = links.set(started);
+        debug_assert!(set.is_ok());
+        Ok(Self { links, router })
+    }
+
+    /// The link of a token.
+    pub fn link(&self, token: TokenIndex) -> Option<&Link> {
+        self.links.get().and_then(|links| links.get(token.0))
+    }
+
+    /// Waits until every token is up with all its keys.
+    pub fn wait_ready(&self, names: &[String], patience: Duration) -> Result<Vec<Arc<Welcome>>, TokensError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let standings = self.router.standings();
+            let not_up = standings.iter().position(|standing| !matches!(standing, Standing::Up(_)));
+            let Some(index) = not_up else {
+                let up = standings.into_iter().filter_map(|standing| match standing {
+                    Standing::Up(welcome) => Some(welcome),
+                    Standing::Unknown | Standing::Down(_) => None,
+                });
+                return Ok(up.collect());
+            };
+            if Instant::now() > deadline {
+                let reason = match &standings[index] {
+                    Standing::Down(reason) => reason.clone(),
+                    Standing::Unknown | Standing::Up(_) => "psdd-hsm does not answer".to_owned(),
+                };
+                return Err(TokensError::NotReady { token: names.get(index).cloned().unwrap_or_default(), reason });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Router {
+    /// Connects the core; it is told at once which tokens are up.
+    pub fn connect(&self, frames: Sender<FrameEvent>, core: Handle) {
+        let standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, standing) in standings.iter().enumerate() {
+            if let Standing::Up(_) = standing {
+                tell(&core, Event::TokenUp(TokenIndex(index)));
+            }
+        }
+        let first = self.core.set((frames, core)).is_ok();
+        debug_assert!(first);
+    }
+
+    /// One line on each token that is not up.
+    pub fn troubles(&self, names: &[String]) -> Vec<String> {
+        let described = self.standings().into_iter().zip(names).filter_map(|(standing, name)| match standing {
+            Standing::Up(_) => None,
+            Standing::Unknown => Some(format!("token {name}: no answer yet")),
+            Standing::Down(reason) => Some(format!("token {name}: {reason}")),
+        });
+        described.collect()
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take(&self, token: TokenIndex, event: LinkEvent) {
+        match event {
+            LinkEvent::Signed { request, signatures } => self.frame(FrameEvent::Signed(token, request, signatures)),
+            LinkEvent::Failed { request, fault } => self.frame(FrameEvent::Failed(token, request, fault)),
+            LinkEvent::Up(welcome) => match self.check(token, &welcome) {
+                Ok(()) => self.stand(token, Standing::Up(welcome)),
+                Err(reason) => {
+                    tracing::error!(token = token.0, reason, "a token without the keys it must have is not used");
+                    self.stand(token, Standing::Down(reason));
+                }
+            },
+            LinkEvent::Down { reason } => {
+                tracing::warn!(token = token.0, reason, "token down");
+                self.stand(token, Standing::Down(reason));
+            }
+            LinkEvent::Latched { reason, clear } => {
+                tracing::error!(token = token.0, reason, clear, "token latched: no further login without an operator");
+                self.stand(token, Standing::Down(format!("{reason}; clear with: {clear}")));
+            }
+        }
+    }
+
+    fn frame(&self, frame: FrameEvent) {
+        if let Some((frames, _)) = self.core.get()
+            && frames.send(frame).is_err()
+        {
+            tracing::debug!("the core has gone");
+        }
+    }
+
+    fn stand(&self, token: TokenIndex, standing: Standing) {
+        let mut standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        let event = match standing {
+            Standing::Up(_) => Event::TokenUp(token),
+            Standing::Unknown | Standing::Down(_) => Event::TokenDown(token),
+        };
+        standings[token.0] = standing;
+        if let Some((_, core)) = self.core.get() {
+            tell(core, event);
+        }
+    }
+
+    fn check(&self, token: TokenIndex, welcome: &Welcome) -> Result<(), String> {
+        let found: HashMap<&[u8], _> = welcome.keys.iter().map(|key| (key.key_id.as_slice(), key)).collect();
+        for expected in self.expected.get(token.0).map(Vec::as_slice).unwrap_or_default() {
+            let id: String = expected.key_id.iter().map(|b| format!("{b:02x}")).collect();
+            let Some(key) = found.get(&*expected.key_id) else { return Err(format!("key {id} is not in the token")) };
+            if let Some(reason) = &key.unusable {
+                return Err(format!("key {id} must not be used: {reason}"));
+            }
+            if *key.spki != *expected.spki {
+                return Err(format!("key {id} is not the one recorded: its public half differs"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tell(core: &Handle, event: Event) {
+    if core.tell(event).is_err() {
+        tracing::debug!("the core has gone");
+    }
+}
