@@ -1,0 +1,92 @@
+//! What is asked for, one piece at a time, and what became of it.
+
+use psd::indicium::{Destination, RateCategory};
+use psd::{MailingDate, PieceKey, PostageAmount};
+use psdd_wire::message::{SignItem, SignedPiece};
+use psdd_wire::problem::Problem;
+use std::borrow::Cow;
+use uuid::Uuid;
+
+/// One piece to be franked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Item {
+    /// Idempotency key; keep it until the outcome is stored. From [`new_key`].
+    pub key: PieceKey,
+    /// Postage.
+    pub postage: PostageAmount,
+    /// Day of mailing.
+    pub date: MailingDate,
+    /// Where the piece goes.
+    pub destination: Destination,
+    /// Rate category.
+    pub rate: RateCategory,
+    /// Personal, 1 to 512 bytes; only its salted hash enters the log.
+    pub recipient: Option<String>,
+    /// The caller's own reference, 1 to 64 bytes.
+    pub reference: Option<String>,
+    /// Weight in grams.
+    pub weight_g: Option<u64>,
+}
+
+/// What became of one item.
+// A signed piece is the rule, so a box for it would be an allocation for nearly every piece.
+#[allow(clippy::large_enum_variant, reason = "the large variant is the common one")]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Debited, signed and verified.
+    Signed(SignedPiece),
+    /// Neither. With `retry` in its facts the same item can succeed later; the retries of this call are spent.
+    Refused(Problem),
+}
+
+/// A new idempotency key; keys rise within a process, so the appliance stores them in order.
+pub fn new_key() -> PieceKey {
+    loop {
+        // Version 7 and its variant are what a piece key wants, so the first one always fits.
+        if let Some(key) = PieceKey::from_bytes(*Uuid::now_v7().as_bytes()) {
+            return key;
+        }
+    }
+}
+
+/// The part of an item that its indicium must repeat.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) key: PieceKey,
+    pub(crate) postage: PostageAmount,
+    pub(crate) date: MailingDate,
+    pub(crate) destination: Destination,
+    pub(crate) rate: RateCategory,
+}
+
+impl Item {
+    pub(crate) fn asked(&self) -> Asked {
+        let Item { key, postage, date, destination, rate, .. } = *self;
+        Asked { key, postage, date, destination, rate }
+    }
+
+    /// The item as it is sent. Texts have one form each, so a repetition has the same content.
+    pub(crate) fn wire(&self) -> SignItem<'_> {
+        SignItem {
+            key: Cow::Borrowed(self.key.as_bytes()),
+            date: Cow::Owned(self.date.to_string()),
+            rate: Cow::Owned(self.rate.to_string()),
+            weight: self.weight_g,
+            postage: Cow::Owned(self.postage.to_string()),
+            recipient: self.recipient.as_deref().map(Cow::Borrowed),
+            reference: self.reference.as_deref().map(Cow::Borrowed),
+            destination: Cow::Owned(self.destination.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_rise_within_a_process() {
+        let keys: Vec<_> = (0..10_000).map(|_| new_key()).collect();
+        assert!(keys.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

@@ -1,0 +1,30 @@
+//! The SDK of a vendor backend: signatures on indicia over the vendor door of `psdd`.
+//!
+//! Owns the connections, the retries and the judgement of what comes back: a [`SignedPiece`] that a caller holds was checked
+//! against what was asked, against the registers told before and, with [`Verification::Full`], against the postal authority's
+//! root. Refuses to retry what could debit twice (every retry carries the same idempotency key) and to hand out what it could
+//! not verify. Called by vendor backends and by `psdctl vendor`.
+
+mod alert;
+mod client;
+mod config;
+mod connection;
+mod error;
+mod exchange;
+mod item;
+mod retry;
+mod sign;
+mod tls;
+mod value;
+pub mod verify;
+
+pub use client::Client;
+pub use config::{ClientConfig, ConfigError, Files, Verification};
+pub use error::{ClientError, ConnectError, ContractError, InputError};
+pub use item::{Item, Outcome, new_key};
+pub use psdd_wire::message::{
+    ApplianceResponse, CertificatesResponse, PsdView, RegisterView, SignedPiece, ValueAppliedResponse,
+    ValueRequestResponse,
+};
+pub use psdd_wire::problem::Problem;
+pub use verify::VerificationError;

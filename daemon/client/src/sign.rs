@@ -1,0 +1,165 @@
+//! Asking for signatures, and judging what comes back before anyone sees it.
+
+use crate::client::Client;
+use crate::error::{ClientError, ContractError, InputError};
+use crate::exchange::Call;
+use crate::item::{Asked, Item, Outcome};
+use crate::retry::Retries;
+use crate::verify::history::Debit;
+use crate::verify::{Proven, VerificationError, fields_match, registers_of, verify_signatures};
+use psd::{PieceKey, PsdId, UnixMillis};
+use psdd_wire::MOST_ITEMS;
+use psdd_wire::message::{SignRequest, SignResponse, SignResult, SignedPiece};
+use psdd_wire::problem::Problem;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+impl Client {
+    /// Has a PSD sign items; outcomes stand in the order of the items.
+    ///
+    /// More than 4096 items go in several requests, one after the other; with `all_or_none` they are refused. Items with a
+    /// retryable refusal are repeated alone with the same key. On an error, pieces may have been debited: repeat the call with the
+    /// same keys, which debits nothing twice.
+    pub async fn sign(&self, psd: PsdId, items: Vec<Item>, all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+        if all_or_none && items.len() > MOST_ITEMS {
+            return Err(InputError::TooManyForAllOrNone { items: items.len() }.into());
+        }
+        keys_differ(&items)?;
+        let mut outcomes = Vec::with_capacity(items.len());
+        for part in items.chunks(MOST_ITEMS) {
+            outcomes.extend(self.sign_part(psd, part, all_or_none).await?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn sign_part(&self, psd: PsdId, items: &[Item], all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; items.len()];
+        let mut open: Vec<usize> = (0..items.len()).collect();
+        let mut retries = Retries::new(self.shared.exchange.most_retries);
+        loop {
+            let asked: Vec<&Item> = open.iter().map(|index| &items[*index]).collect();
+            let told = self.sign_once(psd, &asked, all_or_none).await?;
+            let again = to_repeat(&told, all_or_none);
+            let hint_ms = told.iter().filter_map(passing).filter_map(|problem| problem.facts.retry_after_ms).max();
+            for (index, outcome) in open.iter().zip(told) {
+                outcomes[*index] = Some(outcome);
+            }
+            open = again.into_iter().map(|position| open[position]).collect();
+            let pause = if open.is_empty() { None } else { retries.next_pause(hint_ms) };
+            let Some(pause) = pause else { return Ok(outcomes.into_iter().flatten().collect()) };
+            tracing::debug!(%psd, items = open.len(), ?pause, "items to repeat");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn sign_once(&self, psd: PsdId, items: &[&Item], all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+        let floor = self.shared.checkpoints.floor();
+        let request = SignRequest {
+            psd: Cow::Owned(psd.to_string()),
+            items: items.iter().map(|item| item.wire()).collect(),
+            checkpoint: floor.note().map(Cow::Borrowed),
+            all_or_none,
+        };
+        let call = Call::post("/v1/indicia".to_owned(), psdd_wire::encode(&request));
+        let response: SignResponse = self.shared.exchange.ask(&call).await?;
+        self.shared.checkpoints.judge(&floor, response.checkpoint.as_deref())?;
+        if response.results.len() != items.len() {
+            let (items, results) = (items.len(), response.results.len());
+            return Err(ContractError::ResultCount { items, results }.into());
+        }
+        let asked: Vec<Asked> = items.iter().map(|item| item.asked()).collect();
+        let mut signed = Vec::with_capacity(items.len());
+        for (index, (asked, result)) in asked.iter().zip(&response.results).enumerate() {
+            let told: &[u8] = match result {
+                SignResult::Signed(piece) => &piece.key,
+                SignResult::Refused(refused) => &refused.key,
+            };
+            if told != asked.key.as_bytes() {
+                return Err(VerificationError::Key { index, asked: asked.key, told: hex(told) }.into());
+            }
+            if let SignResult::Signed(piece) = result {
+                signed.push((asked.key, Some(asked), piece));
+            }
+        }
+        if all_or_none && !signed.is_empty() && signed.len() != items.len() {
+            let (items, signed) = (items.len(), signed.len());
+            return Err(ContractError::NotAllOrNone { items, signed }.into());
+        }
+        self.judge_pieces(psd, &signed).await?;
+        Ok(response.results.into_iter().map(outcome).collect())
+    }
+
+    /// Everything that must hold of signed pieces. Only what holds in full enters the memory of debits.
+    pub(crate) async fn judge_pieces(
+        &self,
+        psd: PsdId,
+        pieces: &[(PieceKey, Option<&Asked>, &SignedPiece)],
+    ) -> Result<(), ClientError> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let format = self.format(psd).await?;
+        let mut debits = Vec::with_capacity(pieces.len());
+        let mut marks = Vec::with_capacity(pieces.len());
+        for (key, asked, piece) in pieces {
+            if piece.psd != psd {
+                return Err(VerificationError::Psd { key: *key, asked: psd, told: piece.psd }.into());
+            }
+            let registers = registers_of(piece)?;
+            let mark = fields_match(*key, *asked, piece, format)?;
+            let (sequence, leaf, postage) = (piece.sequence, piece.leaf, mark.postage);
+            debits.push(Debit { psd, sequence, leaf, key: *key, postage, registers });
+            marks.push((*key, UnixMillis(piece.time), mark));
+        }
+        if let Some(book) = &self.shared.book {
+            let unknown = marks.iter().any(|(_, _, mark)| book.key(psd, mark.certificate_serial).is_none());
+            if unknown {
+                self.certificates(psd).await?;
+            }
+            let proven = marks.into_iter().map(|(key, at, decoded)| {
+                let serial = decoded.certificate_serial;
+                let certified = book.key(psd, serial);
+                let certified = certified.ok_or(VerificationError::UnknownCertificate { key, psd, serial })?;
+                Ok(Proven { key, at, decoded, certified })
+            });
+            verify_signatures(proven.collect::<Result<_, VerificationError>>()?).await?;
+        }
+        let mut history = self.shared.history.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(debits.iter().try_for_each(|debit| history.judge(debit))?)
+    }
+}
+
+/// Positions of what is worth repeating: the items with passing problems, or all of them where they stand and fall together.
+fn to_repeat(told: &[Outcome], all_or_none: bool) -> Vec<usize> {
+    let passing: Vec<usize> = (0..told.len()).filter(|index| passing(&told[*index]).is_some()).collect();
+    if all_or_none && !passing.is_empty() { (0..told.len()).collect() } else { passing }
+}
+
+fn passing(outcome: &Outcome) -> Option<&Problem> {
+    match outcome {
+        Outcome::Refused(problem) if problem.facts.retry => Some(problem),
+        Outcome::Refused(_) | Outcome::Signed(_) => None,
+    }
+}
+
+fn outcome(result: SignResult) -> Outcome {
+    match result {
+        SignResult::Signed(piece) => Outcome::Signed(piece),
+        SignResult::Refused(refused) => Outcome::Refused(refused.problem),
+    }
+}
+
+fn keys_differ(items: &[Item]) -> Result<(), InputError> {
+    let mut seen = HashMap::with_capacity(items.len());
+    for (second, item) in items.iter().enumerate() {
+        if let Some(first) = seen.insert(item.key, second) {
+            return Err(InputError::SameKey { first, second });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,191 @@
+//! What makes an answer believable.
+//!
+//! Owns every judgement on what comes back; does no IO. [`AuthorityRoot`], [`CertifiedKey`] and [`offline`] are public, so that
+//! marks can be judged without any connection.
+
+mod book;
+mod chain;
+mod checkpoints;
+pub(crate) mod history;
+pub mod offline;
+mod piece;
+
+pub use chain::{AuthorityRoot, CertifiedKey, ChainError};
+
+pub(crate) use book::Book;
+pub(crate) use checkpoints::Checkpoints;
+pub(crate) use history::History;
+pub(crate) use piece::{Proven, fields_match, registers_of, verify_signatures};
+
+use psd::indicium::DecodeError;
+use psd::{PieceKey, PsdId, UnixMillis};
+use psdd_wire::checkpoint::CheckpointError;
+use psdd_wire::cose::CoseError;
+
+/// What is wrong with an answer that keeps the contract.
+#[derive(Debug, thiserror::Error)]
+pub enum VerificationError {
+    /// A result carries another key than the item it answers.
+    #[error("result {index} carries key {told}, item {index} has {asked}")]
+    Key {
+        /// Index in the request.
+        index: usize,
+        /// The item's key.
+        asked: PieceKey,
+        /// The result's key, hex.
+        told: String,
+    },
+    /// Another PSD signed.
+    #[error("piece {key} was signed by {told}, asked for was {asked}")]
+    Psd {
+        /// The piece.
+        key: PieceKey,
+        /// Asked for.
+        asked: PsdId,
+        /// Told.
+        told: PsdId,
+    },
+    /// The registers told do not add up.
+    #[error("registers of {psd} at sequence {sequence}: ascending + descending is not the control total")]
+    ControlTotal {
+        /// The device.
+        psd: PsdId,
+        /// Of its records.
+        sequence: u64,
+    },
+    /// The registers did not move by the postage from one result to another.
+    #[error("registers of {psd} from sequence {from} to {to}: {what}")]
+    Movement {
+        /// The device.
+        psd: PsdId,
+        /// The earlier record.
+        from: u64,
+        /// The later record.
+        to: u64,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// One debit was told for two pieces, or two debits for one piece.
+    #[error("sequence {sequence} of {psd} was told for piece {before} and now for {now}: a replay")]
+    Replayed {
+        /// The device.
+        psd: PsdId,
+        /// Of its records.
+        sequence: u64,
+        /// The piece it was told for before.
+        before: PieceKey,
+        /// The piece it is told for now.
+        now: PieceKey,
+    },
+    /// A repetition gave other bytes than the first answer.
+    #[error("piece {key} was answered twice with different results")]
+    Changed {
+        /// The piece.
+        key: PieceKey,
+    },
+    /// The bytes are no indicium of the PSD's layout.
+    #[error("indicium of piece {key}: {source}")]
+    Indicium {
+        /// The piece.
+        key: PieceKey,
+        /// What the decoder says.
+        source: DecodeError,
+    },
+    /// A field of the indicium is not what was asked or told.
+    #[error("indicium of piece {key}: {field} is {found}, expected {expected}")]
+    Field {
+        /// The piece.
+        key: PieceKey,
+        /// The field.
+        field: &'static str,
+        /// In the indicium.
+        found: String,
+        /// Asked or told.
+        expected: String,
+    },
+    /// The signature is not of the certified key.
+    #[error("indicium of piece {key}: the signature does not verify under certificate {serial}")]
+    Signature {
+        /// The piece.
+        key: PieceKey,
+        /// Serial in the indicium.
+        serial: u32,
+    },
+    /// The PSD has no certificate with the serial in the indicium.
+    #[error("indicium of piece {key}: {psd} has no indicium certificate with serial {serial}")]
+    UnknownCertificate {
+        /// The piece.
+        key: PieceKey,
+        /// The device.
+        psd: PsdId,
+        /// Serial in the indicium.
+        serial: u32,
+    },
+    /// The certificate was not valid when the piece was signed.
+    #[error("indicium of piece {key}: certificate {serial} was not valid at {at}")]
+    NotValidAt {
+        /// The piece.
+        key: PieceKey,
+        /// Serial in the indicium.
+        serial: u32,
+        /// Time of signing as told.
+        at: UnixMillis,
+    },
+    /// A certificate does not lead to the pinned root.
+    #[error("certificate {serial} of {psd}: {source}")]
+    Chain {
+        /// The device.
+        psd: PsdId,
+        /// Serial as told.
+        serial: u32,
+        /// Why.
+        source: ChainError,
+    },
+    /// The appliance serves another authority than the one pinned.
+    #[error("the appliance names another postal authority than the root pinned in the configuration")]
+    OtherAuthority,
+    /// The appliance's name or log key changed under a running client.
+    #[error("the appliance's name or log key is not the one it had when this client connected")]
+    OtherLog,
+    /// A checkpoint does not verify.
+    #[error("checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// The log is shorter than one seen before.
+    #[error("the log was rolled back: {}, seen before was {seen}", size_told(*.told))]
+    RolledBack {
+        /// Size told, if a checkpoint came at all.
+        told: Option<u64>,
+        /// Size of the newest checkpoint seen.
+        seen: u64,
+    },
+    /// Two checkpoints of one size differ.
+    #[error("the log has two different roots for size {size}: it was forked or rewritten")]
+    Forked {
+        /// Tree size.
+        size: u64,
+    },
+    /// A value request is not signed by the PSD's device key.
+    #[error("value request of {psd}: {source}")]
+    ValueRequest {
+        /// The device.
+        psd: PsdId,
+        /// Why.
+        source: CoseError,
+    },
+    /// A value request or its effect says something else than was asked or authorised.
+    #[error("value download of {psd}: {what} is {told}, expected {expected}")]
+    Value {
+        /// The device.
+        psd: PsdId,
+        /// What differs.
+        what: &'static str,
+        /// Told.
+        told: String,
+        /// Asked or authorised.
+        expected: String,
+    },
+}
+
+fn size_told(size: Option<u64>) -> String {
+    size.map_or_else(|| "no checkpoint came".to_owned(), |size| format!("size {size}"))
+}

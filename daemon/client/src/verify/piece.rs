@@ -1,0 +1,99 @@
+//! One signed piece against what was asked and what was told with it.
+
+use super::VerificationError;
+use super::chain::CertifiedKey;
+use crate::item::Asked;
+use psd::indicium::{Decoded, Format};
+use psd::{PieceKey, Registers, UnixMillis};
+use psdd_wire::message::SignedPiece;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use tokio::task::JoinSet;
+
+/// From this many signatures on, they are verified off the runtime's threads.
+const MANY: usize = 16;
+
+/// An indicium whose fields are right, and the key that must have signed it.
+pub(crate) struct Proven {
+    pub(crate) key: PieceKey,
+    pub(crate) at: UnixMillis,
+    pub(crate) decoded: Decoded,
+    pub(crate) certified: Arc<CertifiedKey>,
+}
+
+/// The registers told, if they add up.
+pub(crate) fn registers_of(piece: &SignedPiece) -> Result<Registers, VerificationError> {
+    let told = &piece.registers;
+    let registers = Registers::from_parts(told.ascending, told.descending, told.control_total, told.pieces);
+    let wrong = VerificationError::ControlTotal { psd: piece.psd, sequence: piece.sequence };
+    registers.ok().ok_or(wrong)
+}
+
+/// Decodes the indicium and compares every field with what was asked (where it is known) and told.
+pub(crate) fn fields_match(
+    key: PieceKey,
+    asked: Option<&Asked>,
+    piece: &SignedPiece,
+    format: &'static dyn Format,
+) -> Result<Decoded, VerificationError> {
+    let decoded = format.decode(&piece.indicium);
+    let decoded = decoded.map_err(|source| VerificationError::Indicium { key, source })?;
+    let same = |field, found: &dyn Display, expected: &dyn Display, equal: bool| {
+        if equal {
+            return Ok(());
+        }
+        let (found, expected) = (found.to_string(), expected.to_string());
+        Err(VerificationError::Field { key, field, found, expected })
+    };
+    let registers = &piece.registers;
+    same("device", &decoded.device, &piece.psd, decoded.psd == Some(piece.psd))?;
+    let (ascending, descending) = (registers.ascending, registers.descending);
+    same("ascending register", &decoded.ascending, &ascending, decoded.ascending == ascending)?;
+    same("descending register", &decoded.descending, &descending, decoded.descending == descending)?;
+    if let Some(asked) = asked {
+        let (date, destination) = (asked.date.yyyymmdd(), asked.destination.number());
+        let rate = String::from_utf8_lossy(&decoded.rate);
+        same("postage", &decoded.postage, &asked.postage, decoded.postage == asked.postage)?;
+        same("date", &decoded.date, &date, decoded.date == date)?;
+        same("destination", &decoded.destination, &destination, decoded.destination == destination)?;
+        same("rate", &rate, &asked.rate, decoded.rate == *asked.rate.as_bytes())?;
+    }
+    Ok(decoded)
+}
+
+/// Verifies signatures: a few at once here, many on the threads for blocking work.
+pub(crate) async fn verify_signatures(mut pieces: Vec<Proven>) -> Result<(), VerificationError> {
+    if pieces.len() < MANY {
+        return pieces.iter().try_for_each(verify);
+    }
+    let share = pieces.len().div_ceil(available_parallelism().map_or(1, usize::from));
+    let mut shares = JoinSet::new();
+    while !pieces.is_empty() {
+        let rest = pieces.split_off(share.min(pieces.len()));
+        let part = std::mem::replace(&mut pieces, rest);
+        shares.spawn_blocking(move || part.iter().try_for_each(verify));
+    }
+    while let Some(joined) = shares.join_next().await {
+        match joined {
+            Ok(verdict) => verdict?,
+            Err(broken) => match broken.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that shuts down cancels; then nobody waits for this answer.
+                Err(cancelled) => unreachable!("nobody cancels these tasks: {cancelled}"),
+            },
+        }
+    }
+    Ok(())
+}
+
+fn verify(piece: &Proven) -> Result<(), VerificationError> {
+    let (key, serial, at) = (piece.key, piece.certified.serial(), piece.at);
+    if !piece.certified.signed(&piece.decoded) {
+        return Err(VerificationError::Signature { key, serial });
+    }
+    if !piece.certified.valid_at(at) {
+        return Err(VerificationError::NotValidAt { key, serial, at });
+    }
+    Ok(())
+}

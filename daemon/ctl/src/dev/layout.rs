@@ -1,0 +1,93 @@
+//! Where everything of a development appliance lies.
+
+use std::path::{Path, PathBuf};
+
+/// The directory of an appliance.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    dir: PathBuf,
+}
+
+macro_rules! paths {
+    ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {
+        $($(#[$doc])* pub fn $name(&self) -> PathBuf { self.dir.join($path) })*
+    };
+}
+
+impl Layout {
+    /// The appliance in this directory, which need not exist yet.
+    pub fn at(dir: &Path) -> Self {
+        // Sockets and children need a path that does not depend on where they run.
+        Self { dir: std::path::absolute(dir).unwrap_or_else(|_unreadable| dir.to_owned()) }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    paths! {
+        /// Keys and certificates.
+        pki = "pki";
+        /// The postal authority's root, PEM.
+        authority_root = "pki/authority-root.pem";
+        /// The authority's funds certificate, PEM.
+        funds = "pki/funds.pem";
+        /// Its key, PEM.
+        funds_key = "pki/funds.key";
+        /// The vendors' client CA, PEM.
+        vendor_ca = "pki/vendor-ca.pem";
+        /// Its CRL, PEM.
+        vendor_crl = "pki/vendor-ca.crl";
+        /// CA of the server's certificate, PEM.
+        server_ca = "pki/server-ca.pem";
+        /// The server's certificate, PEM.
+        server = "pki/server.pem";
+        /// Its key, PEM.
+        server_key = "pki/server.key";
+        /// The first client's certificate, PEM.
+        client = "pki/client.pem";
+        /// Its key, PEM.
+        client_key = "pki/client.key";
+        /// Certification requests and certificates of PSD keys.
+        exchange = "exchange";
+        /// Certificates of all PSD keys and their CA, PEM.
+        certificates = "certificates.pem";
+        /// Plan of the PSDs.
+        plan = "psds.toml";
+        /// SoftHSM's configuration.
+        softhsm_config = "hsm/softhsm2.conf";
+        /// SoftHSM's objects.
+        softhsm_tokens = "hsm/tokens";
+        /// User PIN.
+        pin = "hsm/pin";
+        /// Security officer's PIN.
+        so_pin = "hsm/so-pin";
+        /// Login marks.
+        hsm_state = "hsm/state";
+        /// Configuration of psdd-hsm.
+        hsm_config = "hsm/psdd-hsm.toml";
+        /// Configuration of psdd.
+        psdd_config = "psdd.toml";
+        /// The ledger's directory.
+        state = "state";
+        /// Sockets, process ids and logs.
+        run = "run";
+        /// The worker's socket.
+        token_socket = "run/token.sock";
+        /// The local door.
+        local_socket = "run/local.sock";
+        /// Process id of psdd.
+        psdd_pid = "run/psdd.pid";
+        /// Process id of psdd-hsm.
+        hsm_pid = "run/psdd-hsm.pid";
+        /// Log of psdd.
+        psdd_log = "run/psdd.log";
+        /// Log of psdd-hsm.
+        hsm_log = "run/psdd-hsm.log";
+        /// Configuration of psdctl.
+        psdctl_config = "psdctl.toml";
+        /// Written last: the appliance is complete.
+        complete = "complete";
+    }
+}

@@ -1,0 +1,89 @@
+//! `psdctl dev`: a development appliance in a directory, made by running the steps an operator runs.
+//!
+//! Owns the layout of the directory and the development PKI (the vendor's CA, the postal authority's root, CA and funds key). What it makes
+//! is a development appliance and nothing else: its marks are specimens. Tests and the demo use the same functions.
+
+mod funds;
+mod layout;
+mod pki;
+mod process;
+mod up;
+
+pub use funds::{FundsError, authorise, load_value};
+pub use layout::Layout;
+pub use pki::{ClientIdentity, PkiError, issue_client, issue_psd_certificates, revoke_clients};
+pub use process::{ProcessError, Running};
+pub use up::{DevError, DevOptions, Tools, birth, start_hsm, start_psdd, up};
+
+use crate::cli::Global;
+use crate::error::{CtlError, Exit};
+use crate::output;
+use clap::Subcommand;
+use psd::{PostageAmount, PsdId};
+use std::path::PathBuf;
+
+/// A development appliance on this machine.
+#[derive(Subcommand, Debug)]
+pub enum DevCommand {
+    /// Make an appliance in a directory, or start the one that is there
+    Up {
+        /// The directory
+        dir: PathBuf,
+        /// How many PSDs a new appliance gets
+        #[arg(long, default_value_t = 1)]
+        psds: u32,
+        /// Value that each PSD of a new appliance gets
+        #[arg(long, default_value = "10000.00")]
+        value: PostageAmount,
+    },
+    /// Stop the appliance of a directory; its data stays
+    Down {
+        /// The directory
+        dir: PathBuf,
+    },
+    /// Load value into a PSD: request, authorisation by the development funds key, application
+    Load {
+        /// The directory
+        dir: PathBuf,
+        /// The PSD
+        #[arg(long)]
+        psd: PsdId,
+        /// How much
+        #[arg(long)]
+        amount: PostageAmount,
+    },
+}
+
+/// Runs a command of the group.
+pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
+    let outcome = match command {
+        DevCommand::Up { dir, psds, value } => {
+            let options = DevOptions { psds, value, ..DevOptions::default() };
+            up(&Layout::at(&dir), &options).map(|running| {
+                format!(
+                    "appliance in {}\n  vendor door   {}\n  configuration {}\n",
+                    dir.display(),
+                    running.vendor,
+                    Layout::at(&dir).psdctl_config().display()
+                )
+            })
+        }
+        DevCommand::Down { dir } => {
+            let layout = Layout::at(&dir);
+            process::stop(&layout.psdd_pid())
+                .and_then(|daemon| Ok(daemon | process::stop(&layout.hsm_pid())?))
+                .map(|any| if any { "stopped\n".to_owned() } else { "nothing was running\n".to_owned() })
+                .map_err(DevError::from)
+        }
+        DevCommand::Load { dir, psd, amount } => load_value(&Layout::at(&dir), psd, amount)
+            .map(|registers| format!("{psd}: DR {}\n", output::money(registers.descending)))
+            .map_err(DevError::from),
+    };
+    let text = outcome.map_err(|error| CtlError::Group { source: Box::new(error), code: 3 })?;
+    if global.json {
+        output::print_json(&serde_json::json!({ "done": text.trim() }))?;
+    } else {
+        output::print(&text)?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,192 @@
+//! The development PKI: the postal authority's, the vendor's and the server's.
+//!
+//! A stand-in for three real parties, with keys in files; everything it issues has the form the real ones must issue.
+
+use super::Layout;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+};
+use std::path::{Path, PathBuf};
+use time::{Duration, OffsetDateTime};
+
+/// Why the PKI could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// A certificate, key or list could not be made or read.
+    #[error("{what}: {source}")]
+    Make {
+        /// Which.
+        what: String,
+        /// Why.
+        source: rcgen::Error,
+    },
+    /// A file.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Files of a client of the vendor door.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity {
+    /// Certificate, PEM.
+    pub certificate: PathBuf,
+    /// Key, PEM.
+    pub key: PathBuf,
+}
+
+fn made(what: &str) -> impl Fn(rcgen::Error) -> PkiError {
+    move |source| PkiError::Make { what: what.to_owned(), source }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), PkiError> {
+    std::fs::write(path, text).map_err(|source| PkiError::File { path: path.to_owned(), source })
+}
+
+fn read(path: &Path) -> Result<String, PkiError> {
+    std::fs::read_to_string(path).map_err(|source| PkiError::File { path: path.to_owned(), source })
+}
+
+fn params(name: &str, organisation: &str, serial: u32) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::new(Vec::<String>::new()).map_err(made(name))?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.distinguished_name.push(DnType::OrganizationName, organisation);
+    (params.not_before, params.not_after) = validity();
+    params.serial_number = Some(SerialNumber::from(u64::from(serial)));
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn validity() -> (OffsetDateTime, OffsetDateTime) {
+    let now = OffsetDateTime::now_utc();
+    (now - Duration::hours(1), now + Duration::days(5 * 365))
+}
+
+fn ca(name: &str, serial: u32, below: u8) -> Result<CertificateParams, PkiError> {
+    let mut params = params(name, "Development", serial)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+fn issuer(layout: &Layout, name: &str) -> Result<Issuer<'static, KeyPair>, PkiError> {
+    let dir = layout.pki();
+    let key = KeyPair::from_pem(&read(&dir.join(format!("{name}.key")))?).map_err(made(name))?;
+    Issuer::from_ca_cert_pem(&read(&dir.join(format!("{name}.pem")))?, key).map_err(made(name))
+}
+
+/// Makes a self-signed CA and writes `NAME.pem` and `NAME.key`.
+fn root(layout: &Layout, name: &str, title: &str, below: u8) -> Result<Issuer<'static, KeyPair>, PkiError> {
+    let key = KeyPair::generate().map_err(made(title))?;
+    let params = ca(title, 1, below)?;
+    let certificate = params.self_signed(&key).map_err(made(title))?;
+    write(&layout.pki().join(format!("{name}.pem")), &certificate.pem())?;
+    write(&layout.pki().join(format!("{name}.key")), &key.serialize_pem())?;
+    issuer(layout, name)
+}
+
+fn issue(
+    layout: &Layout,
+    name: &str,
+    params: &CertificateParams,
+    by: &Issuer<'static, KeyPair>,
+) -> Result<ClientIdentity, PkiError> {
+    let key = KeyPair::generate().map_err(made(name))?;
+    let certificate = params.signed_by(&key, by).map_err(made(name))?;
+    let identity = ClientIdentity {
+        certificate: layout.pki().join(format!("{name}.pem")),
+        key: layout.pki().join(format!("{name}.key")),
+    };
+    write(&identity.certificate, &certificate.pem())?;
+    write(&identity.key, &key.serialize_pem())?;
+    Ok(identity)
+}
+
+/// Makes all authorities, the server's certificate and the first client's.
+pub(super) fn make(layout: &Layout, tenant: &str) -> Result<(), PkiError> {
+    let authority = root(layout, "authority-root", "Development Postal Authority Root", 1)?;
+    let psd_ca = ca("Development PSD CA", 2, 0)?;
+    issue(layout, "psd-ca", &psd_ca, &authority)?;
+    let mut funds = params("Development Funds", "Development Postal Authority", 3)?;
+    funds.is_ca = IsCa::ExplicitNoCa;
+    funds.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    issue(layout, "funds", &funds, &authority)?;
+    let server_ca = root(layout, "server-ca", "Development Server CA", 0)?;
+    let mut server =
+        CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).map_err(made("server"))?;
+    server.distinguished_name.push(DnType::CommonName, "psdd development");
+    (server.not_before, server.not_after) = validity();
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    issue(layout, "server", &server, &server_ca)?;
+    root(layout, "vendor-ca", "Development Vendor CA", 0)?;
+    issue_client(layout, "client", tenant, 100)?;
+    revoke_clients(layout, &[])
+}
+
+/// Issues a client certificate: O is the tenant, CN the client.
+pub fn issue_client(layout: &Layout, name: &str, tenant: &str, serial: u32) -> Result<ClientIdentity, PkiError> {
+    let mut params = params(name, tenant, serial)?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    issue(layout, name, &params, &issuer(layout, "vendor-ca")?)
+}
+
+/// Writes the vendor CA's CRL with these serials on it, good for a year.
+pub fn revoke_clients(layout: &Layout, serials: &[u32]) -> Result<(), PkiError> {
+    let now = OffsetDateTime::now_utc();
+    let revoked = serials.iter().map(|serial| RevokedCertParams {
+        serial_number: SerialNumber::from(u64::from(*serial)),
+        revocation_time: now,
+        reason_code: None,
+        invalidity_date: None,
+    });
+    let list = CertificateRevocationListParams {
+        this_update: now - Duration::hours(1),
+        next_update: now + Duration::days(365),
+        crl_number: SerialNumber::from(u64::try_from(now.unix_timestamp()).unwrap_or(1)),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let signed = list.signed_by(&issuer(layout, "vendor-ca")?).map_err(made("CRL"))?;
+    write(&layout.vendor_crl(), &signed.pem().map_err(made("CRL"))?)
+}
+
+/// Acts as the authority's CA: a certificate for every request in the exchange directory that has none, and the bundle of all.
+pub fn issue_psd_certificates(layout: &Layout) -> Result<usize, PkiError> {
+    let ca = issuer(layout, "psd-ca")?;
+    let ca_pem = read(&layout.pki().join("psd-ca.pem"))?;
+    let exchange = layout.exchange();
+    let listed = std::fs::read_dir(&exchange).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let listed = listed.map_err(|source| PkiError::File { path: exchange.clone(), source })?;
+    let mut requests: Vec<PathBuf> = listed.into_iter().map(|entry| entry.path()).collect();
+    requests.retain(|path| path.extension().is_some_and(|extension| extension == "csr"));
+    requests.sort();
+    let mut bundle = String::new();
+    let mut issued = 0;
+    for (path, serial) in requests.iter().zip(1000u32..) {
+        let target = path.with_extension("pem");
+        if !target.exists() {
+            let name = path.display().to_string();
+            // Reading the request verifies its signature: whoever asks has the key.
+            let mut request = CertificateSigningRequestParams::from_pem(&read(path)?).map_err(made(&name))?;
+            request.params.is_ca = IsCa::ExplicitNoCa;
+            request.params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            (request.params.not_before, request.params.not_after) = validity();
+            request.params.serial_number = Some(SerialNumber::from(u64::from(serial)));
+            let certificate = request.signed_by(&ca).map_err(made(&name))?;
+            write(&target, &format!("{}{ca_pem}", certificate.pem()))?;
+            issued += 1;
+        }
+        let chain = read(&target)?;
+        bundle.push_str(chain.strip_suffix(&ca_pem).unwrap_or(&chain));
+    }
+    bundle.push_str(&ca_pem);
+    write(&layout.certificates(), &bundle)?;
+    Ok(issued)
+}

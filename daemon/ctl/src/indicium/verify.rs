@@ -1,0 +1,111 @@
+//! `psdctl indicium verify`.
+
+use super::certificates::CertificateFiles;
+use crate::cli::Global;
+use crate::error::{CtlError, Exit};
+use crate::input::{Mark, decode, marks};
+use crate::output::{count, money, print, print_json, table};
+use crate::render::day;
+use clap::Args;
+use psdd_client::verify::offline::{Bundle, Verdict};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// With more marks than this, a table shows only those that are not valid.
+const MOST_ROWS: usize = 40;
+
+/// Arguments of `psdctl indicium verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Marks: hex, base64, files of either or of bytes, results files of `vendor sign`, or - for stdin
+    #[arg(required = true)]
+    inputs: Vec<String>,
+    #[command(flatten)]
+    files: CertificateFiles,
+}
+
+#[derive(Serialize)]
+struct Judged {
+    from: String,
+    verdict: &'static str,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postage: Option<String>,
+    specimen: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    results: Vec<Judged>,
+    summary: BTreeMap<&'static str, usize>,
+}
+
+pub(super) fn run(global: &Global, command: &Verify) -> Result<Exit, CtlError> {
+    let bundle = command.files.bundle(global)?;
+    let mut results = Vec::new();
+    for input in &command.inputs {
+        results.extend(marks(input)?.into_iter().map(|mark| judge(&bundle, mark)));
+    }
+    let mut summary = BTreeMap::new();
+    for judged in &results {
+        *summary.entry(judged.verdict).or_insert(0) += 1;
+    }
+    let all_valid = results.iter().all(|judged| judged.verdict == Verdict::Valid.code());
+    let report = Report { results, summary };
+    if global.json {
+        print_json(&report)?
+    } else {
+        print(&drawn(&report))?
+    }
+    Ok(if all_valid { Exit::Done } else { Exit::Negative })
+}
+
+fn judge(bundle: &Bundle, mark: Mark) -> Judged {
+    match decode(&mark) {
+        Ok(decoded) => {
+            let verdict = bundle.judge(&decoded);
+            Judged {
+                from: mark.from,
+                verdict: verdict.code(),
+                reason: verdict.to_string(),
+                device: Some(decoded.device),
+                date: Some(day(decoded.date)),
+                postage: Some(money(decoded.postage)),
+                specimen: decoded.specimen,
+            }
+        }
+        Err(error) => Judged {
+            from: mark.from,
+            verdict: "unreadable",
+            reason: error.to_string(),
+            device: None,
+            date: None,
+            postage: None,
+            specimen: false,
+        },
+    }
+}
+
+fn drawn(report: &Report) -> String {
+    let all = report.results.len() <= MOST_ROWS;
+    let shown = report.results.iter().filter(|judged| all || judged.verdict != Verdict::Valid.code());
+    let rows: Vec<_> = shown
+        .map(|judged| {
+            let text = |field: &Option<String>| field.clone().unwrap_or_default();
+            let specimen = if judged.specimen { ", specimen" } else { "" };
+            let verdict = format!("{}{specimen}", judged.reason);
+            vec![judged.from.clone(), text(&judged.device), text(&judged.date), text(&judged.postage), verdict]
+        })
+        .collect();
+    let mut out = String::new();
+    if !rows.is_empty() {
+        out.push_str(&table(&["mark", "device", "date", "postage", "verdict"], &[3], rows));
+    }
+    let parts: Vec<_> = report.summary.iter().map(|(verdict, number)| format!("{} {verdict}", count(number))).collect();
+    out.push_str(&format!("{} marks: {}\n", count(report.results.len()), parts.join(", ")));
+    out
+}

@@ -1,0 +1,144 @@
+//! `psdctl ledger show`.
+
+use super::LedgerError;
+use crate::cli::Global;
+use crate::error::{CtlError, Exit};
+use crate::output::{count, hex, money, print, print_json, table};
+use clap::Args;
+use psd::indicium::format_named;
+use psd::record::{Event, Record};
+use psdd_ledger::Reader;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Arguments of `psdctl ledger show`.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// Directory of the ledger
+    dir: PathBuf,
+    /// Index of the record
+    leaf: u64,
+}
+
+pub(super) fn run(global: &Global, command: &Show) -> Result<Exit, CtlError> {
+    let reader = Reader::open(&command.dir).map_err(LedgerError::from)?;
+    let found = reader.record(command.leaf).map_err(LedgerError::from)?;
+    let found = found.ok_or(LedgerError::NoRecord(command.leaf))?;
+    let fields = fields(command.leaf, found.record());
+    if global.json {
+        let fields: BTreeMap<&str, String> = fields.into_iter().collect();
+        print_json(&fields)?;
+    } else {
+        print(&table(&[], &[], fields.into_iter().map(|(name, value)| vec![name.to_owned(), value])))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What a record says, in the order of its keys.
+fn fields(leaf: u64, record: &Record) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("record", leaf.to_string()), ("time", record.at.to_string())];
+    if let Some(stamp) = record.event.stamp() {
+        let registers = &stamp.registers;
+        fields.extend([
+            ("psd", stamp.psd.to_string()),
+            ("sequence", stamp.sequence.to_string()),
+            ("ascending", money(registers.ascending())),
+            ("descending", money(registers.descending())),
+            ("control total", money(registers.control_total())),
+            ("pieces", count(registers.piece_count())),
+        ]);
+    }
+    let (event, more) = event_fields(&record.event);
+    fields.insert(2, ("event", event.to_owned()));
+    fields.extend(more);
+    fields
+}
+
+fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
+    match event {
+        Event::Genesis(genesis) => (
+            "genesis",
+            vec![
+                ("appliance", genesis.appliance.to_string()),
+                ("environment", genesis.environment.as_str().to_owned()),
+                ("operators", format!("{} of {}", genesis.quorum, genesis.operators.len())),
+                ("log key", format!("{} in token {}", hex(&genesis.log_key_id), genesis.log_token)),
+            ],
+        ),
+        Event::PsdCreated { tenant, licence, licensing_zip, format, limits, .. } => (
+            "PSD created",
+            vec![
+                ("tenant", tenant.to_string()),
+                ("licence", licence.to_string()),
+                ("licensing ZIP", format!("{licensing_zip:05}")),
+                ("layout", format.to_string()),
+                ("postage", format!("{} to {}", money(limits.smallest_postage), money(limits.largest_postage))),
+                ("largest descending", money(limits.largest_descending)),
+            ],
+        ),
+        Event::KeyCreated { key_id, role, token, spki, .. } => (
+            "key created",
+            vec![
+                ("key", hex(key_id)),
+                ("role", role.to_string()),
+                ("token", token.to_string()),
+                ("public key", hex(spki)),
+            ],
+        ),
+        Event::CertificateInstalled { key_id, serial, chain, .. } => (
+            "certificate installed",
+            vec![("key", hex(key_id)), ("serial", serial.to_string()), ("certificates", chain.len().to_string())],
+        ),
+        Event::LifecycleChanged { lifecycle, locks, .. } => {
+            let reasons: Vec<&str> = locks.reasons().map(psd::lifecycle::LockReason::as_str).collect();
+            let locks = if reasons.is_empty() { "none".to_owned() } else { reasons.join(", ") };
+            ("lifecycle changed", vec![("state", lifecycle.to_string()), ("locks", locks)])
+        }
+        Event::ValueRequested { tenant, value_sequence, amount, .. } => {
+            ("value requested", value_fields(tenant, *value_sequence, *amount))
+        }
+        Event::ValueApplied { tenant, value_sequence, amount, .. } => {
+            ("value applied", value_fields(tenant, *value_sequence, *amount))
+        }
+        Event::StateDigest { digest, psds } => {
+            ("state digest", vec![("digest", hex(digest)), ("PSDs", psds.to_string())])
+        }
+        Event::Started { version, owner_epoch } => {
+            ("daemon started", vec![("version", version.to_string()), ("owner epoch", hex(owner_epoch))])
+        }
+        Event::RefusalsNoted { tenant, code, count: times } => (
+            "refusals noted",
+            vec![("tenant", tenant.to_string()), ("code", code.to_string()), ("times", count(times))],
+        ),
+        Event::AuthorityKeyInstalled { purpose, certificate } => (
+            "authority key installed",
+            vec![("purpose", format!("{purpose:?}").to_lowercase()), ("certificate", hex(certificate))],
+        ),
+        Event::Indicium(piece) => ("indicium", indicium_fields(piece)),
+    }
+}
+
+fn value_fields(tenant: &psd::TenantName, number: u64, amount: psd::PostageAmount) -> Vec<(&'static str, String)> {
+    vec![("tenant", tenant.to_string()), ("download", number.to_string()), ("amount", money(amount))]
+}
+
+fn indicium_fields(piece: &psd::record::Indicium) -> Vec<(&'static str, String)> {
+    let mut fields = vec![
+        ("tenant", piece.tenant.to_string()),
+        ("key", piece.key.to_string()),
+        ("postage", money(piece.postage)),
+        ("symbol", hex(&piece.indicium)),
+    ];
+    let decoded = format_named("ibi").and_then(|format| format.decode(&piece.indicium).ok());
+    if let Some(decoded) = decoded {
+        fields.push(("certificate", decoded.certificate_serial.to_string()));
+        fields.push(("date of mailing", decoded.date.to_string()));
+    }
+    let optional = [
+        ("recipient's hash", piece.recipient.map(|hash| hex(&hash))),
+        ("reference", piece.reference.as_deref().map(str::to_owned)),
+        ("weight", piece.weight_g.map(|grams| format!("{} g", count(grams)))),
+    ];
+    fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    fields
+}

@@ -1,0 +1,7 @@
+//! `psdctl`: the command line of `psdd`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    psdctl::main()
+}

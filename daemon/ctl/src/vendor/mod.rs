@@ -1,0 +1,42 @@
+//! `psdctl vendor`: what a postage vendor's backend does, by hand.
+
+mod journal;
+mod mailing;
+mod psds;
+mod report;
+mod sign;
+mod value;
+
+pub use journal::{Journal, JournalError, JournalHead};
+pub use mailing::{Mailing, MailingError, MailingRow};
+pub use value::ValueError;
+
+use crate::cli::Global;
+use crate::error::{CtlError, Exit};
+use clap::Subcommand;
+
+/// Commands over the vendor door.
+#[derive(Subcommand, Debug)]
+pub enum VendorCommand {
+    /// Sign a mailing from a CSV file; running it again debits nothing twice
+    Sign(sign::Sign),
+    /// List the PSDs with state, registers and value downloads
+    Psds(psds::Psds),
+    /// Ask a PSD for a value request, to be carried to the authority's funds system
+    ValueRequest(value::ValueRequest),
+    /// Bring a PSD the authority's authorisation of value
+    ValueApply(value::ValueApply),
+}
+
+/// Runs one of them.
+pub fn run(global: &Global, command: VendorCommand) -> Result<Exit, CtlError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CtlError::Runtime)?;
+    runtime.block_on(async {
+        match command {
+            VendorCommand::Sign(command) => sign::run(global, &command).await,
+            VendorCommand::Psds(command) => psds::run(global, &command).await,
+            VendorCommand::ValueRequest(command) => value::request(global, &command).await,
+            VendorCommand::ValueApply(command) => value::apply(global, &command).await,
+        }
+    })
+}

@@ -1,0 +1,273 @@
+//! What became of a mailing: a summary, a line a piece, a page of envelopes.
+
+use super::journal::Journal;
+use super::mailing::MailingRow;
+use crate::error::CtlError;
+use crate::input::{Mark, decode};
+use crate::output::{OutputError, count, hex, money, table};
+use crate::render::RenderError;
+use crate::render::sheet::{self, Envelope, Sheet};
+use psd::{PostageAmount, PsdId, UnixMillis};
+use psdd_client::verify::offline::{Bundle, Verdict};
+use psdd_client::{Item, Outcome, RegisterView};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// A row with what was asked and what came of it.
+pub(super) struct Piece<'a> {
+    row: &'a MailingRow,
+    item: Item,
+    outcome: Outcome,
+}
+
+impl<'a> From<((&'a MailingRow, Item), Outcome)> for Piece<'a> {
+    fn from(((row, item), outcome): ((&'a MailingRow, Item), Outcome)) -> Self {
+        Self { row, item, outcome }
+    }
+}
+
+/// A line of the results file.
+#[derive(Serialize)]
+struct ResultLine<'a> {
+    line: u64,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    postage: String,
+    #[serde(flatten)]
+    outcome: ResultOutcome,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+enum ResultOutcome {
+    Signed {
+        psd: String,
+        leaf: u64,
+        time: String,
+        sequence: u64,
+        ascending: String,
+        descending: String,
+        indicium: String,
+    },
+    Refused {
+        code: String,
+        detail: Option<String>,
+        retry: bool,
+    },
+}
+
+/// The whole mailing in numbers.
+#[derive(Serialize, Clone, Debug)]
+pub(super) struct Summary {
+    psd: String,
+    date: String,
+    pieces: usize,
+    signed: usize,
+    refused: BTreeMap<String, usize>,
+    value: String,
+    debited_now: String,
+    ascending: String,
+    descending: String,
+    control_total: String,
+    piece_count: u64,
+    verified_offline: usize,
+    not_verified: BTreeMap<&'static str, usize>,
+    elapsed_ms: u128,
+    pieces_per_second: u128,
+    repeated: bool,
+    journal: String,
+    specimen: bool,
+    #[serde(skip)]
+    shown: Shown,
+}
+
+/// The amounts again, as people read them.
+#[derive(Clone, Debug)]
+struct Shown {
+    value: String,
+    debited_now: String,
+    ascending: String,
+    descending: String,
+    control_total: String,
+}
+
+impl Summary {
+    pub(super) fn of(
+        pieces: &[Piece<'_>],
+        bundle: &Bundle,
+        psd: PsdId,
+        journal: &Journal,
+        (before, after): (&RegisterView, &RegisterView),
+        elapsed: Duration,
+    ) -> Self {
+        let (mut refused, mut not_verified) = (BTreeMap::new(), BTreeMap::new());
+        let (mut value, mut signed, mut specimen) = (PostageAmount::ZERO, 0, false);
+        for piece in pieces {
+            match &piece.outcome {
+                Outcome::Signed(told) => {
+                    signed += 1;
+                    value = value.checked_add(piece.item.postage).unwrap_or(PostageAmount::MAX);
+                    let mark = decode(&Mark { from: String::new(), bytes: told.indicium.clone() });
+                    specimen |= mark.as_ref().is_ok_and(|mark| mark.specimen);
+                    let verdict = mark.map_or("unreadable", |mark| bundle.judge(&mark).code());
+                    if verdict != Verdict::Valid.code() {
+                        *not_verified.entry(verdict).or_insert(0) += 1;
+                    }
+                }
+                Outcome::Refused(problem) => *refused.entry(problem.facts.code.clone()).or_insert(0) += 1,
+            }
+        }
+        // Others may use the same PSD, so this is what all of them used during the run.
+        let debited = after.ascending.checked_sub(before.ascending).unwrap_or(PostageAmount::ZERO);
+        let elapsed_ms = elapsed.as_millis();
+        let bad: usize = not_verified.values().sum();
+        Self {
+            psd: psd.to_string(),
+            date: journal.date.to_string(),
+            pieces: pieces.len(),
+            signed,
+            refused,
+            value: value.to_string(),
+            debited_now: debited.to_string(),
+            ascending: after.ascending.to_string(),
+            descending: after.descending.to_string(),
+            control_total: after.control_total.to_string(),
+            piece_count: after.pieces,
+            verified_offline: signed - bad,
+            not_verified,
+            elapsed_ms,
+            pieces_per_second: u128::try_from(pieces.len()).unwrap_or(0) * 1000 / elapsed_ms.max(1),
+            repeated: journal.repeated,
+            journal: journal.path.display().to_string(),
+            specimen,
+            shown: Shown {
+                value: money(value),
+                debited_now: money(debited),
+                ascending: money(after.ascending),
+                descending: money(after.descending),
+                control_total: money(after.control_total),
+            },
+        }
+    }
+
+    /// Whether every piece was signed and every mark verified.
+    pub(super) fn is_clean(&self) -> bool {
+        self.refused.is_empty() && self.not_verified.is_empty()
+    }
+
+    pub(super) fn drawn(&self, out: Option<&Path>, html: Option<&Path>) -> String {
+        let by_code = |codes: &BTreeMap<String, usize>| {
+            let parts: Vec<_> = codes.iter().map(|(code, number)| format!("{} {code}", count(number))).collect();
+            if parts.is_empty() { "0".to_owned() } else { parts.join(", ") }
+        };
+        let specimen = if self.specimen { "   specimens, no postal value" } else { "" };
+        let not_verified = self.not_verified.iter().map(|(code, number)| (code.to_string(), *number)).collect();
+        let verified = match self.not_verified.is_empty() {
+            true => format!("{} of {}", count(self.verified_offline), count(self.signed)),
+            false => format!("{} of {}; {}", count(self.verified_offline), count(self.signed), by_code(&not_verified)),
+        };
+        let elapsed = format!("{}.{:03} s", self.elapsed_ms / 1000, self.elapsed_ms % 1000);
+        let mut rows = vec![
+            ("pieces signed", format!("{} of {}", count(self.signed), count(self.pieces))),
+            ("value of the mailing", self.shown.value.clone()),
+            ("debited in this run", self.shown.debited_now.clone()),
+            ("refused", by_code(&self.refused)),
+            ("verified offline", verified),
+            ("ascending register", self.shown.ascending.clone()),
+            ("descending register", self.shown.descending.clone()),
+            ("control total", self.shown.control_total.clone()),
+            ("piece count", count(self.piece_count)),
+            ("time", elapsed),
+            ("throughput", format!("{} pieces/s", count(self.pieces_per_second))),
+        ];
+        let files = [("results", out), ("sheet", html)];
+        rows.extend(files.into_iter().filter_map(|(name, path)| Some((name, path?.display().to_string()))));
+        rows.push(("keys", self.journal.clone()));
+        let table = table(&[], &[], rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]));
+        let repeated =
+            if self.repeated { "\nrepeats an earlier run with the same keys; nothing is debited twice" } else { "" };
+        format!("PSD {}   mailing of {}{specimen}{repeated}\n{table}", self.psd, self.date)
+    }
+}
+
+/// The results file.
+pub(super) fn lines(pieces: &[Piece<'_>]) -> Result<String, OutputError> {
+    let mut text = String::new();
+    for piece in pieces {
+        let outcome = match &piece.outcome {
+            Outcome::Signed(told) => ResultOutcome::Signed {
+                psd: told.psd.to_string(),
+                leaf: told.leaf,
+                time: UnixMillis(told.time).to_string(),
+                sequence: told.sequence,
+                ascending: told.registers.ascending.to_string(),
+                descending: told.registers.descending.to_string(),
+                indicium: hex(&told.indicium),
+            },
+            Outcome::Refused(problem) => ResultOutcome::Refused {
+                code: problem.facts.code.clone(),
+                detail: problem.detail.clone(),
+                retry: problem.facts.retry,
+            },
+        };
+        let reference = piece.row.reference.as_deref();
+        let (line, key, postage) = (piece.row.line, piece.item.key.to_string(), piece.item.postage.to_string());
+        let line = ResultLine { line, key, reference, postage, outcome };
+        text.push_str(&serde_json::to_string(&line).map_err(OutputError::Json)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// The page of envelopes.
+pub(super) fn page(
+    title: &str,
+    sender: &str,
+    summary: &Summary,
+    pieces: &[Piece<'_>],
+    most: usize,
+) -> Result<String, CtlError> {
+    let mut envelopes = Vec::new();
+    for piece in pieces {
+        let Outcome::Signed(told) = &piece.outcome else { continue };
+        if envelopes.len() == most {
+            break;
+        }
+        let mark = decode(&Mark { from: format!("line {}", piece.row.line), bytes: told.indicium.clone() })?;
+        envelopes.push(Envelope {
+            address: piece.row.address_lines(),
+            bytes: told.indicium.clone(),
+            mark,
+            reference: piece.row.reference.clone().unwrap_or_else(|| format!("line {}", piece.row.line)),
+            weight_g: piece.row.weight_g,
+            sequence: told.sequence,
+        });
+    }
+    let facts = [
+        ("Pieces signed", count(summary.signed)),
+        ("Postage", summary.shown.value.clone()),
+        ("Verified offline", count(summary.verified_offline)),
+        ("Throughput", format!("{} /s", count(summary.pieces_per_second))),
+        ("Ascending register", summary.shown.ascending.clone()),
+        ("Descending register", summary.shown.descending.clone()),
+        ("Control total", summary.shown.control_total.clone()),
+        ("Piece count", count(summary.piece_count)),
+    ];
+    let page = Sheet {
+        title: capitalised(title),
+        subtitle: format!("PSD {}, mailing of {}", summary.psd, summary.date),
+        facts: facts.into_iter().map(|(label, value)| (label.to_owned(), value)).collect(),
+        sender: sender.split(", ").filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        envelopes,
+        pieces: summary.signed,
+    };
+    sheet::page(&page).map_err(|error: RenderError| error.into())
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,167 @@
+//! `psdctl vendor sign`.
+
+use super::journal::Journal;
+use super::mailing::Mailing;
+use super::report::{self, Piece, Summary};
+use crate::cli::Global;
+use crate::config::CtlConfig;
+use crate::error::{CtlError, Exit};
+use crate::output::{money, print, print_json, write_durably};
+use clap::{Args, value_parser};
+use indicatif::{ProgressBar, ProgressStyle};
+use psd::{MailingDate, PostageAmount, PsdId, UnixMillis};
+use psdd_client::verify::AuthorityRoot;
+use psdd_client::verify::offline::Bundle;
+use psdd_client::{CertificatesResponse, Client, ClientError, Item, Outcome, PsdView};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// Arguments of `psdctl vendor sign`.
+#[derive(Args, Debug)]
+pub struct Sign {
+    /// The mailing list: address,zip4,weight_g,class,postage and optionally reference
+    #[arg(long, value_name = "FILE")]
+    csv: PathBuf,
+    /// The PSD that shall sign; else the one in psdctl.toml
+    #[arg(long, value_name = "ID")]
+    psd: Option<String>,
+    /// Day of mailing, YYYY-MM-DD; else the day of the run that is repeated, or today by the appliance's clock (UTC)
+    #[arg(long, value_name = "DATE")]
+    date: Option<MailingDate>,
+    /// Pieces in one request
+    #[arg(long, default_value_t = 256, value_parser = value_parser!(u16).range(1..=4096))]
+    batch: u16,
+    /// Requests under way at once
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u16).range(1..=64))]
+    in_flight: u16,
+    /// Results, one JSON line a piece; the keys are kept beside it in FILE.keys.jsonl
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// A page of envelopes with their marks
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// The sender on the page, lines separated by a comma and a blank
+    #[arg(long, value_name = "ADDRESS", default_value = "")]
+    sender: String,
+    /// How many envelopes on the page
+    #[arg(long, default_value_t = 24, value_name = "N")]
+    marks: usize,
+}
+
+pub(super) async fn run(global: &Global, command: &Sign) -> Result<Exit, CtlError> {
+    let config = CtlConfig::read(global.config.as_deref())?;
+    let psd = config.psd(command.psd.as_deref())?;
+    let mailing = Mailing::read(&command.csv)?;
+    let client = Client::connect(config.client()).await?;
+    let before = client.psd(psd).await?;
+    let journal = Journal::open(&journal_path(command), &mailing, psd, command.date, today(&before))?;
+    let items = items(&mailing, &journal);
+    let (outcomes, elapsed) = send(&client, psd, &items, command).await?;
+    let after = client.psd(psd).await?;
+    let pieces: Vec<_> = mailing.rows.iter().zip(items).zip(outcomes).map(Piece::from).collect();
+    let bundle = offline(&client, psd).await?;
+    let summary = Summary::of(&pieces, &bundle, psd, &journal, (&before.registers, &after.registers), elapsed);
+    if let Some(out) = &command.out {
+        write_durably(out, report::lines(&pieces)?.as_bytes())?;
+    }
+    if let Some(html) = &command.html {
+        let page = report::page(&title(&command.csv), &command.sender, &summary, &pieces, command.marks)?;
+        write_durably(html, page.as_bytes())?;
+    }
+    if global.json {
+        print_json(&summary)?
+    } else {
+        print(&summary.drawn(command.out.as_deref(), command.html.as_deref()))?
+    }
+    Ok(if summary.is_clean() { Exit::Done } else { Exit::Negative })
+}
+
+/// The journal lies beside the results; without results, beside the mailing list.
+fn journal_path(command: &Sign) -> PathBuf {
+    let beside = command.out.as_ref().unwrap_or(&command.csv);
+    let mut name = beside.file_name().unwrap_or_default().to_owned();
+    name.push(".keys.jsonl");
+    beside.with_file_name(name)
+}
+
+fn title(csv: &Path) -> String {
+    csv.file_stem().map_or_else(|| "Mailing".to_owned(), |stem| stem.to_string_lossy().replace(['-', '_'], " "))
+}
+
+/// The day it is for the appliance, whose clock is the one that counts.
+fn today(view: &PsdView) -> Option<MailingDate> {
+    MailingDate::of(UnixMillis(view.clock.as_ref()?.time))
+}
+
+fn items(mailing: &Mailing, journal: &Journal) -> Vec<Item> {
+    let rows = mailing.rows.iter().zip(&journal.keys);
+    rows.map(|(row, key)| Item {
+        key: *key,
+        postage: row.postage,
+        date: journal.date,
+        destination: row.destination,
+        rate: row.class,
+        recipient: Some(row.address.clone()),
+        reference: row.reference.clone(),
+        weight_g: Some(row.weight_g),
+    })
+    .collect()
+}
+
+/// Sends all items in batches, some at a time, and brings the outcomes back in order.
+async fn send(
+    client: &Client,
+    psd: PsdId,
+    items: &[Item],
+    command: &Sign,
+) -> Result<(Vec<Outcome>, Duration), ClientError> {
+    let bar = bar(items.len());
+    let begun = Instant::now();
+    let mut batches = items.chunks(usize::from(command.batch)).map(<[Item]>::to_vec).enumerate();
+    let mut under_way = JoinSet::new();
+    let mut done: BTreeMap<usize, Vec<Outcome>> = BTreeMap::new();
+    let mut value = PostageAmount::ZERO;
+    loop {
+        while under_way.len() < usize::from(command.in_flight) {
+            let Some((number, batch)) = batches.next() else { break };
+            let client = client.clone();
+            under_way.spawn(async move { (number, client.sign(psd, batch, false).await) });
+        }
+        let Some(joined) = under_way.join_next().await else { break };
+        let (number, outcomes) = match joined {
+            Ok((number, outcomes)) => (number, outcomes?),
+            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+        };
+        let signed = items.iter().skip(number * usize::from(command.batch)).zip(&outcomes);
+        let signed = signed.filter(|(_, outcome)| matches!(outcome, Outcome::Signed(_)));
+        value = signed.fold(value, |sum, (item, _)| sum.checked_add(item.postage).unwrap_or(PostageAmount::MAX));
+        bar.set_message(money(value));
+        bar.inc(u64::try_from(outcomes.len()).unwrap_or(u64::MAX));
+        done.insert(number, outcomes);
+    }
+    bar.finish_and_clear();
+    Ok((done.into_values().flatten().collect(), begun.elapsed()))
+}
+
+/// A bar on stderr; indicatif draws none where stderr is no terminal.
+fn bar(pieces: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(pieces).unwrap_or(u64::MAX));
+    let style =
+        ProgressStyle::with_template("{bar:32.cyan/dim} {human_pos}/{human_len} pieces  {msg}  {per_sec}  {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style.progress_chars("━━─"));
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Certificates for judging every mark once more without the connection.
+async fn offline(client: &Client, psd: PsdId) -> Result<Bundle, CtlError> {
+    let told: CertificatesResponse = client.certificates(psd).await?;
+    // The SDK compared it with the root pinned in psdctl.toml.
+    let root = AuthorityRoot::from_der(&told.authority_root).map_err(CtlError::Root)?;
+    let chains: Vec<&[u8]> = told.keys.iter().flat_map(|key| &key.chain).map(|der| der.as_ref()).collect();
+    Bundle::new(&chains, &root).map_err(CtlError::Root)
+}
