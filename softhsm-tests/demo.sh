@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The main job: a development appliance, a mailing signed over mutual TLS, every mark verified, one sheet to look at.
+# A second run signs the same pieces with the same keys again, so it debits nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+psdctl=target/debug/psdctl
+dir=target/demo
+mailing=softhsm-tests/mailing/spring-mailing.csv
+
+# An appliance that was interrupted while it was made can only be made anew.
+[ -e "$dir/complete" ] || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
+trap '"$psdctl" dev down "$dir" >/dev/null' EXIT
+
+echo "── a development appliance"
+"$psdctl" dev up "$dir"
+"$psdctl" --config "$dir" vendor psds
+echo
+echo "── a mailing of $(($(wc -l < "$mailing") - 1)) pieces"
+"$psdctl" --config "$dir" vendor sign --csv "$mailing" --out "$dir/results.jsonl" --html "$dir/sheet.html"
+echo
+echo "── every mark once more, offline, from the file"
+"$psdctl" --config "$dir" indicium verify "$dir/results.jsonl" | tail -n 3
+echo
+echo "── the ledger, offline"
+"$psdctl" dev down "$dir" >/dev/null
+"$psdctl" ledger verify "$dir/state" --appliance-root "$dir/pki/authority-root.pem"
+echo
+echo "the first marks as a person would see them: $PWD/$dir/sheet.html"

@@ -1,0 +1,1 @@
+"""An independent judge of psdd ledgers, written from docs/ledger.md and daemon/wire/psdd.cddl alone."""

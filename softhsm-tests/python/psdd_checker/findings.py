@@ -1,0 +1,107 @@
+"""Owns the stable finding codes and the collection of findings: the first place of each, and how many more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CODES: dict[str, str] = {
+    # the database
+    "sqlite": "SQLite finds the database itself damaged",
+    "schema": "a documented table or column is missing",
+    "format": "meta.format is not 1",
+    "row": "a row has a value of the wrong type or length",
+    # records
+    "gap": "leaves are not 0, 1, 2, ... without a gap",
+    "size": "a record is longer than 65,535 bytes",
+    "cbor": "a record is not deterministic CBOR",
+    "kind": "an unknown record kind",
+    "keys": "a record lacks a key of its kind or has one that is not",
+    "value": "the value under a key is not what the page says",
+    "owner": "a record of a PSD stands as one of the appliance or the other way round",
+    "genesis": "kind 1 is always and only leaf 0, and consistent in itself",
+    # from record to record
+    "clock": "time runs backwards within an epoch, or the epoch falls",
+    "first": "the first record of a PSD is not kind 3, or kind 3 is not the first",
+    "sequence": "the sequence of a PSD does not rise by one",
+    "registers": "ascending + descending != control total",
+    "registers-moved": "registers do not move as the kind says",
+    "created": "a PSD is created with other than zero registers or with limits that contradict each other",
+    "key-created": "a created key is inconsistent with its algorithm or an earlier key of the PSD",
+    "certificate": "a certificate is not for its key or its serial, or its serial is used twice",
+    "chain": "a certificate does not chain to the authority root of leaf 0",
+    "authority-key": "an authority key's certificate is not signed by the root, or of an unusable key",
+    "lifecycle": "a step of the lifecycle that no PSD may take",
+    "value-number": "a value request or its application is out of turn",
+    "value-amount": "value applied is not the amount requested",
+    "value-request": "the COSE_Sign1 of a value request does not hold",
+    "value-authorisation": "the COSE_Sign1 of a value authorisation does not hold",
+    "not-active": "an indicium while the PSD is not active or is locked",
+    "limits": "a postage or descending register outside the limits of the PSD",
+    "key-uuid": "an idempotency key is not a UUID of version 7",
+    "key-twice": "an idempotency key of a tenant stands in more than one kind 16",
+    "indicium-key": "an indicium carries the serial of no certificate of this PSD's indicium keys",
+    "indicium-field": "a field of the symbol is not that of the record",
+    "indicium-signature": "the symbol does not verify under its certificate",
+    "state-digest": "a state digest is not the digest of the fold before it",
+    # tables
+    "head": "head is not the size, root and time of the entries",
+    "tile": "a tile is missing, surplus or other than the tree's",
+    "piece": "a kind 16 without its row in piece, or a row without its kind 16",
+    "tenant": "the tenant table does not number the tenants of piece",
+    "live": "the live table is not the newest record of each slot, now and at the last state digest",
+    "register": "the register cache is not the registers after the last record",
+    "snapshot": "the snapshot is not the registers at the last state digest",
+    "body": "a body row without a salted hash, or not its preimage",
+    "checkpoint": "a checkpoint does not parse or verify, or has another root",
+    # what clients saw
+    "seen-record": "an answer seen by a client has no record, or another one",
+    "seen-twice": "retries of one key did not return identical bytes",
+    "seen-refused": "a key that was only ever refused has a record",
+    "seen-value": "a value seen applied is not in the ledger, or was applied more than once",
+    "seen-checkpoint": "a checkpoint seen by a client is not one of this ledger's tree",
+}
+
+
+class Unusable(Exception):
+    """The input cannot be judged at all (exit code 2)."""
+
+
+@dataclass
+class Finding:
+    """One code, the first place where it does not hold, and how often it was seen."""
+
+    code: str
+    where: str
+    message: str
+    count: int = 1
+
+    def line(self) -> str:
+        """The finding in one line."""
+        more = f" (and {self.count - 1} more)" if self.count > 1 else ""
+        message = " ".join(self.message.split())
+        return f"{self.where}: {self.code}: {message}{more}"
+
+
+@dataclass
+class Findings:
+    """The findings of one run, in the order in which they were met."""
+
+    by_code: dict[str, Finding] = field(default_factory=dict)
+
+    def add(self, where: str, code: str, message: str) -> None:
+        """Note that `code` does not hold at `where`; only the first place is kept."""
+        if code not in CODES:
+            raise KeyError(code)
+        known = self.by_code.get(code)
+        if known is None:
+            self.by_code[code] = Finding(code, where, message)
+        else:
+            known.count += 1
+
+    def leaf(self, leaf: int, code: str, message: str) -> None:
+        """Note a finding about one record."""
+        self.add(f"leaf {leaf}", code, message)
+
+    def all(self) -> list[Finding]:
+        """Every finding, first met first."""
+        return list(self.by_code.values())

@@ -1,0 +1,274 @@
+"""Owns what must hold from record to record: reads them in order, compares each with the state before it, and folds it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+from . import record as kinds
+from .certificates import check_chain, check_root, parse, public_spki
+from .cose import check_authorisation, check_request
+from .findings import Findings
+from .indicium import IndiciumRules
+from .keys import ECDSA_P256, algorithm_of, load
+from .state import (
+    ROLE_CERTIFICATION,
+    ROLE_DEVICE,
+    ROLE_INDICIUM,
+    Key,
+    Psd,
+    State,
+    slot_of,
+    state_digest_input,
+)
+
+Record = dict[int, Any]
+
+_STEPS = frozenset({(1, 2), (2, 3), (2, 4), (3, 4), (1, 5), (4, 5)})
+
+
+class Replay:
+    """Feeds well-shaped records through the rules. After a finding it goes on from what the record says."""
+
+    def __init__(self, findings: Findings, indicia: IndiciumRules) -> None:
+        self.findings = findings
+        self.state = State()
+        self._indicia = indicia
+        self._rules: dict[int, Callable[[int, Record, Psd | None], None]] = {
+            kinds.GENESIS: self._genesis,
+            kinds.KEY_CREATED: self._key_created,
+            kinds.PSD_CREATED: self._psd_created,
+            kinds.CERTIFICATE: self._certificate,
+            kinds.LIFECYCLE: self._lifecycle,
+            kinds.VALUE_REQUESTED: self._value_requested,
+            kinds.VALUE_APPLIED: self._value_applied,
+            kinds.STATE_DIGEST: self._state_digest,
+            kinds.REFUSALS: self._refusals,
+            kinds.AUTHORITY_KEY: self._authority_key,
+            kinds.INDICIUM: self._indicium,
+        }
+
+    def feed(self, leaf: int, record: Record) -> None:
+        """Judge one record and fold it in."""
+        kind = record[0]
+        if (kind == kinds.GENESIS) != (leaf == 0):
+            self.findings.leaf(leaf, "genesis", f"kind {kind} at leaf {leaf}")
+        self._clock(leaf, record)
+        psd = self._sequence(leaf, record) if 3 in record else None
+        rule = self._rules.get(kind)
+        if rule is not None:
+            rule(leaf, record, psd)
+        if psd is not None:
+            self._registers(leaf, record, psd)
+        slot = slot_of(record)
+        if slot is not None:
+            self.state.live.setdefault(record.get(3, ""), {})[slot] = leaf
+
+    def _clock(self, leaf: int, record: Record) -> None:
+        state, time, epoch = self.state, record[1], record[2][2]
+        if epoch < state.epoch:
+            self.findings.leaf(leaf, "clock", f"epoch {epoch} after epoch {state.epoch}")
+        elif epoch == state.epoch and time < state.epoch_time:
+            self.findings.leaf(leaf, "clock", f"time {time} after {state.epoch_time} in epoch {epoch}")
+        state.epoch, state.epoch_time = epoch, time
+        state.latest = max(state.latest, time)
+
+    def _sequence(self, leaf: int, record: Record) -> Psd:
+        name, sequence = record[3], record[4]
+        psd = self.state.psds.get(name)
+        if psd is None:
+            psd = self.state.psds[name] = Psd(name)
+            if record[0] != kinds.PSD_CREATED:
+                self.findings.leaf(leaf, "first", f"first record of {name} is kind {record[0]}, not 3")
+        elif record[0] == kinds.PSD_CREATED:
+            self.findings.leaf(leaf, "first", f"{name} is created again")
+        if sequence != psd.sequence + 1:
+            self.findings.leaf(leaf, "sequence", f"{name} goes from {psd.sequence} to {sequence}")
+        psd.sequence = sequence
+        return psd
+
+    def _registers(self, leaf: int, record: Record, psd: Psd) -> None:
+        kind, after = record[0], record[5]
+        ascending, descending, control_total, _ = after
+        if ascending + descending != control_total:
+            message = f"ascending {ascending} + descending {descending} != control total {control_total}"
+            self.findings.leaf(leaf, "registers", message)
+        wanted = list(psd.registers)
+        if kind == kinds.INDICIUM:
+            wanted = [wanted[0] + record[11], wanted[1] - record[11], wanted[2], wanted[3] + 1]
+        elif kind == kinds.VALUE_APPLIED:
+            wanted = [wanted[0], wanted[1] + record[10], wanted[2] + record[10], wanted[3]]
+        if kind != kinds.PSD_CREATED and after != wanted:
+            self.findings.leaf(leaf, "registers-moved", f"kind {kind} takes {psd.registers} to {after}, not {wanted}")
+        psd.registers = after
+
+    def _genesis(self, leaf: int, record: Record, _: Psd | None) -> None:
+        state = self.state
+        if leaf != 0:
+            return
+        state.appliance, state.environment = record[8], record[9]
+        try:
+            for spki in record[10]:
+                load(spki)
+            if len(set(record[10])) != len(record[10]):
+                raise ValueError("an operator key stands twice")
+            if record[11] > len(record[10]) or (record[10] and record[11] == 0):
+                raise ValueError(f"quorum {record[11]} of {len(record[10])} operators")
+        except ValueError as error:
+            self.findings.leaf(leaf, "genesis", f"operators: {error}")
+        try:
+            state.root = parse(record[12])
+            check_root(state.root)
+        except ValueError as error:
+            self.findings.leaf(leaf, "genesis", f"authority root: {error}")
+        try:
+            state.log_key = load(record[14])
+        except ValueError as error:
+            self.findings.leaf(leaf, "genesis", f"log key: {error}")
+
+    def _key_created(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        cka_id, role = record[8], record[9]
+        if role not in (ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_DEVICE):
+            self.findings.leaf(leaf, "owner", f"a key of role {role} is created for PSD {psd.name}")
+        key = Key(role, record[12], None)
+        try:
+            key.public = load(record[12])
+            if algorithm_of(key.public) != record[10]:
+                raise ValueError(f"algorithm {record[10]} is not that of the SPKI")
+            if cka_id in psd.keys:
+                raise ValueError(f"CKA_ID {cka_id.hex()} is created again")
+        except ValueError as error:
+            self.findings.leaf(leaf, "key-created", str(error))
+        psd.keys[cka_id] = key
+        if role == ROLE_DEVICE:
+            psd.device_key = key.public
+
+    def _psd_created(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        psd.zip, psd.software, psd.limits = record[10], record[12], record[13]
+        self.state.tenants.add(record[8])
+        fault = None
+        if record[4] != 1:
+            fault = f"sequence {record[4]}, not 1"
+        elif record[5] != [0, 0, 0, 0]:
+            fault = f"registers {record[5]}, not zero"
+        elif psd.limits[0] > psd.limits[1]:
+            fault = f"smallest postage {psd.limits[0]} above the largest {psd.limits[1]}"
+        elif psd.limits[2] < psd.limits[0]:
+            fault = f"largest descending register {psd.limits[2]} below the smallest postage {psd.limits[0]}"
+        if fault is not None:
+            self.findings.leaf(leaf, "created", f"{psd.name}: {fault}")
+
+    def _certificate(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        cka_id, serial = record[8], record[9]
+        key = psd.keys.get(cka_id)
+        try:
+            chain = [parse(der) for der in record[10]]
+            spki = public_spki(chain[0])
+        except ValueError as error:
+            self.findings.leaf(leaf, "certificate", str(error))
+            return
+        fault = None
+        if key is None:
+            fault = f"for CKA_ID {cka_id.hex()}, no key of {psd.name}"
+        elif chain[0].serial_number != serial:
+            fault = f"serial {chain[0].serial_number}, not {serial}"
+        elif spki != key.spki:
+            fault = "of another public key than kind 2's"
+        elif key.role == ROLE_INDICIUM and psd.certified.get(serial, key.public) != key.public:
+            fault = f"serial {serial} is already that of another key"
+        if fault is not None:
+            self.findings.leaf(leaf, "certificate", f"certificate {fault}")
+        try:
+            if self.state.root is None:
+                raise ValueError("no authority root")
+            check_chain(chain, self.state.root, record[1])
+        except ValueError as error:
+            self.findings.leaf(leaf, "chain", str(error))
+        if key is not None and key.role == ROLE_INDICIUM and key.public is not None and not fault:
+            psd.certified[serial] = key.public
+
+    def _lifecycle(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        if record[8] != psd.state and (psd.state, record[8]) not in _STEPS:
+            self.findings.leaf(leaf, "lifecycle", f"{psd.name} goes from state {psd.state} to {record[8]}")
+        psd.state, psd.locks = record[8], record[9]
+
+    def _value_requested(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        self.state.tenants.add(record[8])
+        number, amount = record[9], record[10]
+        if psd.pending is not None:
+            self.findings.leaf(leaf, "value-number", f"request {number} while request {psd.pending[0]} is under way")
+        elif number != psd.applied + 1:
+            self.findings.leaf(leaf, "value-number", f"request {number} after download {psd.applied}")
+        try:
+            if psd.device_key is None:
+                raise ValueError(f"{psd.name} has no device key")
+            check_request(
+                record[11], psd.device_key, psd=psd.name, appliance=self.state.appliance,
+                number=number, amount=amount, registers=record[5], time=record[1],
+            )  # fmt: skip
+        except ValueError as error:
+            self.findings.leaf(leaf, "value-request", str(error))
+        psd.pending = (number, amount)
+
+    def _value_applied(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        self.state.tenants.add(record[8])
+        number, amount = record[9], record[10]
+        if psd.pending is None:
+            self.findings.leaf(leaf, "value-number", f"download {number} with no request under way")
+        elif psd.pending[0] != number:
+            self.findings.leaf(leaf, "value-number", f"download {number} for request {psd.pending[0]}")
+        elif psd.pending[1] != amount:
+            self.findings.leaf(leaf, "value-amount", f"download {number} of {amount}, requested {psd.pending[1]}")
+        if psd.limits is not None and record[5][1] > psd.limits[2]:
+            self.findings.leaf(leaf, "limits", f"descending {record[5][1]} above {psd.limits[2]}")
+        try:
+            if self.state.funds is None:
+                raise ValueError("no funds key installed")
+            der, key = self.state.funds
+            check_authorisation(
+                record[11], key, der, psd=psd.name, appliance=self.state.appliance,
+                number=number, amount=amount, control_total=record[5][2], time=record[1],
+            )  # fmt: skip
+        except ValueError as error:
+            self.findings.leaf(leaf, "value-authorisation", str(error))
+        psd.pending, psd.applied = None, number
+        self.state.applied.setdefault((psd.name, number), (leaf, amount))
+
+    def _state_digest(self, leaf: int, record: Record, _: Psd | None) -> None:
+        digest = sha256(state_digest_input(self.state)).digest()
+        if record[8] != digest:
+            self.findings.leaf(leaf, "state-digest", f"digest {record[8].hex()}, not {digest.hex()}")
+        if record[9] != len(self.state.psds):
+            self.findings.leaf(leaf, "state-digest", f"counts {record[9]} PSDs, not {len(self.state.psds)}")
+        self.state.snapshot = self.state.registers()
+        self.state.live_at_digest = self.state.live_rows()
+
+    def _refusals(self, leaf: int, record: Record, _: Psd | None) -> None:
+        self.state.tenants.add(record[8])
+
+    def _authority_key(self, leaf: int, record: Record, _: Psd | None) -> None:
+        try:
+            certificate = parse(record[9])
+            if self.state.root is None:
+                raise ValueError("no authority root")
+            check_chain([certificate], self.state.root, record[1])
+            key = load(public_spki(certificate))
+            if record[8] == 1 and algorithm_of(key) != ECDSA_P256:
+                raise ValueError("a funds key must be ECDSA P-256 (ES256)")
+        except ValueError as error:
+            self.findings.leaf(leaf, "authority-key", str(error))
+            return
+        if record[8] == 1:
+            self.state.funds = (record[9], key)
+
+    def _indicium(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        self.state.tenants.add(record[8])
+        self._indicia.check(leaf, record, psd, self.state)

@@ -1,0 +1,85 @@
+"""Owns the test authority: root, issuing CA, funds key, and certificates by them, made with `cryptography`."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+END = dt.datetime(2046, 1, 1, tzinfo=dt.UTC)
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """A P-256 key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def spki(key) -> bytes:
+    """SPKI DER of a private key's public half."""
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def raw_signature(key, message: bytes) -> bytes:
+    """64 bytes: r||s for ECDSA, the plain signature for Ed25519."""
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return key.sign(message)
+
+
+def certificate(
+    subject: str, public, issuer: str, issuer_key, serial: int, *, ca: bool = False, end: dt.datetime = END
+) -> x509.Certificate:
+    """A certificate for `public`, signed by `issuer_key` under the name `issuer`."""
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(public)
+        .serial_number(serial)
+        .not_valid_before(START)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .sign(issuer_key, hashes.SHA256())
+    )
+
+
+def der(cert: x509.Certificate) -> bytes:
+    """DER."""
+    return cert.public_bytes(Encoding.DER)
+
+
+class Authority:
+    """Root, one issuing CA below it, and a funds key directly below the root."""
+
+    def __init__(self) -> None:
+        self.root_key, self.issuer_key, self.funds_key = new_key(), new_key(), new_key()
+        self.root = certificate("root", self.root_key.public_key(), "root", self.root_key, 1, ca=True)
+        self.issuer = certificate("issuer", self.issuer_key.public_key(), "root", self.root_key, 2, ca=True)
+        self.funds = certificate("funds", self.funds_key.public_key(), "root", self.root_key, 3)
+
+    def certify(self, name: str, key, serial: int, **options) -> list[bytes]:
+        """A chain for a key: its certificate and the issuing CA's."""
+        leaf = certificate(name, key.public_key(), "issuer", self.issuer_key, serial, **options)
+        return [der(leaf), der(self.issuer)]
+
+    def tls(self, name: str, serial: int) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        """A key and a certificate for TLS, for a server of that DNS name or a client of that common name."""
+        key = new_key()
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(self.root.subject)
+            .public_key(key.public_key())
+            .serial_number(serial)
+            .not_valid_before(START)
+            .not_valid_after(END)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        )
+        return key, builder.sign(self.root_key, hashes.SHA256())

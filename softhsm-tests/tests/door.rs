@@ -1,0 +1,90 @@
+//! The vendor door of the real daemon, attacked row by row: whatever is refused changes no register, answers with its documented
+//! code, and leaves connection and daemon alive. Every answer is held against `daemon/wire/psdd.cddl`.
+
+#[path = "../../daemon/wire/tests/contract/mod.rs"]
+mod contract;
+
+#[path = "door/admission.rs"]
+mod admission;
+#[path = "door/bench.rs"]
+mod bench;
+#[path = "door/client.rs"]
+mod client;
+#[path = "door/configuration.rs"]
+mod configuration;
+#[path = "door/form.rs"]
+mod form;
+#[path = "door/judging.rs"]
+mod judging;
+#[path = "door/load.rs"]
+mod load;
+#[path = "door/python.rs"]
+mod python;
+#[path = "door/reload.rs"]
+mod reload;
+#[path = "door/timing.rs"]
+mod timing;
+#[path = "door/value.rs"]
+mod value;
+
+use bench::{Psds, Wanted, end_with_this_process, plan, raise};
+use client::Caller;
+use softhsm_tests::Appliance;
+use std::process::Child;
+use std::sync::OnceLock;
+
+/// Vendor's permits: everybody's own PSDs, and those of `acme` for the tenant `guest`, so that two tenants meet on one PSD.
+pub(crate) const VENDOR: &str = r#"
+@id("own") permit (principal is Client, action, resource is Psd) when { principal in resource.tenant };
+@id("guest") permit (principal in Tenant::"guest", action == Action::"sign_indicium", resource is Psd);
+@id("appliance") permit (principal is Client, action == Action::"read_appliance", resource is Appliance);
+"#;
+
+/// The authority's limit, above what an indicium can hold.
+pub(crate) const AUTHORITY: &str = r#"
+@id("authority-largest-piece")
+forbid (principal, action == Action::"sign_indicium", resource) when { context.largest > 30000000 };
+"#;
+
+/// The appliance that most tests share.
+pub(crate) struct Shared {
+    pub(crate) appliance: Appliance,
+    pub(crate) psds: Psds,
+    _end: Child,
+}
+
+impl Shared {
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::new(&self.appliance.layout)
+    }
+}
+
+/// Not from inside a runtime: loading value has one of its own.
+pub(crate) fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let appliance = raise(Wanted {
+            psds: 24,
+            value: "1000.00",
+            vendor: "header_timeout_ms = 3000\nbody_timeout_ms = 3000\nmax_streams = 64\nkeep_alive_ms = 2000",
+            policy: Some((VENDOR, AUTHORITY)),
+            // Large enough for an amount that no indicium holds, and small enough for a download that is too large.
+            plan: Some(&format!(
+                "{}\n{}",
+                plan("PT010000001", 1, "acme", "40000.00", "50000.00"),
+                plan("PU010000001", 1, "rival", "100.00", "1000.00")
+            )),
+            inactive: Some(&plan("PV010000001", 1, "acme", "100.00", "1000.00")),
+            ..Wanted::default()
+        });
+        let end = end_with_this_process(&appliance);
+        Shared { appliance, psds: Psds::new(), _end: end }
+    })
+}
+
+/// Runs a test's exchanges.
+pub(crate) fn run<F: Future>(test: F) -> F::Output {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(test)
+}
