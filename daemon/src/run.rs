@@ -20,8 +20,8 @@ use psdd_ledger::{Appliance, Ledger, OpenError, Reader, Recovered, StoreFault};
 use psdd_policy::{PolicySet, Resource};
 use psdd_wire::checkpoint::{Checkpoint, LogKey, origin};
 use rand::RngCore;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -70,7 +70,10 @@ impl RunError {
             RunError::Ledger(OpenError::RolledBack { .. })
             | RunError::Guard(GuardError::RolledBack { .. } | GuardError::Forked { .. }) => 75,
             RunError::Ledger(_) | RunError::Store(_) => 74,
-            RunError::Policy(_) | RunError::Tls(_) | RunError::Unfit(_) | RunError::Guard(GuardError::Damaged { .. }) => 78,
+            RunError::Policy(_)
+            | RunError::Tls(_)
+            | RunError::Unfit(_)
+            | RunError::Guard(GuardError::Damaged { .. }) => 78,
             RunError::Guard(GuardError::Call { .. } | GuardError::Tree(_))
             | RunError::Tokens(_)
             | RunError::Clock(_)
@@ -194,7 +197,10 @@ fn finish_start(
     let settings = engine_settings(config, &genesis);
     let log_token = settings.tokens.iter().position(|name| *name == genesis.log_token).map(TokenIndex);
     let log_token = log_token.ok_or_else(|| {
-        RunError::Unfit(format!("the log key is in token {:?}, which the configuration does not name", genesis.log_token))
+        RunError::Unfit(format!(
+            "the log key is in token {:?}, which the configuration does not name",
+            genesis.log_token
+        ))
     })?;
     let greatest = reader.greatest_keys()?;
     let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
@@ -380,7 +386,9 @@ fn tls_files(config: &Config) -> TlsFiles {
 fn check_fit(config: &Config, appliance: &Appliance) -> Result<(), RunError> {
     let production = appliance.genesis.environment == Environment::Production;
     if production && config.clock.rules().source == psd::clock::ClockSource::Development {
-        return Err(RunError::Unfit("clock.source: a production appliance has no development clock; use \"host\"".to_owned()));
+        return Err(RunError::Unfit(
+            "clock.source: a production appliance has no development clock; use \"host\"".to_owned(),
+        ));
     }
     let named = |token: &str| config.tokens.iter().any(|config| config.name == token);
     let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter());

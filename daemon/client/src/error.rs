@@ -127,14 +127,6 @@ pub enum ContractError {
         /// Received.
         results: usize,
     },
-    /// Some were signed and some refused where all-or-none was asked.
-    #[error("{signed} of {items} items were signed although all-or-none was asked")]
-    NotAllOrNone {
-        /// Sent.
-        items: usize,
-        /// Signed.
-        signed: usize,
-    },
     /// A layout that this SDK does not know.
     #[error("indicium layout {0:?} is not known to this SDK; update it")]
     Format(String),

@@ -82,10 +82,6 @@ impl Client {
                 signed.push((asked.key, Some(asked), piece));
             }
         }
-        if all_or_none && !signed.is_empty() && signed.len() != items.len() {
-            let (items, signed) = (items.len(), signed.len());
-            return Err(ContractError::NotAllOrNone { items, signed }.into());
-        }
         self.judge_pieces(psd, &signed).await?;
         Ok(response.results.into_iter().map(outcome).collect())
     }

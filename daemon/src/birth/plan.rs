@@ -1,8 +1,8 @@
 //! The plan file of new PSDs: TOML, reviewed before anything is made.
 
+use psd::indicium::{LicensingZip, format_named};
 use psd::limits::Limits;
 use psd::{LicenceNumber, PostageAmount, PsdId, TenantName};
-use psd::indicium::{LicensingZip, format_named};
 use serde::Deserialize;
 
 /// New PSDs in groups.
@@ -92,7 +92,8 @@ impl PlannedPsds {
             largest_descending: amount("limits.largest_descending", &self.limits.largest_descending)?,
         };
         let software_id = <[u8; 6]>::try_from(self.software_id.as_bytes()).ok().filter(|id| id.is_ascii());
-        let format = format_named(&self.format).ok_or_else(|| wrong("format", format!("{:?} is no layout known", self.format)))?;
+        let format = format_named(&self.format)
+            .ok_or_else(|| wrong("format", format!("{:?} is no layout known", self.format)))?;
         Ok(Group {
             psds: psds.ok_or_else(|| wrong("count", "serial numbers end at 4294967295".to_owned()))?,
             tenant: self.tenant.parse().map_err(|error: psd::id::NameError| wrong("tenant", error.to_string()))?,

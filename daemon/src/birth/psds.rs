@@ -5,9 +5,9 @@ use super::request::{RequestError, certification_request};
 use super::{ConsoleClock, ConsoleError, connect, open_ledger};
 use crate::config::Config;
 use psd::PsdId;
+use psd::Registers;
 use psd::key::{Algorithm, Role};
 use psd::record::{Event, Record, Stamp};
-use psd::Registers;
 use psdd_hsm::link::Link;
 use psdd_ledger::OpenError;
 use std::path::{Path, PathBuf};
@@ -119,8 +119,8 @@ fn make_key(
         .blocking()
         .generate(role, Algorithm::EcdsaP256, &id, &format!("{role} {psd} 1"), Duration::from_secs(60))
         .map_err(on_token)?;
-    let request = certification_request(link, psd, role, &id, &spki)
-        .map_err(|source| CreateError::Request { psd, source })?;
+    let request =
+        certification_request(link, psd, role, &id, &spki).map_err(|source| CreateError::Request { psd, source })?;
     let path = requests.join(format!("{psd}-{role}.csr"));
     std::fs::write(&path, request).map_err(|source| CreateError::Write { path, source })?;
     Ok(Event::KeyCreated {

@@ -1,5 +1,6 @@
 //! Certification requests (PKCS#10, RFC 2986), signed in the token.
 
+use der::Sequence;
 use psd::PsdId;
 use psd::key::Role;
 use psdd_hsm::link::{CallError, Link, SignFrame};
@@ -9,7 +10,6 @@ use std::time::Duration;
 use x509_cert::der::asn1::{BitString, SetOfVec, UintRef};
 use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::pem::LineEnding;
-use der::Sequence;
 use x509_cert::der::{Decode, Encode, EncodePem};
 use x509_cert::name::Name;
 use x509_cert::request::{CertReq, CertReqInfo, Version};

@@ -101,7 +101,9 @@ impl Config {
             return wrong("signing.in_flight_items", "chunk_items to 16384");
         }
         // The look-up queue has room for one question of each item that may wait.
-        if signing.queued_items_per_tenant < 4096 || !(signing.queued_items_per_tenant..=32_768).contains(&signing.queued_items) {
+        if signing.queued_items_per_tenant < 4096
+            || !(signing.queued_items_per_tenant..=32_768).contains(&signing.queued_items)
+        {
             return wrong("signing.queued_items", "at least 4096 per tenant, in all at least that and at most 32768");
         }
         if self.ledger.checkpoint_bound_ms <= self.ledger.checkpoint_every_ms {

@@ -25,6 +25,14 @@ enum Plan {
     Prepare(PreparedPiece),
 }
 
+/// Where a piece stands that another request had prepared.
+enum Elsewhere {
+    /// In a chunk that is not durable.
+    InFlight(ChunkId),
+    /// On the disk, since the look-up.
+    Committed,
+}
+
 /// A chunk in the making.
 struct Draft {
     id: ChunkId,
@@ -57,7 +65,8 @@ impl Engine {
             }
             return;
         }
-        let room = self.settings.chunk_items.min(self.settings.in_flight_items.saturating_sub(self.in_flight_items)).max(1);
+        let room =
+            self.settings.chunk_items.min(self.settings.in_flight_items.saturating_sub(self.in_flight_items)).max(1);
         let mut next = Some(first);
         while let Some(id) = next.take() {
             let finished = self.judge_some(id, &mut draft, room);
@@ -119,28 +128,65 @@ impl Engine {
                     return None;
                 }
                 Plan::Settle(ref outcome @ (Outcome::Refused(_) | Outcome::Fault(_) | Outcome::Stale)) => {
-                    let outcomes = whole(count, index, outcome);
+                    let outcomes = self.whole(id, count, index, outcome);
                     self.undo(draft);
-                    self.settle_all(id, outcomes);
+                    self.refuse_whole(id, outcomes, None);
                     return None;
                 }
                 Plan::Provisional(on, ref refusal) => {
-                    let outcomes = whole(count, index, &Outcome::Refused(refusal.clone()));
+                    let outcomes = self.whole(id, count, index, &Outcome::Refused(refusal.clone()));
                     let on_itself = on == draft.id;
                     let device = draft.device;
                     self.undo(draft);
                     // What it rested on in its own chunk is undone, so it rests on what is in flight before it.
                     let on = if on_itself { self.devices[device].pipeline.back().copied() } else { Some(on) };
-                    match on.and_then(|on| self.chunks.get_mut(&on)) {
-                        Some(chunk) => chunk.parked.push(Parked::Whole { request: id, outcomes }),
-                        None => self.settle_all(id, outcomes),
-                    }
+                    self.refuse_whole(id, outcomes, on);
                     return None;
                 }
                 Plan::Settle(_) | Plan::Join(..) | Plan::Prepare(_) => self.take_plan(id, index, plan, &mut draft),
             }
         }
         Some(draft)
+    }
+
+    /// Outcomes of an all-or-none request of which one item was refused. A piece that was signed before stays signed, and its
+    /// client must not be told otherwise.
+    fn whole(&self, id: RequestId, count: usize, refused: usize, outcome: &Outcome) -> Vec<Outcome> {
+        let others = match outcome {
+            // A fault or a stale policy is everybody's: all can be tried again together.
+            Outcome::Fault(_) | Outcome::Stale => outcome.clone(),
+            Outcome::Refused(_) | Outcome::Signed(_) => Outcome::Refused(Refusal::AllOrNone { index: refused }),
+        };
+        let of_item = |index: usize| {
+            let item = self.requests.get(&id).map(|request| &request.items[index]);
+            let stored = item.and_then(|item| Some(from_ledger(item.found.as_ref()?, &item.piece)));
+            stored.unwrap_or_else(|| others.clone())
+        };
+        (0..count).map(|index| if index == refused { outcome.clone() } else { of_item(index) }).collect()
+    }
+
+    /// Refuses an all-or-none request, at once or when what the refusal rests on is durable; but first it must be known what
+    /// becomes of those of its pieces that another request had signed.
+    fn refuse_whole(&mut self, id: RequestId, outcomes: Vec<Outcome>, rests_on: Option<ChunkId>) {
+        match self.elsewhere(id) {
+            Some(Elsewhere::InFlight(on)) => self.park(on, Parked::JudgeAgain { request: id }),
+            Some(Elsewhere::Committed) => self.look_up_again(id, None),
+            None => match rests_on.and_then(|on| self.chunks.get_mut(&on)) {
+                Some(chunk) => chunk.parked.push(Parked::Whole { request: id, outcomes }),
+                None => self.settle_all(id, outcomes),
+            },
+        }
+    }
+
+    /// A piece of the request, without a stored result yet, that another request had prepared.
+    fn elsewhere(&self, id: RequestId) -> Option<Elsewhere> {
+        let request = self.requests.get(&id)?;
+        let mut open = request.items.iter().filter(|item| item.found.is_none());
+        open.find_map(|item| match self.keys.state(request.tenant, &item.piece.key) {
+            KeyState::InFlight(found) if found.digest == item.piece.digest => Some(Elsewhere::InFlight(found.chunk)),
+            KeyState::Recent => Some(Elsewhere::Committed),
+            KeyState::InFlight(_) | KeyState::Unseen => None,
+        })
     }
 
     fn judge(&mut self, id: RequestId, index: usize, draft: &Draft) -> Plan {
@@ -153,7 +199,9 @@ impl Engine {
             return Plan::Settle(from_ledger(found, &item.piece));
         }
         match self.keys.state(request.tenant, &item.piece.key) {
-            KeyState::InFlight(found) if found.digest == item.piece.digest => return Plan::Join(found.chunk, found.slot),
+            KeyState::InFlight(found) if found.digest == item.piece.digest => {
+                return Plan::Join(found.chunk, found.slot);
+            }
             KeyState::InFlight(found) => return Plan::Provisional(found.chunk, Refusal::KeyReused),
             KeyState::Recent => return Plan::LookUpAgain,
             KeyState::Unseen => {}
@@ -300,26 +348,18 @@ impl Engine {
         device.pipeline.push_back(id);
         self.in_flight_items += slots.len();
         let work = Work::Pieces { slots, prepared, bodies };
-        self.chunks.insert(id, Chunk { device: device_index, work, before, after, stage: Stage::Signing, parked: Vec::new() });
+        self.chunks
+            .insert(id, Chunk { device: device_index, work, before, after, stage: Stage::Signing, parked: Vec::new() });
         self.actions.push(Action::Sign(id, token.unwrap_or(TokenIndex(usize::MAX)), frame));
     }
-}
-
-/// Outcomes of an all-or-none request of which one item was refused.
-fn whole(count: usize, refused: usize, outcome: &Outcome) -> Vec<Outcome> {
-    let others = match outcome {
-        // A fault or a stale policy is everybody's: all can be tried again together.
-        Outcome::Fault(_) | Outcome::Stale => outcome.clone(),
-        Outcome::Refused(_) | Outcome::Signed(_) => Outcome::Refused(Refusal::AllOrNone { index: refused }),
-    };
-    (0..count).map(|index| if index == refused { outcome.clone() } else { others.clone() }).collect()
 }
 
 /// A stored result is the answer to the same content, and a refusal of any other.
 fn from_ledger(found: &Durable, piece: &Piece) -> Outcome {
     match found.record() {
-        Record { event: Event::Indicium(stored), .. } if stored.digest == piece.digest => Outcome::Signed(found.clone()),
+        Record { event: Event::Indicium(stored), .. } if stored.digest == piece.digest => {
+            Outcome::Signed(found.clone())
+        }
         Record { .. } => Outcome::Refused(Refusal::KeyReused),
     }
 }
-

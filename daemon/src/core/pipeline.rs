@@ -49,12 +49,16 @@ pub(super) enum Parked {
     Refused { request: RequestId, index: usize, refusal: Refusal },
     /// The same for a whole all-or-none request.
     Whole { request: RequestId, outcomes: Vec<Outcome> },
+    /// An all-or-none request to be judged again, whatever becomes of the chunk.
+    JudgeAgain { request: RequestId },
 }
 
 impl Engine {
     pub(super) fn signed(&mut self, id: ChunkId, signatures: &Signatures, monotonic_ms: u64) {
         // A chunk that was dropped meanwhile is not known any more; its signatures go nowhere.
-        let Some(chunk) = self.chunks.get_mut(&id).filter(|chunk| matches!(chunk.stage, Stage::Signing)) else { return };
+        let Some(chunk) = self.chunks.get_mut(&id).filter(|chunk| matches!(chunk.stage, Stage::Signing)) else {
+            return;
+        };
         let wanted = match &chunk.work {
             Work::Pieces { prepared, .. } => prepared.len(),
             Work::Value(_) => 1,
@@ -69,11 +73,11 @@ impl Engine {
             Work::Pieces { prepared, bodies, .. } => {
                 let pieces = std::mem::take(prepared).into_iter().zip(std::mem::take(bodies));
                 let signed = pieces.zip(signatures.iter());
-                signed
-                    .map(|((piece, body), signature)| NewRecord { record: piece.signed(signature), body })
-                    .collect()
+                signed.map(|((piece, body), signature)| NewRecord { record: piece.signed(signature), body }).collect()
             }
-            Work::Value(_) => signatures.iter().next().map_or_else(Vec::new, |signature| self.value_signed(id, signature)),
+            Work::Value(_) => {
+                signatures.iter().next().map_or_else(Vec::new, |signature| self.value_signed(id, signature))
+            }
         };
         if let Some(chunk) = self.chunks.get_mut(&id) {
             chunk.stage = Stage::Signed(records);
@@ -143,6 +147,12 @@ impl Engine {
                     self.settle(request, index, Outcome::Refused(refusal));
                 }
                 Parked::Whole { request, outcomes } => self.settle_all(request, outcomes),
+                Parked::JudgeAgain { request } => {
+                    if let Some(entry) = self.requests.get_mut(&request) {
+                        entry.next = 0;
+                    }
+                    self.enqueue(request, true);
+                }
             }
         }
         self.run_commands(chunk.device, monotonic_ms);
@@ -153,11 +163,8 @@ impl Engine {
         let Some(chunk) = self.chunks.get(&id).filter(|chunk| matches!(chunk.stage, Stage::Signing)) else { return };
         let device_index = chunk.device;
         tracing::warn!(chunk = id.0, code = %fault.code, step = %fault.step, "a frame was not signed; its pieces are dropped");
-        let mut fault = if fault.retryable {
-            Fault::Token(fault.to_string())
-        } else {
-            Fault::TokenRefused(fault.to_string())
-        };
+        let mut fault =
+            if fault.retryable { Fault::Token(fault.to_string()) } else { Fault::TokenRefused(fault.to_string()) };
         let device = &mut self.devices[device_index];
         let Some(at) = device.pipeline.iter().position(|queued| *queued == id) else { return };
         let dropped: Vec<ChunkId> = device.pipeline.drain(at..).collect();
@@ -198,7 +205,7 @@ impl Engine {
                     self.account_waiting(tenant, 1);
                     again.insert(request);
                 }
-                Parked::Whole { request, .. } => {
+                Parked::Whole { request, .. } | Parked::JudgeAgain { request } => {
                     let Some(entry) = self.requests.get_mut(&request) else { continue };
                     // A parked whole is still counted as waiting.
                     entry.next = 0;

@@ -9,9 +9,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::UnixListener;
@@ -88,7 +88,9 @@ async fn ready(state: &LocalState) -> (StatusCode, String) {
         Some(view) => troubles.extend(view.clock.err().map(|stop| format!("clock: {stop}"))),
         None => troubles.push("the core does not answer".to_owned()),
     }
-    let Some(vendor) = state.vendor.get() else { return (StatusCode::SERVICE_UNAVAILABLE, "the vendor door is closed\n".to_owned()) };
+    let Some(vendor) = state.vendor.get() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the vendor door is closed\n".to_owned());
+    };
     if troubles.is_empty() {
         return (StatusCode::OK, format!("ready\nvendor door {vendor}\n"));
     }

@@ -1,6 +1,6 @@
 //! The doors: listeners with identities and routes of their own.
 
 pub mod identity;
+pub mod local;
 pub mod tls;
 pub mod vendor;
-pub mod local;

@@ -62,8 +62,8 @@ pub enum TlsError {
 /// Builds the configuration of a door.
 pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let chain: Vec<CertificateDer<'static>> = many(&files.certificate, "certificate")?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|source| TlsError::Pem { path: files.key.clone(), source })?;
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::Pem { path: files.key.clone(), source })?;
     let mut roots = RootCertStore::empty();
     for ca in many::<CertificateDer<'static>>(&files.client_ca, "certificate")? {
         roots.add(ca).map_err(|source| TlsError::Tls { path: files.client_ca.clone(), source })?;

@@ -4,6 +4,7 @@ use super::checkpoint::{Newest, Pace};
 use super::ledger_thread::{LedgerThread, ToLedger};
 use super::look_up::{self, LookUp};
 use super::metrics::Metrics;
+use super::spot_check::{InToken, SpotCheck};
 use super::{Fatal, die};
 use crate::core::{
     Action, ChunkId, Engine, Event, RequestId, Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, View,
@@ -15,7 +16,6 @@ use psd::{PieceKey, TenantName};
 use psdd_hsm::link::{Link, RequestId as FrameId, SendError, SignFrame, Signatures};
 use psdd_hsm::protocol::{FaultClass, Form, HsmFault, Messages};
 use psdd_ledger::{Durable, Hash, Journal, Reader};
-use super::spot_check::{InToken, SpotCheck};
 use psdd_wire::checkpoint::LogKey;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -131,11 +131,7 @@ impl Handle {
     }
 
     /// Reads the newest record in a slot of a PSD.
-    pub fn live(
-        &self,
-        psd: String,
-        slot: &'static str,
-    ) -> Result<oneshot::Receiver<Option<Durable>>, Unavailable> {
+    pub fn live(&self, psd: String, slot: &'static str) -> Result<oneshot::Receiver<Option<Durable>>, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.look_up(LookUp::Live(psd, slot, reply)).map(|()| answer)
     }
@@ -219,9 +215,8 @@ impl Spine {
             token: parts.log_token,
         };
         let (look_up_events, reader) = (events.clone(), parts.reader);
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.to_owned()).spawn(run)
-        };
+        let spawn =
+            |name: &str, run: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.to_owned()).spawn(run);
         let threads = vec![
             spawn("spine-ledger", Box::new(move || ledger.run()))?,
             spawn("spine-look-up", Box::new(move || look_up::run(reader, &look_up_queue, &look_up_events)))?,
@@ -326,7 +321,11 @@ impl CoreThread {
                 if sample.is_none_or(|sample| sample.holds(&signatures)) {
                     return self.engine.handle(Event::Signed(chunk, signatures), at);
                 }
-                tracing::error!(token = token.0, chunk = chunk.0, "the token's signature does not verify; nothing is debited");
+                tracing::error!(
+                    token = token.0,
+                    chunk = chunk.0,
+                    "the token's signature does not verify; nothing is debited"
+                );
                 let (code, step) = ("signature-invalid".to_owned(), "verifying a signature".to_owned());
                 let fault = HsmFault { class: FaultClass::Module, code, step, retryable: true };
                 Metrics::add(&self.metrics.frames_failed, 1);
@@ -361,12 +360,7 @@ impl CoreThread {
         self.metrics.waiting.store(u64::try_from(waiting).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn perform(
-        &mut self,
-        action: Action,
-        at: u64,
-        writes: &mut Vec<(Option<ChunkId>, Vec<psdd_ledger::NewRecord>)>,
-    ) {
+    fn perform(&mut self, action: Action, at: u64, writes: &mut Vec<(Option<ChunkId>, Vec<psdd_ledger::NewRecord>)>) {
         match action {
             Action::Sign(chunk, token, frame) => self.sign(chunk, token, &frame, at),
             Action::Commit(chunk, records) => writes.push((chunk, records)),

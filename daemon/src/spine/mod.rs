@@ -50,7 +50,10 @@ impl fmt::Display for Fatal {
 }
 
 /// Ends the process without unwinding: nothing that is in memory may be released after a fault of this kind.
-#[expect(clippy::disallowed_methods, reason = "a fault of this kind must not unwind through code that could still release something")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a fault of this kind must not unwind through code that could still release something"
+)]
 pub fn die(fatal: &Fatal) -> ! {
     tracing::error!(%fatal, exit_code = fatal.exit_code(), "psdd stops");
     std::process::exit(i32::from(fatal.exit_code()))

@@ -28,7 +28,9 @@ pub enum GuardError {
         source: CallError,
     },
     /// The anchor is not of this log, or it cannot be read.
-    #[error("token {token}: the anchor covers {anchored} records, this log has {size}: it was rolled back, and never signs again")]
+    #[error(
+        "token {token}: the anchor covers {anchored} records, this log has {size}: it was rolled back, and never signs again"
+    )]
     RolledBack {
         /// Its name.
         token: String,

@@ -66,7 +66,8 @@ impl Checkpoint {
     pub fn verified(note: &str, origin: &str, key: &LogKey) -> Result<Self, CheckpointError> {
         let (body, signatures) = note.split_once("\n\n").ok_or(CheckpointError::Form)?;
         let mut lines = body.split('\n');
-        let (Some(found), Some(size), Some(root), None) = (lines.next(), lines.next(), lines.next(), lines.next()) else {
+        let (Some(found), Some(size), Some(root), None) = (lines.next(), lines.next(), lines.next(), lines.next())
+        else {
             return Err(CheckpointError::Form);
         };
         let size: u64 = size.parse().ok().ok_or(CheckpointError::Form)?;
@@ -82,7 +83,11 @@ impl Checkpoint {
         let by_name = signed.filter(|(name, _)| *name == origin).filter_map(|(_, blob)| STANDARD.decode(blob).ok());
         let mut ours = by_name.filter(|blob| blob.len() > 4 && blob[..4] == key.id(origin));
         let text = checkpoint.body();
-        if ours.any(|blob| key.verifies(text.as_bytes(), &blob[4..])) { Ok(checkpoint) } else { Err(CheckpointError::Signature) }
+        if ours.any(|blob| key.verifies(text.as_bytes(), &blob[4..])) {
+            Ok(checkpoint)
+        } else {
+            Err(CheckpointError::Signature)
+        }
     }
 }
 

@@ -56,7 +56,13 @@ impl Sign1 {
         })();
         debug_assert!(written.is_ok());
         let certificate = certificate.map(<[u8]>::to_vec);
-        Self { protected: header.into_writer(), content_type: content_type.to_owned(), certificate, payload, signature: Vec::new() }
+        Self {
+            protected: header.into_writer(),
+            content_type: content_type.to_owned(),
+            certificate,
+            payload,
+            signature: Vec::new(),
+        }
     }
 
     /// The Sig_structure (RFC 9052 §4.4), which the key signs.

@@ -67,10 +67,13 @@ fn walk(bytes: &[u8]) -> Result<(), DecodeError> {
             return if tokens.next().is_none() { Ok(()) } else { Err(DecodeError::Trailing) };
         }
         let token = tokens.next().ok_or(DecodeError::Truncated)?;
-        let token = token.map_err(|e| if e.is_end_of_input() { DecodeError::Truncated } else { DecodeError::Malformed(e) })?;
+        let token =
+            token.map_err(|e| if e.is_end_of_input() { DecodeError::Truncated } else { DecodeError::Malformed(e) })?;
         if matches!(token, Token::Break) {
             match levels.pop() {
-                Some(Level { remaining: None, map: false, .. } | Level { remaining: None, map: true, at_key: true }) => continue,
+                Some(
+                    Level { remaining: None, map: false, .. } | Level { remaining: None, map: true, at_key: true },
+                ) => continue,
                 _ => return Err(DecodeError::Shape("a break stands where none may")),
             }
         }
@@ -81,7 +84,11 @@ fn walk(bytes: &[u8]) -> Result<(), DecodeError> {
             level.at_key = !level.at_key;
         }
         let opened = match token {
-            Token::Map(n) => Some(Level { remaining: Some(n.checked_mul(2).ok_or(DecodeError::Truncated)?), map: true, at_key: true }),
+            Token::Map(n) => Some(Level {
+                remaining: Some(n.checked_mul(2).ok_or(DecodeError::Truncated)?),
+                map: true,
+                at_key: true,
+            }),
             Token::BeginMap => Some(Level { remaining: None, map: true, at_key: true }),
             Token::Array(n) => Some(Level { remaining: Some(n), map: false, at_key: false }),
             Token::BeginArray => Some(Level { remaining: None, map: false, at_key: false }),
@@ -110,6 +117,9 @@ fn check_place(token: &Token<'_>, level: Option<&Level>, begun: bool) -> Result<
         }
         Some(Level { map: false, .. }) if is_array => Err(DecodeError::Shape("no message has an array in an array")),
         _ if matches!(token, Token::Tag(_)) => Err(DecodeError::Shape("no message has tags")),
+        _ if matches!(token, Token::Null | Token::Undefined) => {
+            Err(DecodeError::Shape("no message has null or undefined"))
+        }
         _ => Ok(()),
     }
 }

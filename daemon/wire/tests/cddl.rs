@@ -102,50 +102,65 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         let psds = if full { vec![view(true), view(false)] } else { Vec::new() };
         all.push(("psds-response", encode(&PsdsResponse { psds, checkpoint: checkpoint.clone() })));
         all.push(("psd-response", encode(&PsdResponse { psd: view(full), checkpoint: checkpoint.clone() })));
-        all.push(("certificates-response", encode(&CertificatesResponse {
-            psd: psd(),
-            keys: vec![key(full), key(!full)],
-            checkpoint: checkpoint.clone(),
-            authority_root: vec![0x30; 400],
-        })));
-        all.push(("appliance-response", encode(&ApplianceResponse {
-            origin: "psdd.log/dev".to_owned(),
-            version: "0.1.0".to_owned(),
-            log_spki: vec![0x30; 44],
-            appliance: "dev".to_owned(),
-            checkpoint: checkpoint.clone(),
-            environment: if full { "production" } else { "development" }.to_owned(),
-            authority_root: vec![0x30; 400],
-        })));
+        all.push((
+            "certificates-response",
+            encode(&CertificatesResponse {
+                psd: psd(),
+                keys: vec![key(full), key(!full)],
+                checkpoint: checkpoint.clone(),
+                authority_root: vec![0x30; 400],
+            }),
+        ));
+        all.push((
+            "appliance-response",
+            encode(&ApplianceResponse {
+                origin: "psdd.log/dev".to_owned(),
+                version: "0.1.0".to_owned(),
+                log_spki: vec![0x30; 44],
+                appliance: "dev".to_owned(),
+                checkpoint: checkpoint.clone(),
+                environment: if full { "production" } else { "development" }.to_owned(),
+                authority_root: vec![0x30; 400],
+            }),
+        ));
         all.push(("value-request", encode(&ValueRequest { amount: "12".into() })));
         all.push(("value-request-response", encode(&requested())));
-        all.push(("value-request-claims", encode(&ValueRequestClaims {
-            psd: psd(),
-            time: 1,
-            nonce: [9; 16],
-            amount: amount(1),
-            sequence: 1,
-            appliance: "dev".to_owned(),
-            registers: registers(),
-        })));
+        all.push((
+            "value-request-claims",
+            encode(&ValueRequestClaims {
+                psd: psd(),
+                time: 1,
+                nonce: [9; 16],
+                amount: amount(1),
+                sequence: 1,
+                appliance: "dev".to_owned(),
+                registers: registers(),
+            }),
+        ));
         all.push(("value-authorisation", encode(&ValueAuthorisation { authorisation: vec![0xd2, 0x84] })));
-        all.push(("value-authorisation-claims", encode(&ValueAuthorisationClaims {
-            psd: psd(),
-            amount: amount(1),
-            expires: 2,
-            sequence: 1,
-            appliance: "dev".to_owned(),
-            control_total: amount(3),
-        })));
-        all.push(("value-applied-response", encode(&ValueAppliedResponse {
-            psd: psd(),
-            leaf: 1,
-            time: 2,
-            amount: amount(3),
-            sequence: 4,
-            registers: registers(),
-            checkpoint: checkpoint.clone(),
-        })));
+        all.push((
+            "value-authorisation-claims",
+            encode(&ValueAuthorisationClaims {
+                psd: psd(),
+                amount: amount(1),
+                expires: 2,
+                sequence: 1,
+                appliance: "dev".to_owned(),
+                control_total: amount(3),
+            }),
+        ));
+        all.push((
+            "value-applied-response",
+            encode(&ValueAppliedResponse {
+                psd: psd(),
+                leaf: 1,
+                time: 2,
+                amount: amount(3),
+                sequence: 4,
+                registers: registers(),
+                checkpoint: checkpoint.clone(),
+            }),
+        ));
         let problem = if full { problem } else { Problem { detail: None, ..problem } };
         all.push(("problem", encode(&problem)));
     }
@@ -165,8 +180,23 @@ fn every_message_type_is_encoded_as_the_contract_says() {
 fn the_test_above_leaves_no_rule_out() {
     let contract = Contract::read();
     let parts = [
-        "amount", "psd-id", "date", "piece-key", "unix-ms", "certificate", "checkpoint", "registers", "clock-reading",
-        "sign-item", "sign-result", "signed-piece", "refused-piece", "psd-view", "limits", "value-state", "key-view",
+        "amount",
+        "psd-id",
+        "date",
+        "piece-key",
+        "unix-ms",
+        "certificate",
+        "checkpoint",
+        "registers",
+        "clock-reading",
+        "sign-item",
+        "sign-result",
+        "signed-piece",
+        "refused-piece",
+        "psd-view",
+        "limits",
+        "value-state",
+        "key-view",
         "problem-facts",
     ];
     let messages = messages();

@@ -82,12 +82,13 @@ fn a_chain_to_the_root_gives_key_and_serial() {
 #[test]
 fn what_is_not_as_it_must_be_is_refused_and_named() {
     type Change = fn(&mut Chain);
+    type Wanted = fn(&ChainError) -> bool;
     let critical = |params: &mut CertificateParams| {
         let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 36], vec![0x30, 0]);
         extension.set_criticality(true);
         params.custom_extensions.push(extension);
     };
-    let refused: Vec<(&str, Change, fn(&ChainError) -> bool)> = vec![
+    let refused: Vec<(&str, Change, Wanted)> = vec![
         ("no CA", |c| c.issuer.is_ca = IsCa::ExplicitNoCa, |e| matches!(e, ChainError::NotAnIssuer { .. })),
         ("no basic constraints", |c| c.issuer.is_ca = IsCa::NoCa, |e| matches!(e, ChainError::NotAnIssuer { .. })),
         (

@@ -13,10 +13,7 @@ pub fn named(word: &str) -> Option<CK_RV> {
     if let Some(digits) = word.strip_prefix("0x") {
         return CK_RV::from_str_radix(digits, 16).ok();
     }
-    CODES
-        .iter()
-        .find(|(name, _)| *name == word)
-        .map(|(_, code)| *code)
+    CODES.iter().find(|(name, _)| *name == word).map(|(_, code)| *code)
 }
 
 codes!(

@@ -26,10 +26,7 @@ pub fn modules() -> &'static Modules {
     static MODULES: OnceLock<Modules> = OnceLock::new();
     MODULES.get_or_init(|| {
         let real = load();
-        Modules {
-            real,
-            wrapped: wrap::wrapped(&real),
-        }
+        Modules { real, wrapped: wrap::wrapped(&real) }
     })
 }
 
@@ -44,30 +41,20 @@ fn load() -> CK_FUNCTION_LIST {
     // SAFETY: c_path is a NUL-terminated string; the module's initialisers are trusted as far as any PKCS#11 module is.
     let handle = unsafe { libc::dlopen(c_path.as_ptr(), libc::RTLD_LOCAL | libc::RTLD_NOW) };
     if handle.is_null() {
-        refuse(format_args!(
-            "cannot load {}: {}",
-            path.display(),
-            dl_error()
-        ));
+        refuse(format_args!("cannot load {}: {}", path.display(), dl_error()));
     }
     // SAFETY: handle is a live handle and the name is NUL-terminated.
     let symbol = unsafe { libc::dlsym(handle, c"C_GetFunctionList".as_ptr()) };
     // SAFETY: PKCS#11 fixes the type of the symbol of this name; a null pointer becomes None.
     let get = unsafe { std::mem::transmute::<*mut c_void, CK_C_GetFunctionList>(symbol) };
     let Some(get) = get else {
-        refuse(format_args!(
-            "{} exports no C_GetFunctionList",
-            path.display()
-        ));
+        refuse(format_args!("{} exports no C_GetFunctionList", path.display()));
     };
     let mut list = std::ptr::null_mut();
     // SAFETY: get is the module's function and list a valid out-pointer.
     let rv = unsafe { get(&raw mut list) };
     if rv != CKR_OK || list.is_null() {
-        refuse(format_args!(
-            "{}: C_GetFunctionList returned {rv:#x}",
-            path.display()
-        ));
+        refuse(format_args!("{}: C_GetFunctionList returned {rv:#x}", path.display()));
     }
     // SAFETY: the module returned CKR_OK, so list points to its function list, which lives as long as the module.
     let list = unsafe { *list };
@@ -89,7 +76,5 @@ fn dl_error() -> String {
         return "unknown reason".to_owned();
     }
     // SAFETY: dlerror returned a NUL-terminated string that lives until the thread's next dl call.
-    unsafe { CStr::from_ptr(message) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned()
 }

@@ -106,10 +106,7 @@ pub struct Verdict<'a> {
 impl Script {
     /// A script without rules for a module of `functions` functions.
     pub fn empty(functions: usize) -> Self {
-        Self {
-            rules: Vec::new(),
-            by_function: vec![Vec::new(); functions],
-        }
+        Self { rules: Vec::new(), by_function: vec![Vec::new(); functions] }
     }
 
     /// Parses a script. `functions` are the names that rules may use; their positions are what [`Script::verdict`] takes.
@@ -121,10 +118,7 @@ impl Script {
             if words.is_empty() {
                 continue;
             }
-            let rule = parse_rule(&words, functions).map_err(|reason| ScriptError {
-                line: index + 1,
-                reason,
-            })?;
+            let rule = parse_rule(&words, functions).map_err(|reason| ScriptError { line: index + 1, reason })?;
             match rule.function {
                 Target::One(function) => script.by_function[function].push(script.rules.len()),
                 Target::Every => {
@@ -144,10 +138,7 @@ impl Script {
         if mine.is_empty() {
             return None;
         }
-        let mut verdict = Verdict {
-            latency_us: 0,
-            fault: None,
-        };
+        let mut verdict = Verdict { latency_us: 0, fault: None };
         for &index in mine {
             let (rule, count) = &self.rules[index];
             if !rule.is_due(count.fetch_add(1, Ordering::Relaxed)) {
@@ -238,13 +229,7 @@ fn parse_rule(words: &[&str], functions: &[&str]) -> Result<Rule, Reason> {
             return Err(Reason::Repeated(name.to_owned()));
         }
     }
-    Ok(Rule {
-        function,
-        action,
-        after: after.unwrap_or(0),
-        times,
-        every: every.unwrap_or(1),
-    })
+    Ok(Rule { function, action, after: after.unwrap_or(0), times, every: every.unwrap_or(1) })
 }
 
 fn parse_action<'a>(words: &mut impl Iterator<Item = &'a str>) -> Result<Action, Reason> {
@@ -258,9 +243,7 @@ fn parse_action<'a>(words: &mut impl Iterator<Item = &'a str>) -> Result<Action,
         "after-return" => Action::AfterReturn(code()?),
         "latency" => {
             let word = words.next().unwrap_or_default();
-            let micros = word
-                .parse()
-                .map_err(|_not_a_number| Reason::BadArgument(word.to_owned()))?;
+            let micros = word.parse().map_err(|_not_a_number| Reason::BadArgument(word.to_owned()))?;
             Action::Latency(micros)
         }
         "hang" => Action::Hang,
@@ -298,10 +281,7 @@ mod tests {
         assert_eq!(faults("C_Sign crash after=2", SIGN, 4), [None, None, x, x]);
         assert_eq!(faults("C_Sign crash times=1", SIGN, 3), [x, None, None]);
         assert_eq!(faults("C_Sign crash every=2", SIGN, 4), [None, x, None, x]);
-        assert_eq!(
-            faults("C_Sign crash every=2 after=1 times=1", SIGN, 6),
-            [None, None, x, None, None, None]
-        );
+        assert_eq!(faults("C_Sign crash every=2 after=1 times=1", SIGN, 6), [None, None, x, None, None, None]);
     }
 
     #[test]
@@ -314,16 +294,14 @@ mod tests {
 
     #[test]
     fn latencies_add_up_and_the_first_other_action_wins() {
-        let text = "* latency 10 # all\n\nC_Sign latency 5\nC_Sign return CKR_DEVICE_ERROR times=1\nC_Sign return 0x80000001";
+        let text =
+            "* latency 10 # all\n\nC_Sign latency 5\nC_Sign return CKR_DEVICE_ERROR times=1\nC_Sign return 0x80000001";
         let script = Script::parse(text, NAMES).expect("parses");
         let first = script.verdict(SIGN).expect("has rules");
         assert_eq!(first.latency_us, 15);
         assert_eq!(first.fault.map(Rule::action), Some(Action::Return(0x30)));
         let second = script.verdict(SIGN).expect("has rules");
-        assert_eq!(
-            second.fault.map(Rule::action),
-            Some(Action::Return(0x8000_0001))
-        );
+        assert_eq!(second.fault.map(Rule::action), Some(Action::Return(0x8000_0001)));
     }
 
     #[test]
@@ -334,34 +312,18 @@ mod tests {
             ("C_Sign", Reason::NoAction),
             ("C_Sign explode", Reason::UnknownAction(owned("explode"))),
             ("C_Sign latency fast", Reason::BadArgument(owned("fast"))),
-            (
-                "C_Sign return CKR_NOPE",
-                Reason::BadArgument(owned("CKR_NOPE")),
-            ),
+            ("C_Sign return CKR_NOPE", Reason::BadArgument(owned("CKR_NOPE"))),
             ("C_Sign return", Reason::BadArgument(owned(""))),
             ("C_Sign crash soon", Reason::BadOption(owned("soon"))),
             ("C_Sign crash times=0", Reason::BadOption(owned("times=0"))),
             ("C_Sign crash every=0", Reason::BadOption(owned("every=0"))),
-            (
-                "C_Sign crash after=-1",
-                Reason::BadOption(owned("after=-1")),
-            ),
-            (
-                "C_Sign crash after=1 after=2",
-                Reason::Repeated(owned("after")),
-            ),
+            ("C_Sign crash after=-1", Reason::BadOption(owned("after=-1"))),
+            ("C_Sign crash after=1 after=2", Reason::Repeated(owned("after"))),
             ("C_Login garble", Reason::OnlyForSign),
             ("* overlong", Reason::OnlyForSign),
         ] {
             let text = format!("# comment\n{text}\n");
-            assert_eq!(
-                reason(&text),
-                ScriptError {
-                    line: 2,
-                    reason: why
-                },
-                "{text}"
-            );
+            assert_eq!(reason(&text), ScriptError { line: 2, reason: why }, "{text}");
         }
     }
 
@@ -369,8 +331,7 @@ mod tests {
     fn a_rule_is_found_again_only_if_written_the_same() {
         let old = Script::parse("C_Sign hang after=1", NAMES).expect("parses");
         let rule = &old.rules[0].0;
-        let same =
-            Script::parse("C_Login crash\nC_Sign  hang after=1 # still", NAMES).expect("parses");
+        let same = Script::parse("C_Login crash\nC_Sign  hang after=1 # still", NAMES).expect("parses");
         let other = Script::parse("C_Sign hang", NAMES).expect("parses");
         assert!(same.contains(rule));
         assert!(!other.contains(rule));

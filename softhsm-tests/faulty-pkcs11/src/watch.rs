@@ -53,9 +53,7 @@ pub fn current() -> &'static Script {
         let now = monotonic_us();
         let due = NEXT_LOOK_US.load(Ordering::Relaxed);
         if now >= due
-            && NEXT_LOOK_US
-                .compare_exchange(due, now + TRUSTED_US, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+            && NEXT_LOOK_US.compare_exchange(due, now + TRUSTED_US, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
             file.look();
         }
@@ -84,30 +82,19 @@ fn publish(script: Script) {
 
 fn script_file() -> Option<&'static ScriptFile> {
     static FILE: OnceLock<Option<ScriptFile>> = OnceLock::new();
-    FILE.get_or_init(|| {
-        Some(ScriptFile {
-            path: PathBuf::from(std::env::var_os(SCRIPT)?),
-            seen: Mutex::default(),
-        })
-    })
-    .as_ref()
+    FILE.get_or_init(|| Some(ScriptFile { path: PathBuf::from(std::env::var_os(SCRIPT)?), seen: Mutex::default() }))
+        .as_ref()
 }
 
 impl ScriptFile {
     fn look(&self) {
         // A panic while the lock was held cannot leave more than a stale stamp.
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut seen = self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         self.look_into(&mut seen);
     }
 
     fn look_once(&self) {
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut seen = self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if seen.text.is_none() {
             self.look_into(&mut seen);
         }
@@ -139,20 +126,13 @@ impl ScriptFile {
 fn stamp_of(path: &Path) -> Stamp {
     let read = || {
         let metadata = std::fs::metadata(path)?;
-        Ok::<_, std::io::Error>(Stamp {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: metadata.modified()?,
-        })
+        Ok::<_, std::io::Error>(Stamp { inode: metadata.ino(), size: metadata.size(), modified: metadata.modified()? })
     };
     read().unwrap_or_else(|error| refuse(format_args!("{}: {error}", path.display())))
 }
 
 fn monotonic_us() -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: now is a valid out-pointer; CLOCK_MONOTONIC always exists on Linux, so there is no error to see.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000

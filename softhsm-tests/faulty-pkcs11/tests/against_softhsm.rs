@@ -34,10 +34,7 @@ fn run(scenario: &str, script: &str) -> (ExitStatus, String) {
     let tokens = dir.path().join("tokens");
     std::fs::write(
         &conf,
-        format!(
-            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-            tokens.display()
-        ),
+        format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display()),
     )
     .expect("the configuration");
     let script_path = dir.path().join("script");
@@ -103,10 +100,7 @@ fn crash_segv_and_exit_end_the_process_each_in_its_way() {
 fn a_malformed_script_aborts_with_its_line() {
     let (status, stderr) = run("die", "# fine\nC_Sign vanish\n");
     assert_eq!(status.signal(), Some(libc::SIGABRT), "{stderr}");
-    assert!(
-        stderr.contains("script: line 2: no action vanish"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("script: line 2: no action vanish"), "{stderr}");
 }
 
 /// Not a test of its own: what the children run.
@@ -161,9 +155,7 @@ impl Token {
     fn create() -> Self {
         assert!(Path::new(REAL).is_file(), "softhsm2 is not installed");
         let module = Pkcs11::new(module()).expect("the module loads");
-        module
-            .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
-            .expect("C_Initialize");
+        module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).expect("C_Initialize");
         let free = module.get_all_slots().expect("slots")[0];
         let (so, user) = (AuthPin::new("12345678".into()), AuthPin::new("1234".into()));
         module.init_token(free, &so, "faulty").expect("C_InitToken");
@@ -172,14 +164,8 @@ impl Token {
         session.login(UserType::So, Some(&so)).expect("SO login");
         session.init_pin(&user).expect("C_InitPIN");
         session.logout().expect("logout");
-        session
-            .login(UserType::User, Some(&user))
-            .expect("user login");
-        Self {
-            module,
-            slot,
-            _login: session,
-        }
+        session.login(UserType::User, Some(&user)).expect("user login");
+        Self { module, slot, _login: session }
     }
 
     fn signer(&self) -> Signer {
@@ -191,11 +177,7 @@ impl Token {
                 &[Attribute::Sign(true)],
             )
             .expect("C_GenerateKeyPair");
-        Signer {
-            session,
-            private,
-            public,
-        }
+        Signer { session, private, public }
     }
 
     fn latency(&self) {
@@ -221,10 +203,7 @@ impl Token {
         let all = start.elapsed();
         eprintln!("{THREADS} sessions, {EACH} signatures each at {LATENCY:?}: {all:?}");
         assert!(all >= LATENCY * EACH, "{all:?}");
-        assert!(
-            all < LATENCY * EACH * THREADS / 4,
-            "the sessions waited for each other: {all:?}"
-        );
+        assert!(all < LATENCY * EACH * THREADS / 4, "the sessions waited for each other: {all:?}");
     }
 
     fn return_codes(&self) {
@@ -244,9 +223,7 @@ impl Token {
 
     fn garble(&self) {
         let signer = self.signer();
-        signer
-            .verify(&signer.sign().expect("signs"))
-            .expect("verifies");
+        signer.verify(&signer.sign().expect("signs")).expect("verifies");
         script_in_force("C_Sign garble");
         let garbled = signer.sign().expect("signs");
         assert_eq!(code(signer.verify(&garbled)), RvError::SignatureInvalid);
@@ -264,28 +241,15 @@ impl Token {
         assert_eq!(unsafe { raw.C_GetFunctionList(&raw mut list) }, CKR_OK);
         // SAFETY: the call before returned CKR_OK, so the list is valid.
         let list = unsafe { *list };
-        let mut mechanism = CK_MECHANISM {
-            mechanism: CKM_ECDSA,
-            ..Default::default()
-        };
+        let mut mechanism = CK_MECHANISM { mechanism: CKM_ECDSA, ..Default::default() };
         let (mut data, mut room, mut len) = (DIGEST, [0_u8; 64], 64);
         let init = list.C_SignInit.expect("SoftHSM has it");
         let sign = list.C_Sign.expect("SoftHSM has it");
         // SAFETY: the handles are of this session, and every pointer is to a live local.
         let (init, sign) = unsafe {
             (
-                init(
-                    signer.session.handle(),
-                    &raw mut mechanism,
-                    signer.private.handle(),
-                ),
-                sign(
-                    signer.session.handle(),
-                    data.as_mut_ptr(),
-                    32,
-                    room.as_mut_ptr(),
-                    &raw mut len,
-                ),
+                init(signer.session.handle(), &raw mut mechanism, signer.private.handle()),
+                sign(signer.session.handle(), data.as_mut_ptr(), 32, room.as_mut_ptr(), &raw mut len),
             )
         };
         assert_eq!((init, sign, len), (CKR_OK, CKR_OK, 65));
@@ -294,23 +258,13 @@ impl Token {
     fn hang(&self) {
         let signer = self.signer();
         script_in_force("C_Sign hang times=1\nC_Login return CKR_PIN_LOCKED");
-        let (done, signed) = std::sync::mpsc::channel();
+        let (done, signed) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || done.send(signer.sign().is_ok()));
-        assert!(
-            signed.recv_timeout(Duration::from_millis(200)).is_err(),
-            "it hangs"
-        );
+        assert!(signed.recv_timeout(Duration::from_millis(200)).is_err(), "it hangs");
         script_in_force("# another line changes\nC_Sign hang times=1");
-        assert!(
-            signed.recv_timeout(Duration::from_millis(200)).is_err(),
-            "it still hangs"
-        );
+        assert!(signed.recv_timeout(Duration::from_millis(200)).is_err(), "it still hangs");
         script("C_Login return CKR_PIN_LOCKED");
-        assert_eq!(
-            signed.recv_timeout(Duration::from_secs(20)),
-            Ok(true),
-            "released, it signs"
-        );
+        assert_eq!(signed.recv_timeout(Duration::from_secs(20)), Ok(true), "released, it signs");
     }
 
     fn change(&self) {
@@ -334,8 +288,7 @@ impl Signer {
     }
 
     fn verify(&self, signature: &[u8]) -> Result<(), Error> {
-        self.session
-            .verify(&Mechanism::Ecdsa, self.public, &DIGEST, signature)
+        self.session.verify(&Mechanism::Ecdsa, self.public, &DIGEST, signature)
     }
 }
 

@@ -1,8 +1,5 @@
 //! The parts of a file written since its last sync. Pure; the shim keeps one per file.
-#![cfg_attr(
-    test,
-    allow(dead_code, reason = "its caller, the shim, is left out of unit tests")
-)]
+#![cfg_attr(test, allow(dead_code, reason = "its caller, the shim, is left out of unit tests"))]
 
 use std::collections::BTreeMap;
 use std::ops::Range;

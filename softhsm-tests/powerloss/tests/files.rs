@@ -25,21 +25,14 @@ fn after(case: &str, before: &[(&str, &str)]) -> (Restored, BTreeMap<String, Str
     let output = Command::new(std::env::current_exe().expect("a path"))
         .args(["--exact", "process_under_test", "--nocapture"])
         .env(CASE, case)
-        .env(
-            "LD_PRELOAD",
-            powerloss::built_shim().expect("cargo builds the shim before its tests"),
-        )
+        .env("LD_PRELOAD", powerloss::built_shim().expect("cargo builds the shim before its tests"))
         .env("POWERLOSS_DIR", &dir)
         .env("POWERLOSS_JOURNAL", &journal)
         .output()
         .expect("the test binary runs");
     use std::os::unix::process::ExitStatusExt;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        output.status.signal(),
-        Some(libc::SIGKILL),
-        "{case}: {stderr}"
-    );
+    assert_eq!(output.status.signal(), Some(libc::SIGKILL), "{case}: {stderr}");
     let restored = restore(&journal, &dir).expect("restored");
     let mut left = BTreeMap::new();
     for parent in ["", "sub/"] {
@@ -59,47 +52,26 @@ fn left(case: &str, before: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn files(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected
-        .iter()
-        .map(|(name, content)| ((*name).to_owned(), (*content).to_owned()))
-        .collect()
+    expected.iter().map(|(name, content)| ((*name).to_owned(), (*content).to_owned())).collect()
 }
 
 #[test]
 fn unsynced_content_and_names_vanish() {
     let (restored, left) = after("create", &[("old", "before"), ("untouched", "same")]);
-    let expected = [
-        ("old", "before"),
-        ("sub/synced", "there"),
-        ("synced", "there"),
-        ("untouched", "same"),
-    ];
+    let expected = [("old", "before"), ("sub/synced", "there"), ("synced", "there"), ("untouched", "same")];
     assert_eq!(left.into_iter().collect::<Vec<_>>(), files(&expected));
-    assert_eq!(
-        restored,
-        Restored {
-            rewritten: 3,
-            removed: 2,
-            recreated: 0
-        }
-    );
+    assert_eq!(restored, Restored { rewritten: 3, removed: 2, recreated: 0 });
 }
 
 #[test]
 fn every_way_to_write_is_followed() {
-    assert_eq!(
-        left("ways", &[("old", "0123456789")]),
-        files(&[("old", "01ABC5xyzPQnew\0\0")])
-    );
+    assert_eq!(left("ways", &[("old", "0123456789")]), files(&[("old", "01ABC5xyzPQnew\0\0")]));
 }
 
 #[test]
 fn a_rename_or_unlink_needs_its_directory_synced() {
     let before = [("a", "old"), ("b", "doomed")];
-    assert_eq!(
-        left("rename", &before),
-        files(&[("a", "old"), ("a.new", "new"), ("b", "doomed")])
-    );
+    assert_eq!(left("rename", &before), files(&[("a", "old"), ("a.new", "new"), ("b", "doomed")]));
     assert_eq!(left("rename and sync", &before), files(&[("a", "new")]));
 }
 
@@ -126,10 +98,7 @@ fn process_under_test() {
         "rename" => rename(&dir),
         "rename and sync" => {
             rename(&dir);
-            File::open(&dir)
-                .expect("the directory")
-                .sync_all()
-                .expect("synced");
+            File::open(&dir).expect("the directory").sync_all().expect("synced");
         }
         "duplicate" => duplicate(&dir),
         "refusals" => refusals(&dir),
@@ -153,11 +122,7 @@ fn create(dir: &Path) {
 
 fn ways(dir: &Path) {
     let path = dir.join("old");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&path)
-        .expect("opened");
+    let mut file = OpenOptions::new().read(true).write(true).open(&path).expect("opened");
     file.sync_all().expect("the first sync, of the whole file");
     file.write_all_at(b"ABC", 2).expect("pwrite");
     file.seek(SeekFrom::Start(6)).expect("seek");
@@ -169,10 +134,7 @@ fn ways(dir: &Path) {
     append.write_all(b"new").expect("append");
     file.set_len(16).expect("ftruncate");
     // By a descriptor that can only read.
-    File::open(&path)
-        .expect("opened")
-        .sync_data()
-        .expect("synced");
+    File::open(&path).expect("opened").sync_data().expect("synced");
     file.write_all_at(b"lost", 0).expect("pwrite");
 }
 
@@ -199,49 +161,21 @@ fn duplicate(dir: &Path) {
 
 fn refusals(dir: &Path) {
     let path = dir.join("a");
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&path)
-        .expect("opened");
+    let file = OpenOptions::new().read(true).write(true).open(&path).expect("opened");
     let map = |protection| {
         // SAFETY: a fresh mapping at a place of the kernel's choice, never read or written.
-        unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                3,
-                protection,
-                libc::MAP_SHARED,
-                file.as_raw_fd(),
-                0,
-            )
-        }
+        unsafe { libc::mmap(std::ptr::null_mut(), 3, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) }
     };
     assert_eq!(map(libc::PROT_READ | libc::PROT_WRITE), libc::MAP_FAILED);
     assert_ne!(map(libc::PROT_READ), libc::MAP_FAILED);
     let errno = |outcome: std::io::Result<()>| outcome.expect_err("refused").raw_os_error();
-    let synced = OpenOptions::new()
-        .write(true)
-        .custom_flags(libc::O_DSYNC)
-        .open(&path);
+    let synced = OpenOptions::new().write(true).custom_flags(libc::O_DSYNC).open(&path);
     assert_eq!(errno(synced.map(drop)), Some(libc::EINVAL));
-    let nameless = OpenOptions::new()
-        .write(true)
-        .custom_flags(libc::O_TMPFILE)
-        .open(dir);
+    let nameless = OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(dir);
     assert_eq!(errno(nameless.map(drop)), Some(libc::EOPNOTSUPP));
-    assert_eq!(
-        errno(fs::hard_link(&path, dir.join("b"))),
-        Some(libc::EPERM)
-    );
-    assert_eq!(
-        errno(fs::rename(&path, dir.with_extension("out"))),
-        Some(libc::EXDEV)
-    );
-    assert_eq!(
-        errno(fs::rename(dir.join("sub"), dir.join("other"))),
-        Some(libc::EINVAL)
-    );
+    assert_eq!(errno(fs::hard_link(&path, dir.join("b"))), Some(libc::EPERM));
+    assert_eq!(errno(fs::rename(&path, dir.with_extension("out"))), Some(libc::EXDEV));
+    assert_eq!(errno(fs::rename(dir.join("sub"), dir.join("other"))), Some(libc::EINVAL));
     // The in-kernel ways are refused, and the standard library falls back to writes that are followed, and lost.
     fs::copy(&path, dir.join("copy")).expect("copied");
 }

@@ -59,10 +59,7 @@ impl Bench {
         Command::new(std::env::current_exe().expect("a path"))
             .args(["--exact", "process_under_test", "--nocapture"])
             .env(ROLE, role)
-            .env(
-                "LD_PRELOAD",
-                powerloss::built_shim().expect("cargo builds the shim before its tests"),
-            )
+            .env("LD_PRELOAD", powerloss::built_shim().expect("cargo builds the shim before its tests"))
             .env("POWERLOSS_DIR", self.dir())
             .env("POWERLOSS_JOURNAL", self.journal())
             .envs(env.iter().copied())
@@ -87,20 +84,15 @@ impl Bench {
             return 0;
         }
         let connection = Connection::open(database).expect("opens");
-        let sound: String = connection
-            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-            .expect("checked");
+        let sound: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checked");
         assert_eq!(sound, "ok");
-        let tables: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .expect("the schema");
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).expect("the schema");
         if tables == 0 {
             return 0;
         }
         let (rows, last): (i64, i64) = connection
-            .query_row("SELECT count(*), coalesce(max(id), 0) FROM t", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row("SELECT count(*), coalesce(max(id), 0) FROM t", [], |row| Ok((row.get(0)?, row.get(1)?)))
             .expect("counted");
         assert_eq!(rows, last, "rows are lost from the end only");
         rows
@@ -109,9 +101,8 @@ impl Bench {
 
 /// Differs from run to run; printed by the assertions through the count of rows it leads to.
 fn random_below(limit: u64) -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970");
+    #[expect(clippy::disallowed_methods, reason = "a seed that differs from run to run")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     u64::from(now.subsec_nanos() / 7) % limit
 }
 
@@ -123,10 +114,7 @@ fn every_acknowledged_row_survives() {
         let acknowledged = bench.killed_after("writer", 1 + random_below(150), &[("SYNC", "FULL")]);
         bench.power_loss();
         let rows = bench.rows();
-        assert!(
-            rows >= acknowledged,
-            "round {round}: {acknowledged} acknowledged, {rows} there"
-        );
+        assert!(rows >= acknowledged, "round {round}: {acknowledged} acknowledged, {rows} there");
         total = rows;
     }
     assert!(total >= 12, "{total}");
@@ -142,10 +130,7 @@ fn every_acknowledged_row_survives_without_a_restore_in_between() {
         }
         bench.power_loss();
         let rows = bench.rows();
-        assert!(
-            rows >= acknowledged,
-            "round {round}: {acknowledged} acknowledged, {rows} there"
-        );
+        assert!(rows >= acknowledged, "round {round}: {acknowledged} acknowledged, {rows} there");
     }
 }
 
@@ -153,11 +138,7 @@ fn every_acknowledged_row_survives_without_a_restore_in_between() {
 fn without_syncs_acknowledged_rows_are_lost() {
     let bench = Bench::new();
     // Checkpoints too are unsynced, so nothing at all is left of a database that was never durable.
-    let acknowledged = bench.killed_after(
-        "writer",
-        100,
-        &[("SYNC", "FULL"), ("POWERLOSS_IGNORE_SYNC", "1")],
-    );
+    let acknowledged = bench.killed_after("writer", 100, &[("SYNC", "FULL"), ("POWERLOSS_IGNORE_SYNC", "1")]);
     assert!(acknowledged >= 100);
     bench.power_loss();
     assert_eq!(bench.rows(), 0);
@@ -174,10 +155,7 @@ fn what_a_reopened_database_shows_can_still_be_lost() {
     bench.power_loss();
     let rows = bench.rows();
     assert!(rows >= durable, "{durable} durable, {rows} there");
-    assert!(
-        rows < read,
-        "the reader promised {read}, and {rows} are there"
-    );
+    assert!(rows < read, "the reader promised {read}, and {rows} are there");
 }
 
 #[test]
@@ -201,21 +179,11 @@ fn a_failing_sync_and_a_full_disk_are_seen_and_lose_nothing_acknowledged() {
         let output = child.wait_with_output().expect("it ends");
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let acks = stdout.lines().filter_map(|line| line.split_once("ack "));
-        let acknowledged = acks
-            .map(|(_, row)| row.parse().expect("a number"))
-            .max()
-            .unwrap_or(0_i64);
-        assert!(
-            stdout.contains("insert failed") && stdout.contains(message),
-            "{stdout}"
-        );
+        let acknowledged = acks.map(|(_, row)| row.parse().expect("a number")).max().unwrap_or(0_i64);
+        assert!(stdout.contains("insert failed") && stdout.contains(message), "{stdout}");
         assert!(acknowledged > 0);
         bench.power_loss();
-        assert!(
-            bench.rows() >= acknowledged,
-            "{fault:?}: {acknowledged} acknowledged, {} there",
-            bench.rows()
-        );
+        assert!(bench.rows() >= acknowledged, "{fault:?}: {acknowledged} acknowledged, {} there", bench.rows());
     }
 }
 
@@ -231,9 +199,8 @@ fn process_under_test() {
         "writer" => write_until_killed(&connection, &dir),
         "reader" => show(&connection),
         "checkpointing reader" => {
-            let busy: i64 = connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-                .expect("checkpointed");
+            let busy: i64 =
+                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).expect("checkpointed");
             assert_eq!(busy, 0);
             show(&connection);
         }
@@ -243,9 +210,7 @@ fn process_under_test() {
 
 fn write_until_killed(connection: &Connection, dir: &Path) {
     let sync = std::env::var("SYNC").expect("set by the parent");
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))
-        .expect("WAL");
+    let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).expect("WAL");
     assert_eq!(mode, "wal");
     assert!(dir.join("db-shm").exists() || dir.join("db").exists());
     // FULL syncs at every commit and checkpoints often; NORMAL must not checkpoint, since that would sync.
@@ -262,6 +227,7 @@ fn write_until_killed(connection: &Connection, dir: &Path) {
             Err(error) => {
                 println!("insert failed: {error}");
                 // No close, which would checkpoint.
+                #[expect(clippy::disallowed_methods, reason = "the process under test ends here, in the middle")]
                 std::process::exit(1);
             }
         }
@@ -269,9 +235,7 @@ fn write_until_killed(connection: &Connection, dir: &Path) {
 }
 
 fn show(connection: &Connection) {
-    let last: i64 = connection
-        .query_row("SELECT max(id) FROM t", [], |row| row.get(0))
-        .expect("read");
+    let last: i64 = connection.query_row("SELECT max(id) FROM t", [], |row| row.get(0)).expect("read");
     println!("ack {last}");
     loop {
         std::thread::park();

@@ -180,7 +180,7 @@ impl Wire {
             Ok::<_, String>((head, body))
         };
         let (head, body) =
-            tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| format!("no answer to {path}"))??;
+            tokio::time::timeout(PATIENCE, exchange).await.map_err(|_elapsed| format!("no answer to {path}"))??;
         let status = head.status.as_u16();
         let media = head.headers.get("content-type").map(|value| value.to_str().expect("plain").to_owned());
         assert_eq!(head.headers.get("cache-control").map(|value| value.as_bytes()), Some(&b"no-store"[..]));

@@ -52,7 +52,7 @@ fn a_wrong_configuration_is_told_by_file_line_and_field() {
         assert_eq!(code, Some(78), "{to}: {told}");
         let line = line_of(&text, to.trim());
         let said = if said.starts_with(':') {
-            format!("{}{}", file.display(), said.replace("LINE", &line.to_string()).replacen(": ", ": ", 1))
+            format!("{}{}", file.display(), said.replace("LINE", &line.to_string()))
         } else {
             said.to_owned()
         };

@@ -220,7 +220,8 @@ fn routes_methods_and_media_are_as_documented() {
         let before = wire.registers(psd).await;
         let good = request(psd, &items(1, "0.73"), false);
         let view = format!("/v1/psds/{psd}");
-        let rows: [(&str, &str, Option<&str>, &[u8], u16, &str); 24] = [
+        type Row<'a> = (&'a str, &'a str, Option<&'a str>, &'a [u8], u16, &'a str);
+        let rows: [Row<'_>; 24] = [
             ("GET", "/", None, &[], 404, "no-such-route"),
             ("GET", "/v1", None, &[], 404, "no-such-route"),
             ("GET", "/v2/psds", None, &[], 404, "no-such-route"),

@@ -38,7 +38,8 @@ fn refused_items() -> Vec<(&'static str, V, &'static str)> {
         ("28 digits after the point", text("postage", "0.0000000000000000000000000001"), "amount-too-fine"),
         ("2^63 mills", text("postage", "9223372036854775.808"), "amount-too-large"),
         ("28 digits", text("postage", "9999999999999999999999999999"), "amount-too-large"),
-        ("40 digits", text("postage", &"9".repeat(40)), "amount-not-decimal"),
+        ("40 digits", text("postage", &"9".repeat(40)), "amount-too-large"),
+        ("41 digits", text("postage", &"9".repeat(41)), "amount-not-decimal"),
         ("an exponent", text("postage", "1e-2"), "amount-not-decimal"),
         ("a comma", text("postage", "0,73"), "amount-not-decimal"),
         ("a plus", text("postage", "+0.73"), "amount-not-decimal"),
@@ -91,11 +92,8 @@ fn a_refused_item_has_its_code_and_debits_nothing() {
         assert_eq!(outcomes(&results), expected);
         let after = before.after(&vec![730; rows.len()]);
         assert_eq!(wire.registers(psd).await, after);
-        let shown = results
-            .iter()
-            .filter(|result| outcome(result) == "signed")
-            .last()
-            .map(|last| Registers::of(last.get("registers")));
+        let shown =
+            results.iter().rfind(|result| outcome(result) == "signed").map(|last| Registers::of(last.get("registers")));
         assert_eq!(shown, Some(Registers { sequence: 0, ..after }), "the last piece shows the registers after it");
         // The edges themselves are good.
         let edges = [
@@ -234,12 +232,10 @@ fn all_or_none_debits_nothing_when_one_item_is_refused() {
     run(async {
         let wire = shared.caller().connect().await;
         let before = wire.registers(psd).await;
-        let rows: [(&str, V, &str); 6] = [
+        let rows: [(&str, V, &str); 4] = [
             ("by the PSD", item("100.001"), "postage-too-large"),
-            ("by its form", item("0.7301"), "amount-too-fine"),
             ("by its date", item("1").with("date", V::Text(day(40))), "date-out-of-window"),
             ("by its key's age", item("1").with("key", V::Bytes(key_at(-40 * DAY_MS).to_vec())), "key-too-old"),
-            ("by a wrong rate", item("1").with("rate", V::text("fcm")), "rate-invalid"),
             ("by its weight in gold", item("100.00").with("postage", V::text("20000.00")), "postage-too-large"),
         ];
         for (name, bad, code) in rows {
@@ -252,6 +248,23 @@ fn all_or_none_debits_nothing_when_one_item_is_refused() {
                 assert_eq!(wire.registers(psd).await, before, "{name} at {at}");
             }
         }
+        // An item that is no piece refuses the request before any of it is judged.
+        for (bad, code) in
+            [(item("0.7301"), "amount-too-fine"), (item("1").with("rate", V::text("fcm")), "rate-invalid")]
+        {
+            let mut batch = items(5, "0.73");
+            batch[3] = bad;
+            let reply = wire.post("/v1/indicia", &request(psd, &batch, true)).await;
+            assert_eq!((reply.status, code_of(&reply.body)), (400, code), "{:?}", reply.body);
+            assert_eq!(wire.registers(psd).await, before);
+        }
+        // A piece that was signed before is never told to be refused.
+        let earlier = item("0.73");
+        let signed = wire.sign(psd, std::slice::from_ref(&earlier)).await;
+        let mixed = wire.sign_with(psd, &[item("0.73"), earlier, item("100.001")], true).await;
+        assert_eq!(outcomes(&mixed), ["all-or-none", "signed", "postage-too-large"]);
+        assert_eq!(mixed[1], signed[0]);
+        let before = before.after(&[730]);
         // The money runs out in the middle.
         let mut batch = items(12, "99.00");
         let mut expected = vec!["all-or-none"; 12];

@@ -20,7 +20,10 @@ pub struct Campaign {
     pub appliance: Appliance,
     pub load: Load,
     pub rng: StdRng,
+    /// Under load.
     pub kills: u32,
+    /// Of a daemon that was starting, or had answered everything.
+    pub further_kills: u32,
     colleague: ClientIdentity,
     stranger: ClientIdentity,
     begun: Instant,
@@ -42,6 +45,7 @@ impl Campaign {
             ),
             rng: StdRng::seed_from_u64(seed),
             kills: 0,
+            further_kills: 0,
             // Issued once there is a CA.
             colleague: ClientIdentity { certificate: PathBuf::new(), key: PathBuf::new() },
             stranger: ClientIdentity { certificate: PathBuf::new(), key: PathBuf::new() },
@@ -164,9 +168,10 @@ impl Campaign {
         self.load.assert_no_violations(self.name);
         let verdict = self.appliance.check(sample_signatures);
         eprintln!(
-            "{}: {} kills, {} records, {} indicia, {} signatures verified, {} notes: {} findings; checker {:.1} s, all {:.1} s",
+            "{}: {}+{} kills, {} records, {} indicia, {} signatures verified, {} notes: {} findings; checker {:.1} s, all {:.1} s",
             self.name,
             self.kills,
+            self.further_kills,
             verdict.records,
             verdict.indicia,
             verdict.signatures,

@@ -4,7 +4,8 @@ use super::campaign::Campaign;
 use rand::Rng;
 use std::time::Duration;
 
-const KILLS: u32 = 50;
+/// Under load; those of a starting daemon and after a retry are not counted.
+const KILLS: u32 = 60;
 
 /// Signatures verified by the checker in between; the clients verified all of them.
 const SAMPLE: Option<u32> = Some(200);
@@ -21,7 +22,7 @@ async fn nothing_answered_is_lost_by_sigkill() {
         if campaign.kills.is_multiple_of(5) {
             let within = Duration::from_millis(campaign.rng.random_range(5..120));
             campaign.appliance.kill_while_starting(within);
-            campaign.kills += 1;
+            campaign.further_kills += 1;
         }
         campaign.appliance.restart();
         if campaign.kills % 8 == 3 {
@@ -43,18 +44,18 @@ async fn nothing_answered_is_lost_by_power_loss() {
                 campaign.appliance.restart();
                 campaign.settle().await;
                 campaign.appliance.kill9();
-                campaign.kills += 1;
+                campaign.further_kills += 1;
             }
             // The same, and killed again before it was ready.
             1 => {
                 let within = Duration::from_millis(campaign.rng.random_range(5..120));
                 campaign.appliance.kill_while_starting(within);
-                campaign.kills += 1;
+                campaign.further_kills += 1;
             }
             _ => {}
         }
         campaign.power_loss();
-        if campaign.kills % 10 < 2 {
+        if campaign.kills.is_multiple_of(10) {
             campaign.judge(SAMPLE).assert_clean("after a power loss");
         }
         campaign.appliance.restart();

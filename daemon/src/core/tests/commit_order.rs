@@ -73,7 +73,11 @@ fn a_failed_frame_drops_its_chunk_and_those_behind_it() {
     // The token has something against the second frame only; the third was signed in vain.
     assert_eq!(shell.words(requests[1]), ["token-refused", "token-refused"]);
     assert_eq!(shell.words(requests[2]), ["token-unavailable", "token-unavailable"]);
-    assert_eq!(shell.words(joined), ["token-refused", "token-unavailable"], "a duplicate shares the outcome of the first");
+    assert_eq!(
+        shell.words(joined),
+        ["token-refused", "token-unavailable"],
+        "a duplicate shares the outcome of the first"
+    );
     shell.sign(chunks[0]);
     shell.commit_all();
     assert_eq!(shell.words(requests[0]), ["signed", "signed"]);

@@ -142,7 +142,8 @@ fn a_drop_while_the_disk_is_asked_again_mixes_nothing_up() {
     // Item 0 is refused because of a chunk on PSD 2, items 1 and 2 will be found committed since the look-up.
     let on_psd_2 = shell.submit(2, &[(60, 700)]);
     let blocker = shell.submit(0, &[(61, 700)]);
-    let request = shell.submit(0, &[(60, digest_of_all), (40, digest_of_all), (61, digest_of_all), (50, digest_of_all)]);
+    let request =
+        shell.submit(0, &[(60, digest_of_all), (40, digest_of_all), (61, digest_of_all), (50, digest_of_all)]);
     shell.read();
     shell.looked_up();
     let (first, second) = (shell.signing()[0], shell.signing()[1]);
@@ -167,6 +168,37 @@ fn a_drop_while_the_disk_is_asked_again_mixes_nothing_up() {
         .collect();
     assert_eq!(keys, [key(60), key(40), key(61), key(50)], "every item has the result of its own key");
     assert_eq!(leaf(&shell, blocker, 0), leaf(&shell, request, 2));
+    shell.assert_idle();
+}
+
+/// A request that asks the disk a second time keeps its tag: an item of it that is parked was not looked up again, and rests on
+/// commits being remembered since the first time.
+#[test]
+fn a_parked_item_is_not_forgotten_over_later_look_ups_of_its_request() {
+    let mut shell = Shell::new(Setup { funds: vec![1_000; 3], ..Setup::default() });
+    shell.submit(0, &[(50, 100)]);
+    shell.settle();
+    shell.submit(0, &[(10, 700)]);
+    shell.submit(2, &[(20, 100)]);
+    shell.look_up_all();
+    let (rests_on, twentieth) = (shell.signing()[0], shell.signing()[1]);
+    // 30 lacks funds and parks; 20 and then 21 are committed between a look-up and its answer.
+    let request = shell.submit(0, &[(30, 600), (20, 100), (21, 100)]);
+    shell.read();
+    shell.sign(twentieth);
+    shell.commit_all();
+    shell.looked_up();
+    shell.read();
+    shell.submit(2, &[(21, 100), (30, 50)]);
+    shell.read();
+    shell.found.rotate_left(1);
+    shell.looked_up();
+    shell.sign(shell.signing()[1]);
+    shell.commit_all();
+    shell.look_up_all();
+    shell.fail(rests_on, true);
+    shell.settle();
+    assert_eq!(shell.words(request), ["key-reused"; 3]);
     shell.assert_idle();
 }
 

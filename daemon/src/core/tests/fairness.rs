@@ -44,7 +44,8 @@ fn piece_at(ms: u64) -> psd::device::Piece {
 
 #[test]
 fn overload_is_refused_before_anything_is_judged() {
-    let setup = Setup { queued_items_per_tenant: 8, queued_items: 12, in_flight_items: 1, chunk_items: 1, ..Setup::default() };
+    let setup =
+        Setup { queued_items_per_tenant: 8, queued_items: 12, in_flight_items: 1, chunk_items: 1, ..Setup::default() };
     let mut shell = Shell::new(setup);
     let admitted = shell.submit(0, &items(1, 8));
     // One of eight is in flight, so there is room for one more of this tenant.

@@ -58,11 +58,7 @@ fn stored_results_pass_every_gate() {
     let mut shell = Shell::new(Setup::default());
     shell.submit(0, &[(1, 700)]);
     shell.settle();
-    shell.events(vec![
-        Event::Policy(PolicyGeneration(2)),
-        Event::LogOverdue(true),
-        Event::TokenDown(TokenIndex(0)),
-    ]);
+    shell.events(vec![Event::Policy(PolicyGeneration(2)), Event::LogOverdue(true), Event::TokenDown(TokenIndex(0))]);
     let request = shell.submit(0, &[(1, 700), (1, 701), (2, 700)]);
     shell.settle();
     assert_eq!(shell.words(request), ["signed", "key-reused", "stale"]);

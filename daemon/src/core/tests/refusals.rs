@@ -121,7 +121,11 @@ fn all_or_none_with_a_key_in_flight_under_other_content() {
         let whole = shell.submit_as(0, &[(5, 700), (1, 700)], true);
         shell.look_up_all();
         let chunk = shell.signing()[0];
-        if dropped { shell.fail(chunk, true) } else { shell.sign(chunk) }
+        if dropped {
+            shell.fail(chunk, true)
+        } else {
+            shell.sign(chunk)
+        }
         shell.settle();
         let words = if dropped { ["signed", "signed"] } else { ["all-or-none", "key-reused"] };
         assert_eq!(shell.words(whole), words);
@@ -130,14 +134,14 @@ fn all_or_none_with_a_key_in_flight_under_other_content() {
 }
 
 #[test]
-fn all_or_none_with_a_fault_gives_it_to_all() {
+fn all_or_none_with_a_fault_gives_it_to_all_that_were_not_signed_before() {
     let mut shell = Shell::new(Setup::default());
     shell.submit(0, &[(1, 700)]);
     shell.settle();
     shell.event(Event::TokenDown(crate::core::TokenIndex(0)));
-    let whole = shell.submit_as(0, &[(1, 700), (2, 700)], true);
+    let whole = shell.submit_as(0, &[(1, 700), (2, 700), (3, 700)], true);
     shell.settle();
-    assert_eq!(shell.words(whole), ["token-unavailable", "token-unavailable"]);
+    assert_eq!(shell.words(whole), ["signed", "token-unavailable", "token-unavailable"]);
     shell.assert_idle();
 }
 
@@ -152,6 +156,37 @@ fn all_or_none_takes_duplicates_of_itself_of_the_ledger_and_of_what_is_in_flight
     shell.settle();
     assert_eq!(shell.words(whole), ["signed"; 4]);
     assert_eq!(shell.working(0).piece_count(), 3);
+    shell.assert_idle();
+}
+
+/// Whether a piece was signed by another request does not depend on the rest of this one.
+#[test]
+fn all_or_none_refused_tells_what_was_signed_before_all_the_same() {
+    let items = [(4, 100_001), (1, 700), (2, 700)];
+    let words = ["postage-too-large", "signed", "all-or-none"];
+    let mut shell = Shell::new(Setup::default());
+    shell.submit(0, &[(1, 700)]);
+    shell.submit(0, &[(3, 700)]);
+    // In flight, then committed before it is judged again, then stored.
+    let whole = shell.submit_as(0, &items, true);
+    shell.look_up_all();
+    assert!(!shell.is_answered(whole), "what becomes of the piece in flight is not known");
+    let read_before_the_commit = shell.submit_as(0, &items, true);
+    shell.read();
+    shell.settle();
+    let later = shell.submit_as(0, &items, true);
+    shell.settle();
+    for request in [whole, read_before_the_commit, later] {
+        assert_eq!(shell.words(request), words);
+    }
+    // And if the piece in flight is dropped, there is nothing to tell.
+    let mut shell = Shell::new(Setup::default());
+    shell.submit(0, &[(1, 700)]);
+    let whole = shell.submit_as(0, &items, true);
+    shell.look_up_all();
+    shell.fail(shell.signing()[0], true);
+    shell.settle();
+    assert_eq!(shell.words(whole), ["postage-too-large", "all-or-none", "all-or-none"]);
     shell.assert_idle();
 }
 

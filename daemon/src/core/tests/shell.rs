@@ -210,7 +210,16 @@ impl Shell {
     fn act(&mut self) {
         for action in self.engine.pump(self.now_ms) {
             match action {
-                Action::LookUp(request, tenant, keys) => self.look_ups.push_back((request, tenant, keys)),
+                Action::LookUp(request, tenant, keys) => {
+                    // An answer says whose it is and nothing more, so two under way could be taken for each other.
+                    let others =
+                        self.look_ups.iter().map(|(other, ..)| other).chain(self.found.iter().map(|(other, _)| other));
+                    assert!(
+                        others.into_iter().all(|other| *other != request),
+                        "{request:?} is looked up twice at a time"
+                    );
+                    self.look_ups.push_back((request, tenant, keys));
+                }
                 Action::Sign(chunk, token, frame) => {
                     assert!(self.frames.insert(chunk, (token, frame)).is_none(), "{chunk:?} is signed twice");
                 }
@@ -394,7 +403,10 @@ impl Shell {
         assert_eq!(engine.load(), (0, 0), "items in flight, items waiting");
         assert_eq!(engine.keys.held(), (0, 0, 0), "keys in flight, recent keys, tags");
         assert!(engine.requests.is_empty() && engine.chunks.is_empty(), "requests or chunks are left");
-        assert!(engine.queues.values().all(|queue| queue.items == 0 && queue.requests.is_empty()), "queues are not empty");
+        assert!(
+            engine.queues.values().all(|queue| queue.items == 0 && queue.requests.is_empty()),
+            "queues are not empty"
+        );
         for device in &engine.devices {
             assert!(device.pipeline.is_empty() && device.commands.is_empty(), "a PSD still has something in flight");
             assert_eq!(device.psd.state(), &device.committed, "the working state is not the committed one");
@@ -469,7 +481,14 @@ fn birth(number: usize, funds: u64) -> Vec<Record> {
     for role in [Role::Indicium, Role::Device] {
         let key_id: Arc<[u8]> = [role.number(), u8::try_from(number).unwrap()][..].into();
         let (algorithm, token, spki) = (Algorithm::EcdsaP256, Arc::clone(&token), b"a key"[..].into());
-        events.push(RecordEvent::KeyCreated { stamp: stamp(), key_id: Arc::clone(&key_id), role, algorithm, token, spki });
+        events.push(RecordEvent::KeyCreated {
+            stamp: stamp(),
+            key_id: Arc::clone(&key_id),
+            role,
+            algorithm,
+            token,
+            spki,
+        });
         let chain = vec![b"a certificate"[..].into()];
         events.push(RecordEvent::CertificateInstalled { stamp: stamp(), key_id, serial: 7, chain });
     }
@@ -479,7 +498,13 @@ fn birth(number: usize, funds: u64) -> Vec<Record> {
     if funds > 0 {
         let (tenant, amount, signed) = (tenant(number), mills(funds), Arc::from(&b"signed"[..]));
         let request = Arc::clone(&signed);
-        events.push(RecordEvent::ValueRequested { stamp: stamp(), tenant: tenant.clone(), value_sequence: 1, amount, request });
+        events.push(RecordEvent::ValueRequested {
+            stamp: stamp(),
+            tenant: tenant.clone(),
+            value_sequence: 1,
+            amount,
+            request,
+        });
         let registers = Registers::default().loaded(amount).unwrap();
         let stamp = Stamp { registers, ..stamp() };
         events.push(RecordEvent::ValueApplied { stamp, tenant, value_sequence: 1, amount, authorisation: signed });

@@ -98,7 +98,8 @@ fn value_that_was_not_asked_for_is_refused() {
     let unasked = shell.apply_value(0, 2, 5_000, 6_000);
     shell.ask_value(0, 5_000);
     shell.settle();
-    let cases = [(3, 5_000, 6_000), (2, 4_000, 5_000), (2, 5_000, 7_000)].map(|(n, a, c)| shell.apply_value(0, n, a, c));
+    let cases =
+        [(3, 5_000, 6_000), (2, 4_000, 5_000), (2, 5_000, 7_000)].map(|(n, a, c)| shell.apply_value(0, n, a, c));
     assert!(matches!(refused(&shell, unasked), ValueRefusal::WrongSequence { expected: None, .. }));
     let codes = cases.map(|request| refused(&shell, request).code());
     assert_eq!(codes, ["value-wrong-sequence", "value-wrong-amount", "value-wrong-control-total"]);

@@ -104,16 +104,13 @@ fn of_fault(fault: &Fault) -> Problem {
 /// A value command that had no effect.
 pub(super) fn of_value(reply: ValueReply, psd: &str) -> Failure {
     match reply {
-        ValueReply::Refused(refusal) => {
-            Failure::lasting(StatusCode::CONFLICT, refusal.code(), refusal.to_string())
-        }
+        ValueReply::Refused(refusal) => Failure::lasting(StatusCode::CONFLICT, refusal.code(), refusal.to_string()),
         ValueReply::NoClock(stop) => Failure::passing("clock-stopped", format!("no trusted time: {stop}"), 1_000),
         ValueReply::Fault(fault) => Failure::unavailable(of_fault(&fault)),
         ValueReply::Overloaded => Failure::overloaded(),
         ValueReply::UnknownPsd => Failure::unknown_psd(psd),
-        ValueReply::Stopping
-        | ValueReply::Requested { .. }
-        | ValueReply::Applied(_)
-        | ValueReply::AppliedBefore => Failure::stopping(),
+        ValueReply::Stopping | ValueReply::Requested { .. } | ValueReply::Applied(_) | ValueReply::AppliedBefore => {
+            Failure::stopping()
+        }
     }
 }

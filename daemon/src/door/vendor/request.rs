@@ -54,10 +54,16 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         ["v1", "indicia"] | ["v1", "psds", _, "value-requests" | "value-authorisations"] => {
             Err(Failure::method_not_allowed("POST"))
         }
-        ["v1", "indicia", _] | ["v1", "psds"] | ["v1", "psds", _] | ["v1", "psds", _, "certificates"] | ["v1", "appliance"] => {
-            Err(Failure::method_not_allowed("GET"))
-        }
-        _ => Err(Failure::lasting(StatusCode::NOT_FOUND, "no-such-route", "docs/protocol.md lists the routes of this door")),
+        ["v1", "indicia", _]
+        | ["v1", "psds"]
+        | ["v1", "psds", _]
+        | ["v1", "psds", _, "certificates"]
+        | ["v1", "appliance"] => Err(Failure::method_not_allowed("GET")),
+        _ => Err(Failure::lasting(
+            StatusCode::NOT_FOUND,
+            "no-such-route",
+            "docs/protocol.md lists the routes of this door",
+        )),
     }
 }
 
@@ -81,6 +87,8 @@ async fn body(connection: &Connection, request: Request<Incoming>) -> Result<Byt
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => Err(Failure::malformed(format!("the body did not arrive: {error}"))),
-        Err(_elapsed) => Err(Failure::lasting(StatusCode::REQUEST_TIMEOUT, "body-timeout", "the body did not arrive in time")),
+        Err(_elapsed) => {
+            Err(Failure::lasting(StatusCode::REQUEST_TIMEOUT, "body-timeout", "the body did not arrive in time"))
+        }
     }
 }

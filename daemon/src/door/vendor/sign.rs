@@ -8,7 +8,7 @@ use crate::spine::{Fatal, Metrics, die};
 use http::StatusCode;
 use psd::device::Piece;
 use psd::record::{Event, Indicium};
-use psd::{PostageAmount, PsdId, Refusal};
+use psd::{PostageAmount, PsdId};
 use psdd_ledger::{Body, Durable};
 use psdd_policy::{Action, SigningTotals};
 use psdd_wire::MOST_ITEMS;
@@ -40,7 +40,7 @@ pub(super) async fn sign(connection: &Connection, bytes: &[u8]) -> Result<Vec<u8
         compare_checkpoint(&connection.state, note)?;
     }
     let keys: Vec<Vec<u8>> = request.items.iter().map(|item| item.key.to_vec()).collect();
-    let mut items = judge_form(&request);
+    let mut items = judge_form(&request)?;
     for _ in 0..AUTHORISE_ATTEMPTS {
         if !items.iter().any(|item| matches!(item, Item::Waiting(_))) {
             break;
@@ -61,10 +61,10 @@ pub(super) async fn sign(connection: &Connection, bytes: &[u8]) -> Result<Vec<u8
     Ok(psdd_wire::encode(&SignResponse { results, checkpoint: connection.state.newest.note() }))
 }
 
-/// Items that are no pieces are refused here; under `all_or_none` they refuse the others too.
-fn judge_form(request: &SignRequest<'_>) -> Vec<Item> {
+/// Items that are no pieces are refused here. Under `all_or_none` the request is refused before any item is judged, so that nothing
+/// is said of keys that were used before.
+fn judge_form(request: &SignRequest<'_>) -> Result<Vec<Item>, Failure> {
     let mut rng = rand::rng();
-    let mut first_refused = None;
     let mut items: Vec<Item> = Vec::with_capacity(request.items.len());
     for (index, item) in request.items.iter().enumerate() {
         items.push(match piece_of(&request.psd, item) {
@@ -77,19 +77,16 @@ fn judge_form(request: &SignRequest<'_>) -> Vec<Item> {
                 piece.recipient = body.as_ref().map(Body::commitment);
                 Item::Waiting(Box::new((piece, body)))
             }
+            Err(error) if request.all_or_none => {
+                let detail = format!("item {index}: {error}; no item of this all-or-none request was judged");
+                return Err(Failure::lasting(StatusCode::BAD_REQUEST, error.code(), detail));
+            }
             Err(error) => {
-                first_refused.get_or_insert(index);
                 Item::Done(refused(item.key.to_vec(), Some(Problem::lasting(error.code(), error.to_string()))))
             }
         });
     }
-    if let (true, Some(index)) = (request.all_or_none, first_refused) {
-        for (at, item) in items.iter_mut().enumerate().filter(|(_, item)| matches!(item, Item::Waiting(_))) {
-            let problem = of_outcome(&Outcome::Refused(Refusal::AllOrNone { index }));
-            *item = Item::Done(refused(request.items[at].key.to_vec(), problem));
-        }
-    }
-    items
+    Ok(items)
 }
 
 /// Authorises the waiting items together and has the core judge them; those whose policy changed meanwhile stay waiting.
@@ -110,7 +107,8 @@ async fn pass_core(
         })
         .collect();
     let totals = totals(&pieces)?;
-    let policy = connection.may(psd, Action::SignIndicium(totals)).ok_or_else(|| Failure::unknown_psd(&request.psd))??;
+    let policy =
+        connection.may(psd, Action::SignIndicium(totals)).ok_or_else(|| Failure::unknown_psd(&request.psd))??;
     let submission = Submission {
         request: connection.state.core.next_request(),
         tenant: connection.identity.tenant.clone(),
@@ -144,7 +142,8 @@ fn totals(pieces: &[(Piece, Option<Body>)]) -> Result<SigningTotals, Failure> {
     let mut total = PostageAmount::ZERO;
     let mut largest = PostageAmount::ZERO;
     for (piece, _) in pieces {
-        let too_large = || Failure::lasting(StatusCode::BAD_REQUEST, "amount-too-large", "the total is beyond any amount");
+        let too_large =
+            || Failure::lasting(StatusCode::BAD_REQUEST, "amount-too-large", "the total is beyond any amount");
         total = total.checked_add(piece.postage).ok_or_else(too_large)?;
         largest = largest.max(piece.postage);
     }
@@ -187,7 +186,10 @@ fn compare_checkpoint(state: &VendorState, note: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::lasting(StatusCode::BAD_REQUEST, "checkpoint-invalid", error.to_string()))?;
     let size = state.log_size.load(Ordering::Acquire);
     if seen.size > size {
-        die(&Fatal::Fenced(format!("a client holds a signed checkpoint of {} records, this log has {size}", seen.size)));
+        die(&Fatal::Fenced(format!(
+            "a client holds a signed checkpoint of {} records, this log has {size}",
+            seen.size
+        )));
     }
     Ok(())
 }

@@ -90,23 +90,11 @@ impl Record<'_> {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Encoder(vec![0; HEADER]);
         match self {
-            Self::Base {
-                id,
-                path,
-                mode,
-                content,
-            } => {
-                out.number(1)
-                    .number(*id)
-                    .number(u64::from(*mode))
-                    .path(path)
-                    .bytes(content);
+            Self::Base { id, path, mode, content } => {
+                out.number(1).number(*id).number(u64::from(*mode)).path(path).bytes(content);
             }
             Self::Created { id, path, mode } => {
-                out.number(2)
-                    .number(*id)
-                    .number(u64::from(*mode))
-                    .path(path);
+                out.number(2).number(*id).number(u64::from(*mode)).path(path);
             }
             Self::Renamed { from, to } => {
                 out.number(3).path(from).path(to);
@@ -114,17 +102,8 @@ impl Record<'_> {
             Self::Unlinked { path } => {
                 out.number(4).path(path);
             }
-            Self::FileSynced {
-                id,
-                kept,
-                len,
-                ranges,
-            } => {
-                out.number(5)
-                    .number(*id)
-                    .number(*kept)
-                    .number(*len)
-                    .number(ranges.len() as u64);
+            Self::FileSynced { id, kept, len, ranges } => {
+                out.number(5).number(*id).number(*kept).number(*len).number(ranges.len() as u64);
                 for (offset, bytes) in ranges {
                     out.number(*offset).bytes(bytes);
                 }
@@ -198,11 +177,7 @@ fn next_frame(rest: &[u8]) -> Option<Frame<'_>> {
     let (magic, rest) = rest.split_at_checked(MAGIC.len())?;
     let (payload, rest) = Decoder(rest).split()?;
     let (sum, _) = rest.split_at_checked(TRAILER)?;
-    Some(Frame {
-        magic,
-        payload,
-        sum,
-    })
+    Some(Frame { magic, payload, sum })
 }
 
 fn decode_payload(payload: &[u8]) -> Option<Record<'_>> {
@@ -214,27 +189,13 @@ fn decode_payload(payload: &[u8]) -> Option<Record<'_>> {
             path: from.path()?,
             content: from.bytes()?,
         },
-        2 => Record::Created {
-            id: from.number()?,
-            mode: u32::try_from(from.number()?).ok()?,
-            path: from.path()?,
-        },
-        3 => Record::Renamed {
-            from: from.path()?,
-            to: from.path()?,
-        },
+        2 => Record::Created { id: from.number()?, mode: u32::try_from(from.number()?).ok()?, path: from.path()? },
+        3 => Record::Renamed { from: from.path()?, to: from.path()? },
         4 => Record::Unlinked { path: from.path()? },
         5 => {
             let (id, kept, len) = (from.number()?, from.number()?, from.number()?);
-            let ranges = (0..from.number()?)
-                .map(|_| Some((from.number()?, from.bytes()?)))
-                .collect::<Option<_>>()?;
-            Record::FileSynced {
-                id,
-                kept,
-                len,
-                ranges,
-            }
+            let ranges = (0..from.number()?).map(|_| Some((from.number()?, from.bytes()?))).collect::<Option<_>>()?;
+            Record::FileSynced { id, kept, len, ranges }
         }
         6 => Record::DirSynced { path: from.path()? },
         _ => return None,
@@ -268,9 +229,7 @@ impl<'a> Decoder<'a> {
 }
 
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -280,28 +239,12 @@ mod tests {
     fn one_of_each() -> Vec<Record<'static>> {
         let (path, to) = (Path::new("a/b"), Path::new("c"));
         vec![
-            Record::Base {
-                id: 1,
-                path,
-                mode: 0o600,
-                content: b"old",
-            },
-            Record::Created {
-                id: 2,
-                path,
-                mode: 0o644,
-            },
+            Record::Base { id: 1, path, mode: 0o600, content: b"old" },
+            Record::Created { id: 2, path, mode: 0o644 },
             Record::Renamed { from: path, to },
             Record::Unlinked { path },
-            Record::FileSynced {
-                id: 2,
-                kept: u64::MAX,
-                len: 9,
-                ranges: vec![(0, b"x"), (7, b"yz")],
-            },
-            Record::DirSynced {
-                path: Path::new(""),
-            },
+            Record::FileSynced { id: 2, kept: u64::MAX, len: 9, ranges: vec![(0, b"x"), (7, b"yz")] },
+            Record::DirSynced { path: Path::new("") },
         ]
     }
 
@@ -320,19 +263,11 @@ mod tests {
     #[test]
     fn a_torn_last_record_is_ignored_at_every_length() {
         let whole = encoded(&one_of_each());
-        let last = Record::DirSynced {
-            path: Path::new(""),
-        }
-        .encode()
-        .len();
+        let last = Record::DirSynced { path: Path::new("") }.encode().len();
         let before = whole.len() - last;
         for cut in before..whole.len() {
             let decoded = decode(&whole[..cut]).expect("only torn");
-            assert_eq!(
-                (decoded.records.len(), decoded.end),
-                (5, before),
-                "cut at {cut}"
-            );
+            assert_eq!((decoded.records.len(), decoded.end), (5, before), "cut at {cut}");
         }
         let mut zeroed = whole.clone();
         zeroed[before + HEADER..].fill(0);

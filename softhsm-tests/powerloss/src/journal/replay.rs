@@ -43,9 +43,7 @@ impl Durable {
 
     /// All durable files by name.
     pub fn files(&self) -> impl Iterator<Item = (&Path, &DurableFile)> {
-        self.durable
-            .iter()
-            .filter_map(|(path, id)| Some((path.as_path(), self.files.get(id)?)))
+        self.durable.iter().filter_map(|(path, id)| Some((path.as_path(), self.files.get(id)?)))
     }
 
     /// Whether any record names this path. One that none names is as it was before the journal.
@@ -55,25 +53,14 @@ impl Durable {
 
     fn apply(&mut self, record: &Record<'_>) {
         match record {
-            Record::Base {
-                id,
-                path,
-                mode,
-                content,
-            } => {
-                let file = DurableFile {
-                    mode: *mode,
-                    content: content.to_vec(),
-                };
+            Record::Base { id, path, mode, content } => {
+                let file = DurableFile { mode: *mode, content: content.to_vec() };
                 self.files.insert(*id, file);
                 self.name(path, *id);
                 self.durable.insert(path.to_path_buf(), *id);
             }
             Record::Created { id, path, mode } => {
-                let file = DurableFile {
-                    mode: *mode,
-                    content: Vec::new(),
-                };
+                let file = DurableFile { mode: *mode, content: Vec::new() };
                 self.files.insert(*id, file);
                 self.pending.insert(*id, path.to_path_buf());
                 self.name(path, *id);
@@ -89,12 +76,7 @@ impl Durable {
                     self.pending.remove(&id);
                 }
             }
-            Record::FileSynced {
-                id,
-                kept,
-                len,
-                ranges,
-            } => {
+            Record::FileSynced { id, kept, len, ranges } => {
                 self.files.entry(*id).or_default().sync(*kept, *len, ranges);
                 if let Some(path) = self.pending.remove(id) {
                     self.durable.insert(path, *id);
@@ -113,8 +95,7 @@ impl Durable {
         let within = |path: &Path| path.parent() == Some(dir);
         self.durable.retain(|path, _| !within(path));
         let now = self.seen.iter().filter(|(path, _)| within(path));
-        self.durable
-            .extend(now.map(|(path, id)| (path.clone(), *id)));
+        self.durable.extend(now.map(|(path, id)| (path.clone(), *id)));
         self.pending.retain(|_, path| !within(path));
     }
 }
@@ -138,10 +119,7 @@ mod tests {
     fn after(records: &[Record<'_>]) -> Vec<(String, Vec<u8>)> {
         let journal: Vec<u8> = records.iter().flat_map(Record::encode).collect();
         let durable = replay(&journal).expect("a sound journal");
-        durable
-            .files()
-            .map(|(path, file)| (path.display().to_string(), file.content.clone()))
-            .collect()
+        durable.files().map(|(path, file)| (path.display().to_string(), file.content.clone())).collect()
     }
 
     fn holds(path: &str, content: &[u8]) -> (String, Vec<u8>) {
@@ -149,65 +127,34 @@ mod tests {
     }
 
     fn created(id: FileId, path: &str) -> Record<'_> {
-        Record::Created {
-            id,
-            path: Path::new(path),
-            mode: 0o600,
-        }
+        Record::Created { id, path: Path::new(path), mode: 0o600 }
     }
 
     fn synced(id: FileId, content: &[u8]) -> Record<'_> {
-        Record::FileSynced {
-            id,
-            kept: 0,
-            len: content.len() as u64,
-            ranges: vec![(0, content)],
-        }
+        Record::FileSynced { id, kept: 0, len: content.len() as u64, ranges: vec![(0, content)] }
     }
 
     fn base(path: &str) -> Record<'_> {
-        Record::Base {
-            id: 9,
-            path: Path::new(path),
-            mode: 0o600,
-            content: b"old",
-        }
+        Record::Base { id: 9, path: Path::new(path), mode: 0o600, content: b"old" }
     }
 
     fn dir_synced(path: &str) -> Record<'_> {
-        Record::DirSynced {
-            path: Path::new(path),
-        }
+        Record::DirSynced { path: Path::new(path) }
     }
 
     #[test]
     fn a_new_file_is_durable_by_its_own_sync_or_empty_by_its_directorys() {
         assert_eq!(after(&[created(1, "a")]), []);
-        assert_eq!(
-            after(&[created(1, "a"), synced(1, b"x")]),
-            [holds("a", b"x")]
-        );
+        assert_eq!(after(&[created(1, "a"), synced(1, b"x")]), [holds("a", b"x")]);
         assert_eq!(after(&[created(1, "a"), dir_synced("")]), [holds("a", b"")]);
         assert_eq!(after(&[created(1, "d/a"), dir_synced("")]), []);
-        assert_eq!(
-            after(&[created(1, "d/a"), dir_synced("d")]),
-            [holds("d/a", b"")]
-        );
+        assert_eq!(after(&[created(1, "d/a"), dir_synced("d")]), [holds("d/a", b"")]);
     }
 
     #[test]
     fn a_rename_is_durable_by_its_directorys_sync_only() {
-        let rename = Record::Renamed {
-            from: Path::new("new"),
-            to: Path::new("a"),
-        };
-        let mut records = vec![
-            base("a"),
-            created(1, "new"),
-            synced(1, b"x"),
-            rename,
-            synced(1, b"x"),
-        ];
+        let rename = Record::Renamed { from: Path::new("new"), to: Path::new("a") };
+        let mut records = vec![base("a"), created(1, "new"), synced(1, b"x"), rename, synced(1, b"x")];
         assert_eq!(after(&records), [holds("a", b"old"), holds("new", b"x")]);
         records.push(dir_synced(""));
         assert_eq!(after(&records), [holds("a", b"x")]);
@@ -215,9 +162,7 @@ mod tests {
 
     #[test]
     fn an_unlink_is_durable_by_its_directorys_sync_only() {
-        let unlink = Record::Unlinked {
-            path: Path::new("a"),
-        };
+        let unlink = Record::Unlinked { path: Path::new("a") };
         let mut records = vec![base("a"), unlink.clone()];
         assert_eq!(after(&records), [holds("a", b"old")]);
         records.push(dir_synced(""));
@@ -228,19 +173,9 @@ mod tests {
 
     #[test]
     fn a_sync_cuts_extends_and_overwrites() {
-        let sync = Record::FileSynced {
-            id: 9,
-            kept: 1,
-            len: 5,
-            ranges: vec![(4, b"!")],
-        };
+        let sync = Record::FileSynced { id: 9, kept: 1, len: 5, ranges: vec![(4, b"!")] };
         assert_eq!(after(&[base("a"), sync]), [holds("a", b"o\0\0\0!")]);
-        let sync = Record::FileSynced {
-            id: 9,
-            kept: u64::MAX,
-            len: 3,
-            ranges: vec![(1, b"!")],
-        };
+        let sync = Record::FileSynced { id: 9, kept: u64::MAX, len: 3, ranges: vec![(1, b"!")] };
         assert_eq!(after(&[base("a"), sync]), [holds("a", b"o!d")]);
     }
 }

@@ -97,8 +97,5 @@ fn regular_files(dir: &Path) -> Result<Vec<PathBuf>, RestoreError> {
 }
 
 fn at<T>(path: &Path, outcome: io::Result<T>) -> Result<T, RestoreError> {
-    outcome.map_err(|source| RestoreError::Io {
-        path: path.to_path_buf(),
-        source,
-    })
+    outcome.map_err(|source| RestoreError::Io { path: path.to_path_buf(), source })
 }

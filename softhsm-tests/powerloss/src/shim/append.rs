@@ -26,19 +26,10 @@ impl JournalFile {
         // SAFETY: name is NUL-terminated.
         let fd = unsafe { real::open(name.as_ptr(), flags, 0o644) };
         if fd < 0 {
-            give_up(format_args!(
-                "{}: {}",
-                path.display(),
-                std::io::Error::last_os_error()
-            ));
+            give_up(format_args!("{}: {}", path.display(), std::io::Error::last_os_error()));
         }
         let inode = stat(fd).map_or(0, |stat| stat.st_ino);
-        Self {
-            path,
-            fd,
-            inode,
-            known: 0,
-        }
+        Self { path, fd, inode, known: 0 }
     }
 
     /// Appends a record.
@@ -64,26 +55,20 @@ impl JournalFile {
             if len <= journal.known {
                 // A restore emptied it under a living process, or nothing is new.
                 if len < journal.known {
-                    give_up(format_args!(
-                        "{} shrank while in use",
-                        journal.path.display()
-                    ));
+                    give_up(format_args!("{} shrank while in use", journal.path.display()));
                 }
                 return;
             }
             let Some(bytes) = read_at(journal.fd, journal.known, len - journal.known) else {
                 journal.fail("read");
             };
-            let decoded = decode(&bytes).unwrap_or_else(|error| {
-                give_up(format_args!("{}: {error}", journal.path.display()))
-            });
+            let decoded =
+                decode(&bytes).unwrap_or_else(|error| give_up(format_args!("{}: {error}", journal.path.display())));
             decoded.records.iter().for_each(&mut see);
             journal.known += decoded.end as u64;
             // The lock is ours, so a torn record is not one being written but one whose writer was killed.
             // SAFETY: the descriptor is the journal's.
-            if journal.known < len
-                && unsafe { real::ftruncate(journal.fd, journal.known as i64) } != 0
-            {
+            if journal.known < len && unsafe { real::ftruncate(journal.fd, journal.known as i64) } != 0 {
                 journal.fail("truncate");
             }
         });
@@ -93,10 +78,7 @@ impl JournalFile {
         // A daemon that closes all descriptors it does not know closes this one as well.
         if stat(self.fd).is_none_or(|stat| stat.st_ino != self.inode) {
             let known = self.known;
-            *self = Self {
-                known,
-                ..Self::open(self.path.clone())
-            };
+            *self = Self { known, ..Self::open(self.path.clone()) };
         }
         // SAFETY: flock takes any descriptor.
         while unsafe { libc::flock(self.fd, libc::LOCK_EX) } != 0 {
@@ -116,11 +98,7 @@ impl JournalFile {
     }
 
     fn fail(&self, what: &str) -> ! {
-        give_up(format_args!(
-            "cannot {what} {}: {}",
-            self.path.display(),
-            std::io::Error::last_os_error()
-        ))
+        give_up(format_args!("cannot {what} {}: {}", self.path.display(), std::io::Error::last_os_error()))
     }
 }
 
@@ -139,19 +117,11 @@ pub fn read_at(fd: c_int, offset: u64, len: u64) -> Option<Vec<u8>> {
     while filled < bytes.len() {
         let rest = &mut bytes[filled..];
         // SAFETY: rest is a live buffer of that length.
-        let read = unsafe {
-            libc::pread64(
-                fd,
-                rest.as_mut_ptr().cast(),
-                rest.len(),
-                (offset + filled as u64) as i64,
-            )
-        };
+        let read = unsafe { libc::pread64(fd, rest.as_mut_ptr().cast(), rest.len(), (offset + filled as u64) as i64) };
         match usize::try_from(read) {
             Ok(0) => break,
             Ok(read) => filled += read,
-            Err(_negative)
-                if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_negative) if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
             Err(_negative) => return None,
         }
     }

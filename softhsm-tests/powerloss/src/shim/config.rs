@@ -27,13 +27,10 @@ impl Config {
         if !is_preloaded() {
             return None;
         }
-        let dir = dir.canonicalize().unwrap_or_else(|error| {
-            give_up(format_args!("POWERLOSS_DIR {}: {error}", dir.display()))
-        });
-        if journal
-            .parent()
-            .and_then(|parent| parent.canonicalize().ok())
-            .is_none_or(|parent| parent.starts_with(&dir))
+        let dir = dir
+            .canonicalize()
+            .unwrap_or_else(|error| give_up(format_args!("POWERLOSS_DIR {}: {error}", dir.display())));
+        if journal.parent().and_then(|parent| parent.canonicalize().ok()).is_none_or(|parent| parent.starts_with(&dir))
         {
             give_up(format_args!(
                 "POWERLOSS_JOURNAL {} must lie in a directory that exists, outside of POWERLOSS_DIR",
@@ -43,10 +40,7 @@ impl Config {
         let ignore_sync = match std::env::var_os("POWERLOSS_IGNORE_SYNC") {
             None => false,
             Some(value) if value == "1" => true,
-            Some(value) => give_up(format_args!(
-                "POWERLOSS_IGNORE_SYNC={} is not 1",
-                value.display()
-            )),
+            Some(value) => give_up(format_args!("POWERLOSS_IGNORE_SYNC={} is not 1", value.display())),
         };
         Some(Self {
             dir,

@@ -77,10 +77,7 @@ unsafe fn open_at(dir: c_int, path: *const c_char, flags: c_int, mode: c_uint) -
     };
     if flags & libc::O_TMPFILE == libc::O_TMPFILE {
         return match tracker.relative(&full.join("any")) {
-            Some(_) => fail(refuse(
-                format_args!("O_TMPFILE in {}", full.display()),
-                libc::EOPNOTSUPP,
-            )),
+            Some(_) => fail(refuse(format_args!("O_TMPFILE in {}", full.display()), libc::EOPNOTSUPP)),
             None => plain(),
         };
     }
@@ -88,23 +85,14 @@ unsafe fn open_at(dir: c_int, path: *const c_char, flags: c_int, mode: c_uint) -
         return plain();
     };
     let old = full.metadata().ok();
-    let regular = old
-        .as_ref()
-        .map_or(flags & libc::O_CREAT != 0, |old| old.is_file());
+    let regular = old.as_ref().map_or(flags & libc::O_CREAT != 0, |old| old.is_file());
     if !regular || flags & libc::O_DIRECTORY != 0 {
         return plain();
     }
-    let truncates = if flags & libc::O_TRUNC != 0 {
-        Truncates::Yes
-    } else {
-        Truncates::No
-    };
+    let truncates = if flags & libc::O_TRUNC != 0 { Truncates::Yes } else { Truncates::No };
     let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || truncates == Truncates::Yes;
     if writes && flags & (libc::O_SYNC | libc::O_DSYNC) != 0 {
-        return fail(refuse(
-            format_args!("O_SYNC on {}", full.display()),
-            libc::EINVAL,
-        ));
+        return fail(refuse(format_args!("O_SYNC on {}", full.display()), libc::EINVAL));
     }
     tracker.open(&relative, &full, mode, writes.then_some(truncates), plain)
 }
@@ -189,24 +177,15 @@ enum Place {
     At(off_t),
 }
 
-fn vectored(
-    fd: c_int,
-    vectors: *const iovec,
-    count: c_int,
-    place: Place,
-    write: impl FnOnce() -> ssize_t,
-) -> ssize_t {
+fn vectored(fd: c_int, vectors: *const iovec, count: c_int, place: Place, write: impl FnOnce() -> ssize_t) -> ssize_t {
     if !is_tracked(fd) {
         return write();
     }
     let count = usize::try_from(count).unwrap_or(0);
     // SAFETY: by the contract of writev, so many vectors are there.
-    let total = (0..count)
-        .map(|index| unsafe { (*vectors.add(index)).iov_len })
-        .sum();
+    let total = (0..count).map(|index| unsafe { (*vectors.add(index)).iov_len }).sum();
     // A full disk lets the whole call fail: shortening the vectors is not worth its code.
-    let whole =
-        tracker().is_none_or(|tracker| tracker.room_for(total as u64) == Some(total as u64));
+    let whole = tracker().is_none_or(|tracker| tracker.room_for(total as u64) == Some(total as u64));
     if !whole {
         return fail(libc::ENOSPC) as ssize_t;
     }
@@ -215,8 +194,7 @@ fn vectored(
 
 fn writing(fd: c_int, len: size_t, place: Place, write: impl FnOnce(size_t) -> ssize_t) -> ssize_t {
     let tracked = is_tracked(fd).then(tracker).flatten();
-    let Some((tracker, file)) = tracked.and_then(|tracker| Some((tracker, tracker.file(fd)?)))
-    else {
+    let Some((tracker, file)) = tracked.and_then(|tracker| Some((tracker, tracker.file(fd)?))) else {
         return write(len);
     };
     let Some(room) = tracker.room_for(len as u64) else {
@@ -306,10 +284,7 @@ fn allocation(fd: c_int, mode: c_int) -> c_int {
         return 0;
     }
     if mode & !libc::FALLOC_FL_KEEP_SIZE != 0 {
-        return refuse(
-            format_args!("fallocate with mode {mode:#x}"),
-            libc::EOPNOTSUPP,
-        );
+        return refuse(format_args!("fallocate with mode {mode:#x}"), libc::EOPNOTSUPP);
     }
     let is_full = tracker().is_some_and(|tracker| tracker.room_for(1).is_none());
     if is_full { libc::ENOSPC } else { 0 }
@@ -340,10 +315,7 @@ fn syncing(fd: c_int, sync: impl FnOnce() -> c_int) -> c_int {
         // The journal has it as durable already: a kill in between finds more durable than was promised, as on a real disk.
         Sync::Recorded => match sync() {
             0 => 0,
-            _ => give_up(format_args!(
-                "a real sync failed: {}",
-                std::io::Error::last_os_error()
-            )),
+            _ => give_up(format_args!("a real sync failed: {}", std::io::Error::last_os_error())),
         },
     }
 }
@@ -365,25 +337,14 @@ hook!(renameat2 => fn (from_dir: c_int, from: *const c_char, to_dir: c_int, to: 
     unsafe { rename_at(from_dir, from, to_dir, to, flags) }
 });
 
-unsafe fn rename_at(
-    from_dir: c_int,
-    from: *const c_char,
-    to_dir: c_int,
-    to: *const c_char,
-    flags: c_uint,
-) -> c_int {
+unsafe fn rename_at(from_dir: c_int, from: *const c_char, to_dir: c_int, to: *const c_char, flags: c_uint) -> c_int {
     // SAFETY: the arguments are those of a rename.
     let plain = || unsafe { real::renameat2(from_dir, from, to_dir, to, flags) };
     let Some(tracker) = tracker() else {
         return plain();
     };
     // SAFETY: both are the caller's strings.
-    let paths = unsafe {
-        (
-            resolve(from_dir, from, Last::Kept),
-            resolve(to_dir, to, Last::Kept),
-        )
-    };
+    let paths = unsafe { (resolve(from_dir, from, Last::Kept), resolve(to_dir, to, Last::Kept)) };
     let (Some(from_full), Some(to_full)) = paths else {
         return plain();
     };
@@ -391,11 +352,7 @@ unsafe fn rename_at(
         (None, None) => return plain(),
         (Some(from), Some(to)) => (from, to),
         _ => {
-            let what = format_args!(
-                "rename of {} to {}, in and out",
-                from_full.display(),
-                to_full.display()
-            );
+            let what = format_args!("rename of {} to {}, in and out", from_full.display(), to_full.display());
             return fail(refuse(what, libc::EXDEV));
         }
     };
@@ -435,9 +392,7 @@ unsafe fn unlink_at(dir: c_int, path: *const c_char, flags: c_int) -> c_int {
         return plain();
     };
     match tracker.relative(&full) {
-        Some(relative)
-            if flags & libc::AT_REMOVEDIR == 0 && full.is_file() && !full.is_symlink() =>
-        {
+        Some(relative) if flags & libc::AT_REMOVEDIR == 0 && full.is_file() && !full.is_symlink() => {
             tracker.unlink(&relative, &full, plain)
         }
         _ => plain(),
@@ -454,30 +409,12 @@ hook!(linkat => fn (from_dir: c_int, from: *const c_char, to_dir: c_int, to: *co
     unsafe { link_at(from_dir, from, to_dir, to, flags) }
 });
 
-unsafe fn link_at(
-    from_dir: c_int,
-    from: *const c_char,
-    to_dir: c_int,
-    to: *const c_char,
-    flags: c_int,
-) -> c_int {
+unsafe fn link_at(from_dir: c_int, from: *const c_char, to_dir: c_int, to: *const c_char, flags: c_int) -> c_int {
     if let Some(tracker) = tracker() {
         // SAFETY: both are the caller's strings.
-        let ends = unsafe {
-            [
-                resolve(from_dir, from, Last::Kept),
-                resolve(to_dir, to, Last::Kept),
-            ]
-        };
-        if let Some(full) = ends
-            .iter()
-            .flatten()
-            .find(|full| tracker.relative(full).is_some())
-        {
-            return fail(refuse(
-                format_args!("hard link of {}", full.display()),
-                libc::EPERM,
-            ));
+        let ends = unsafe { [resolve(from_dir, from, Last::Kept), resolve(to_dir, to, Last::Kept)] };
+        if let Some(full) = ends.iter().flatten().find(|full| tracker.relative(full).is_some()) {
+            return fail(refuse(format_args!("hard link of {}", full.display()), libc::EPERM));
         }
     }
     // SAFETY: the arguments are those of a linkat.

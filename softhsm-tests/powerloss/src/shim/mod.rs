@@ -18,9 +18,7 @@ use track::Tracker;
 /// The tracker; `None` where the shim is inert.
 fn tracker() -> Option<&'static Tracker> {
     static TRACKER: OnceLock<Option<Tracker>> = OnceLock::new();
-    TRACKER
-        .get_or_init(|| config::Config::from_env().map(Tracker::new))
-        .as_ref()
+    TRACKER.get_or_init(|| config::Config::from_env().map(Tracker::new)).as_ref()
 }
 
 /// Says on stderr what the shim will not let happen, and gives the errno to fail with.

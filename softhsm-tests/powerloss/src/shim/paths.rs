@@ -23,9 +23,7 @@ pub unsafe fn resolve(dir: c_int, path: *const c_char, last: Last) -> Option<Pat
         return None;
     }
     // SAFETY: the caller vouches for the string.
-    let path = Path::new(OsStr::from_bytes(
-        unsafe { CStr::from_ptr(path) }.to_bytes(),
-    ));
+    let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes()));
     let full = if path.is_absolute() {
         path.to_path_buf()
     } else if dir == libc::AT_FDCWD {

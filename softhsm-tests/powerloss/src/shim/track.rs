@@ -96,8 +96,7 @@ impl Tracker {
     /// The path below the tracked directory; `None` if it is not there or is shared memory.
     pub fn relative(&self, full: &Path) -> Option<PathBuf> {
         let relative = full.strip_prefix(&self.config.dir).ok()?;
-        (relative != Path::new("") && !paths::is_shared_memory(relative))
-            .then(|| relative.to_path_buf())
+        (relative != Path::new("") && !paths::is_shared_memory(relative)).then(|| relative.to_path_buf())
     }
 
     /// Opens `path`, a regular file or none yet, by `open`; `writes` says whether content may change through the descriptor.
@@ -125,10 +124,7 @@ impl Tracker {
         }
         let file = file.unwrap_or_else(|| self.created(&mut names, path, full, mode));
         if stat(fd).is_none_or(|stat| (stat.st_dev, stat.st_ino) != file.inode) {
-            give_up(format_args!(
-                "{} was replaced while it was opened",
-                full.display()
-            ));
+            give_up(format_args!("{} was replaced while it was opened", full.display()));
         }
         if writes == Some(Truncates::Yes) {
             lock(&file.state).cut(0);
@@ -161,12 +157,7 @@ impl Tracker {
             let (id, stat) = (new_id(), file.stat());
             let content = file.read(0, stat.st_size as u64);
             let mode = stat.st_mode & 0o7777;
-            self.append(&Record::Base {
-                id,
-                path: &file.path,
-                mode,
-                content: &content,
-            });
+            self.append(&Record::Base { id, path: &file.path, mode, content: &content });
             names.by_path.insert(file.path.clone(), id);
             id
         });
@@ -188,12 +179,7 @@ impl Tracker {
     }
 
     /// Renames `from` to `to` by `rename`.
-    pub fn rename(
-        &self,
-        from: (&Path, &Path),
-        to: (&Path, &Path),
-        rename: impl FnOnce() -> c_int,
-    ) -> c_int {
+    pub fn rename(&self, from: (&Path, &Path), to: (&Path, &Path), rename: impl FnOnce() -> c_int) -> c_int {
         let mut names = lock(&self.names);
         self.known(&mut names, from.0, from.1);
         self.known(&mut names, to.0, to.1);
@@ -201,10 +187,7 @@ impl Tracker {
         let same = replaced.is_some() && replaced == inode_of(from.1);
         let rc = rename();
         if rc == 0 && !same {
-            self.append(&Record::Renamed {
-                from: from.0,
-                to: to.0,
-            });
+            self.append(&Record::Renamed { from: from.0, to: to.0 });
             names.forget(to.0, replaced);
             if let Some(id) = names.by_path.remove(from.0) {
                 names.by_path.insert(to.0.to_path_buf(), id);
@@ -279,11 +262,7 @@ impl Tracker {
             return Sync::Ignored;
         }
         let nth = self.syncs.fetch_add(1, Ordering::Relaxed) + 1;
-        if self
-            .config
-            .fail_sync_after
-            .is_some_and(|first| nth >= first)
-        {
+        if self.config.fail_sync_after.is_some_and(|first| nth >= first) {
             return Sync::Failed;
         }
         let id = self.identify(&mut lock(&self.names), &file);
@@ -296,23 +275,14 @@ impl Tracker {
         let spans: Vec<(u64, Vec<u8>)> = if whole {
             vec![(0, file.read(0, len))]
         } else {
-            dirty
-                .iter()
-                .map(|span| (span.start, file.read(span.start, span.end - span.start)))
-                .collect()
+            dirty.iter().map(|span| (span.start, file.read(span.start, span.end - span.start))).collect()
         };
         self.append(&Record::FileSynced {
             id,
             kept: if whole { 0 } else { kept },
             // A write under way elsewhere may have made the file longer since.
-            len: spans
-                .iter()
-                .map(|(start, bytes)| start + bytes.len() as u64)
-                .fold(len, u64::max),
-            ranges: spans
-                .iter()
-                .map(|(start, bytes)| (*start, bytes.as_slice()))
-                .collect(),
+            len: spans.iter().map(|(start, bytes)| start + bytes.len() as u64).fold(len, u64::max),
+            ranges: spans.iter().map(|(start, bytes)| (*start, bytes.as_slice())).collect(),
         });
         Sync::Recorded
     }
@@ -326,10 +296,7 @@ impl Tracker {
         };
         let kind = stat(fd).map_or(0, |stat| stat.st_mode & libc::S_IFMT);
         if kind == libc::S_IFREG && !paths::is_shared_memory(relative) {
-            give_up(format_args!(
-                "{} is synced, but was not opened through the shim",
-                path.display()
-            ));
+            give_up(format_args!("{} is synced, but was not opened through the shim", path.display()));
         }
         if kind != libc::S_IFDIR {
             return Sync::Untracked;
@@ -413,33 +380,20 @@ impl File {
         // SAFETY: name is NUL-terminated.
         let reader = unsafe { real::open(name.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC, 0) };
         let Some(stat) = stat(reader) else {
-            give_up(format_args!(
-                "{} cannot be read by its own process",
-                full.display()
-            ));
+            give_up(format_args!("{} cannot be read by its own process", full.display()));
         };
         Self {
             inode: (stat.st_dev, stat.st_ino),
             path: path.to_path_buf(),
             reader,
-            state: Mutex::new(FileState {
-                id: None,
-                dirty: Ranges::default(),
-                kept: u64::MAX,
-                synced: false,
-            }),
+            state: Mutex::new(FileState { id: None, dirty: Ranges::default(), kept: u64::MAX, synced: false }),
         }
     }
 
     fn stat(&self) -> libc::stat64 {
         stat(self.reader)
             .filter(|stat| (stat.st_dev, stat.st_ino) == self.inode)
-            .unwrap_or_else(|| {
-                give_up(format_args!(
-                    "the shim's descriptor of {} was closed",
-                    self.path.display()
-                ))
-            })
+            .unwrap_or_else(|| give_up(format_args!("the shim's descriptor of {} was closed", self.path.display())))
     }
 
     fn read(&self, offset: u64, len: u64) -> Vec<u8> {
@@ -481,7 +435,5 @@ fn new_id() -> FileId {
 
 // A panic aborts at the boundary of the hook, so a poisoned lock is never seen.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

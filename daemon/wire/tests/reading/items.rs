@@ -1,0 +1,116 @@
+//! Items: a code for every value that no piece can have, in a fixed order; and the digest a key is bound to.
+
+use psdd_wire::digest::content_digest;
+use psdd_wire::item::piece_of;
+use psdd_wire::message::SignItem;
+use std::borrow::Cow;
+
+fn item() -> SignItem<'static> {
+    let mut key = vec![1; 16];
+    (key[6], key[8]) = (0x70, 0x80);
+    SignItem {
+        key: key.into(),
+        date: "2026-11-20".into(),
+        rate: "FCL".into(),
+        weight: Some(28),
+        postage: "0.73".into(),
+        recipient: Some("A. Resident".into()),
+        reference: Some("r-1".into()),
+        destination: "20500-0003".into(),
+    }
+}
+
+type Change = fn(&mut SignItem<'static>);
+
+fn code(change: Change) -> &'static str {
+    let mut item = item();
+    change(&mut item);
+    piece_of("PS010000001", &item).map_or_else(|error| error.code(), |_| "fine")
+}
+
+#[test]
+fn each_code_has_its_values() {
+    let rows: [(&str, Change); 18] = [
+        ("fine", |_| {}),
+        ("key-not-uuid7", |item| item.key.to_mut()[6] = 0x40),
+        ("key-not-uuid7", |item| item.key = Cow::Owned(vec![0x70; 15])),
+        ("key-not-uuid7", |item| item.key = Cow::Owned(Vec::new())),
+        ("amount-not-decimal", |item| item.postage = "0,73".into()),
+        ("amount-negative", |item| item.postage = "-0.73".into()),
+        ("amount-too-fine", |item| item.postage = "0.7301".into()),
+        ("amount-too-large", |item| item.postage = "99999999999999999".into()),
+        ("date-invalid", |item| item.date = "2026-02-29".into()),
+        ("date-invalid", |item| item.date = "20261120".into()),
+        ("destination-invalid", |item| item.destination = "2050".into()),
+        ("rate-invalid", |item| item.rate = "fcl".into()),
+        ("recipient-invalid", |item| item.recipient = Some("".into())),
+        ("recipient-invalid", |item| item.recipient = Some("x".repeat(513).into())),
+        ("fine", |item| item.recipient = Some("x".repeat(512).into())),
+        ("reference-invalid", |item| item.reference = Some("".into())),
+        ("reference-invalid", |item| item.reference = Some("x".repeat(65).into())),
+        ("fine", |item| (item.recipient, item.reference, item.weight) = (None, None, None)),
+    ];
+    for (number, (wanted, change)) in rows.into_iter().enumerate() {
+        assert_eq!(code(change), wanted, "row {number}");
+    }
+}
+
+#[test]
+fn of_several_faults_the_first_in_order_is_told() {
+    let faults: [(&str, Change); 7] = [
+        ("key-not-uuid7", |item| item.key = Cow::Owned(Vec::new())),
+        ("amount-not-decimal", |item| item.postage = "x".into()),
+        ("date-invalid", |item| item.date = "x".into()),
+        ("destination-invalid", |item| item.destination = "x".into()),
+        ("rate-invalid", |item| item.rate = "x".into()),
+        ("recipient-invalid", |item| item.recipient = Some("".into())),
+        ("reference-invalid", |item| item.reference = Some("".into())),
+    ];
+    for first in 0..faults.len() {
+        let mut item = item();
+        faults[first..].iter().for_each(|(_, change)| change(&mut item));
+        assert_eq!(piece_of("PS010000001", &item).unwrap_err().code(), faults[first].0);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Computed with Python's hashlib from the rule of [`content_digest`]: they can never change, because
+/// ledgers hold them.
+#[test]
+fn digests_are_those_of_the_first_release() {
+    let full = content_digest("PS010000001", &item());
+    assert_eq!(hex(&full), "64c792367edeeda0cd06a69031b3726613a3136ea82fe7fb37c016fb36f63e28");
+    let bare = SignItem { recipient: None, reference: None, weight: None, ..item() };
+    assert_eq!(
+        hex(&content_digest("PS010000001", &bare)),
+        "698e4d5e7f59e0190971ca3f24da1bad8c3036bae6abd789a8b0b9f8428adebb"
+    );
+}
+
+#[test]
+fn the_digest_tells_every_difference_of_content_and_none_of_key() {
+    let changes: [Change; 9] = [
+        |item| item.postage = "0.730".into(),
+        |item| item.date = "2026-11-21".into(),
+        |item| item.destination = "205000003".into(),
+        |item| item.rate = "FCM".into(),
+        |item| item.recipient = None,
+        |item| item.recipient = Some("".into()),
+        |item| item.reference = None,
+        |item| item.weight = None,
+        // The same bytes in neighbouring fields.
+        |item| (item.recipient, item.reference) = (Some("A. Residentr-1".into()), Some("".into())),
+    ];
+    let mut digests = std::collections::BTreeSet::from([content_digest("PS010000001", &item())]);
+    digests.insert(content_digest("PS010000002", &item()));
+    for change in changes {
+        let mut item = item();
+        change(&mut item);
+        assert!(digests.insert(content_digest("PS010000001", &item)), "{item:?}");
+    }
+    let other_key = SignItem { key: Cow::Owned(vec![2; 16]), ..item() };
+    assert_eq!(content_digest("PS010000001", &item()), content_digest("PS010000001", &other_key));
+}

@@ -1,0 +1,7 @@
+//! Reading what comes through a door: every refusal, and nothing that makes a reader panic.
+
+mod bytes;
+mod checkpoint;
+mod cose;
+mod items;
+mod strict;
