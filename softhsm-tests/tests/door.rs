@@ -88,3 +88,30 @@ pub(crate) fn run<F: Future>(test: F) -> F::Output {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(test)
 }
+
+/// Codes of docs/protocol.md that no client can bring about on an appliance of this version.
+const OUT_OF_REACH: [&str; 4] = ["clock-stopped", "no-certified-key", "psd-locked", "stopping"];
+
+#[test]
+fn every_documented_code_has_a_row() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &std::path::Path| {
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let protocol = read(&here.join("../docs/protocol.md"));
+    let codes = protocol.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(code, _)| code));
+    let codes: Vec<&str> =
+        codes.filter(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit())).collect();
+    assert!(codes.len() > 40, "docs/protocol.md lists its codes in tables: {codes:?}");
+    let mut rows = String::new();
+    for dir in ["tests/door", "tests/faults"] {
+        for entry in std::fs::read_dir(here.join(dir)).expect("the tests").map(|entry| entry.expect("an entry").path())
+        {
+            rows.push_str(&read(&entry));
+        }
+    }
+    for code in codes {
+        let has_row = rows.contains(&format!("\"{code}\""));
+        assert_ne!(has_row, OUT_OF_REACH.contains(&code), "{code}: give it a row, or say why it has none");
+    }
+}

@@ -145,7 +145,7 @@ impl Psds {
 pub fn end_with_this_process(appliance: &Appliance) -> Child {
     let around: PathBuf = appliance.around();
     assert!(around.components().count() > 2, "{} is not a test's directory", around.display());
-    let script = "cat >/dev/null; cat \"$1\"/a/run/*.pid | while read -r pid || [ -n \"$pid\" ]; do kill -9 \"$pid\"; done; \
+    let script = "cat >/dev/null; for file in \"$1\"/a/run/*.pid; do kill -9 \"$(cat \"$file\")\"; done; \
                   [ -n \"$PSDD_KEEP\" ] || rm -rf \"$1\"";
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script, "sh"]).arg(around).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

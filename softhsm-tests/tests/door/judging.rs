@@ -410,3 +410,51 @@ fn keys_that_meet_in_flight_on_two_psds_are_one_piece() {
         assert_eq!(after.iter().zip(before).map(|(after, before)| after.pieces - before.pieces).sum::<u64>(), 1200);
     });
 }
+
+#[test]
+fn a_checkpoint_shown_must_be_of_this_log() {
+    let shared = shared();
+    let psd = shared.psds.take(&shared.appliance);
+    run(async {
+        let wire = shared.caller().connect().await;
+        let mut newest = None;
+        let begun = std::time::Instant::now();
+        while newest.is_none() {
+            assert!(begun.elapsed() < crate::client::PATIENCE, "no checkpoint");
+            newest = wire.get("/v1/appliance").await.body.find("checkpoint").map(|note| note.str().to_owned());
+        }
+        let note = newest.expect("a checkpoint");
+        let shown = async |note: &str| {
+            let body = V::map([
+                ("psd", V::Text(psd.to_string())),
+                ("items", V::Array(vec![item("0.01")])),
+                ("checkpoint", V::text(note)),
+            ]);
+            wire.post("/v1/indicia", &body.encode()).await
+        };
+        let before = wire.registers(psd).await;
+        let lines: Vec<&str> = note.split('\n').collect();
+        let size = lines[1].to_owned();
+        let rows = [
+            ("nothing", String::new()),
+            ("noise", "x".repeat(1000)),
+            ("of another log", note.replace("psdd.log/", "psdd.log/x")),
+            ("of another size", note.replacen(&format!("\n{size}\n"), &format!("\n{size}0\n"), 1)),
+            ("of a huge size", note.replacen(&format!("\n{size}\n"), "\n18446744073709551615\n", 1)),
+            ("without a signature", note.split("\n\n").next().expect("a body").to_owned() + "\n\n"),
+            ("with a line more", note.replacen("\n\n", "\nmore\n\n", 1)),
+        ];
+        for (name, changed) in rows {
+            let reply = shown(&changed).await;
+            assert_eq!((reply.status, code_of(&reply.body)), (400, "checkpoint-invalid"), "{name}");
+            assert_eq!(wire.registers(psd).await, before, "{name}");
+        }
+        // The newest, and after more pieces an older one.
+        for _ in 0..3 {
+            let reply = shown(&note).await;
+            assert_eq!(reply.status, 200, "{:?}", reply.body);
+            assert_eq!(outcomes(reply.body.get("results").list()), ["signed"]);
+        }
+        assert_eq!(wire.registers(psd).await, before.after(&[10; 3]));
+    });
+}

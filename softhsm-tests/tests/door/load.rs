@@ -11,9 +11,10 @@ const CHUNK: u64 = 64;
 const IN_FLIGHT: u64 = 256;
 
 /// A token that takes a while, so that queues fill on every machine.
-fn slow_token() -> softhsm_tests::Appliance {
+fn slow_token() -> (softhsm_tests::Appliance, tempfile::TempDir) {
     let mut options = softhsm_tests::options();
-    let script = std::env::temp_dir().join(format!("psdd-door-{}.script", std::process::id()));
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let script = dir.path().join("script");
     std::fs::write(&script, "C_Sign latency 400\n").expect("a script");
     options.module = Some(faulty_pkcs11::built_module().expect("the faulty module"));
     let real = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"];
@@ -23,18 +24,19 @@ fn slow_token() -> softhsm_tests::Appliance {
         ("FAULTY_PKCS11_SCRIPT".to_owned(), script.display().to_string()),
     ]);
     options.sessions = Some(4);
-    raise(Wanted {
+    let appliance = raise(Wanted {
         policy: Some((VENDOR, AUTHORITY)),
         vendor: "max_connections = 6",
         end: &format!("[signing]\nchunk_items = {CHUNK}\nin_flight_items = {IN_FLIGHT}\n"),
         options,
         ..Wanted::default()
-    })
+    });
+    (appliance, dir)
 }
 
 #[test]
 fn floods_are_refused_before_they_cost_and_others_are_served_meanwhile() {
-    let appliance = slow_token();
+    let (appliance, _script) = slow_token();
     let guest = appliance.issue("guest", "guest", 201);
     let psd = crate::bench::psd(1);
     let caller = Caller::new(&appliance.layout);
