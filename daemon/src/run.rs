@@ -187,6 +187,7 @@ fn finish_start(
     let newest = Arc::new(Newest::starting_with(proven));
     let metrics = Arc::new(Metrics::default());
     metrics.log_size.store(journal.size(), Ordering::Release);
+    metrics.checkpoint_size.store(newest.size(), Ordering::Relaxed);
     let funds = funds_key(&appliance)?;
     let psds = appliance.psds.values().map(|psd| {
         let identity = psd.identity();
