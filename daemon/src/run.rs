@@ -96,9 +96,11 @@ struct Started {
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> Result<(), RunError> {
+    // With pages of 2 MiB, a few scattered allocations hold more memory than the whole daemon needs.
+    rustix::thread::disable_transparent_huge_pages(true).map_err(|error| io("keeping pages small")(error.into()))?;
     let started = start(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().div_ceil(2).max(2)))
         .enable_all()
         .build()
         .map_err(io("starting the runtime"))?;

@@ -6,7 +6,7 @@ use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, RestrictedExpre
 use psd::PostageAmount;
 
 /// The sums over the items of one signing request on one PSD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SigningTotals {
     /// Items.
     pub count: u32,
@@ -17,7 +17,7 @@ pub struct SigningTotals {
 }
 
 /// What a client asks of a PSD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Signatures on indicia.
     SignIndicium(SigningTotals),

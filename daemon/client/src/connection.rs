@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http2::{self, Connection, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use psdd_wire::gather::Gathering;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
-type Io = TokioIo<Noting<TlsStream<TcpStream>>>;
+type Io = TokioIo<Gathering<Noting<TlsStream<TcpStream>>>>;
 type Opened = (Sender, Connection<Io, Full<Bytes>, TokioExecutor>, Alert);
 
 /// Where and how to connect.
@@ -199,7 +200,7 @@ impl Endpoint {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(TokioIo::new(Noting::new(tls, alert.clone())));
+            .handshake(TokioIo::new(Gathering::new(Noting::new(tls, alert.clone()))));
         match handshake.await {
             Ok((sender, connection)) => Ok((sender, connection, alert)),
             Err(error) => Err(self.ended(error, &alert)),

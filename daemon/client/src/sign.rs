@@ -61,7 +61,8 @@ impl Client {
             checkpoint: floor.note().map(Cow::Borrowed),
             all_or_none,
         };
-        let call = Call::post("/v1/indicia".to_owned(), psdd_wire::encode(&request));
+        let call =
+            Call::post("/v1/indicia".to_owned(), psdd_wire::encode_with_capacity(&request, 512 + 192 * items.len()));
         let response: SignResponse = self.shared.exchange.ask(&call).await?;
         self.shared.checkpoints.judge(&floor, response.checkpoint.as_deref())?;
         if response.results.len() != items.len() {

@@ -16,6 +16,7 @@ use psd::record::Record;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A personal field: what the record's salted hash was made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,7 +194,7 @@ impl Journal {
             }
             let leaf = pages.write_record(connection, &new, &mut tiles)?;
             bodies += 64 + new.body.as_ref().map_or(0, |body| body.body.len() + 32);
-            durable.push(Durable { leaf, record: new.record });
+            durable.push(Durable { leaf, record: Arc::new(new.record) });
         }
         pages.write_registers(connection, rows::Registers::Now, &touched)?;
         pages.unsnapped.append(&mut touched);

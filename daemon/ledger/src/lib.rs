@@ -26,12 +26,14 @@ pub use replay::{Appliance, FollowError};
 pub use tree::Hash;
 
 use psd::record::Record;
+use std::sync::Arc;
 
 /// A record that is on stable storage. Only this crate makes one: after a commit, or by reading committed state.
 #[derive(Clone, Debug)]
 pub struct Durable {
     leaf: u64,
-    record: Record,
+    /// Shared: an outcome is passed from hand to hand, and a record is some hundred bytes.
+    record: Arc<Record>,
 }
 
 impl Durable {

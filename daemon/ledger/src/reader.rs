@@ -7,6 +7,7 @@ use psd::record::{Event, Record, RecordError};
 use psd::{PieceKey, TenantName};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -132,5 +133,5 @@ fn is_of(found: &Durable, tenant: &TenantName, key: &PieceKey) -> bool {
 fn durable((leaf, bytes): (i64, Vec<u8>)) -> Result<Durable, ReadError> {
     let leaf = u64::try_from(leaf).unwrap_or(u64::MAX);
     let record = Record::decode(&bytes).map_err(|source| ReadError::Damaged { leaf, source })?;
-    Ok(Durable { leaf, record })
+    Ok(Durable { leaf, record: Arc::new(record) })
 }

@@ -96,10 +96,10 @@ impl fmt::Display for PostageAmount {
     /// Two decimals, or three where there are half cents: `0.73`, `0.175`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (units, mills) = (self.0 / 1000, self.0 % 1000);
-        if mills % 10 == 0 {
-            f.pad(&format!("{units}.{:02}", mills / 10))
-        } else {
-            f.pad(&format!("{units}.{mills:03}"))
+        let (fraction, digits) = if mills % 10 == 0 { (mills / 10, 2) } else { (mills, 3) };
+        match f.width() {
+            None => write!(f, "{units}.{fraction:0digits$}"),
+            Some(_) => f.pad(&format!("{units}.{fraction:0digits$}")),
         }
     }
 }

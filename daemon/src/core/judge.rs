@@ -13,7 +13,11 @@ use psdd_hsm::protocol::{Form, Messages};
 use psdd_ledger::Durable;
 use std::sync::Arc;
 
+/// Items that are worth a frame of their own while others wait.
+const SMALL_CHUNK: usize = 32;
+
 /// What becomes of an item, before any of it has effect outside of the PSD's registers.
+#[expect(clippy::large_enum_variant, reason = "nearly every plan is the large one, and each lives for a moment")]
 enum Plan {
     Settle(Outcome),
     /// The same content is in flight: take part in what becomes of it.
@@ -65,8 +69,10 @@ impl Engine {
             }
             return;
         }
-        let room =
-            self.settings.chunk_items.min(self.settings.in_flight_items.saturating_sub(self.in_flight_items)).max(1);
+        let window = self.settings.in_flight_items.saturating_sub(self.in_flight_items);
+        let room = self.settings.chunk_items.min(window).max(1);
+        // Of small requests, half of what waits: so the one half is signed while the other is written.
+        let enough = room.min(self.queued_items.div_ceil(2).max(SMALL_CHUNK));
         let mut next = Some(first);
         while let Some(id) = next.take() {
             let finished = self.judge_some(id, &mut draft, room);
@@ -74,7 +80,7 @@ impl Engine {
                 self.unqueue(id);
                 next = self.queues.get(&tenant).and_then(|queue| queue.requests.front().copied());
                 next = next.filter(|id| {
-                    draft.items() < room
+                    draft.items() < enough
                         && self.requests.get(id).is_some_and(|request| request.device == device && !request.all_or_none)
                 });
             }

@@ -1,11 +1,13 @@
 //! Idempotency keys: which are surely new, which are in flight, which were committed since the oldest look-up.
 //!
+//! Keys rise with time, so in an ordered set those of now are neighbours, in the cache as well.
+//!
 //! A request enters with a tag, the number of commits at that time. As long as it is in the core, every key committed after its
 //! tag stays in `recent`, so that what a look-up could not yet see is never taken for new.
 
 use super::ChunkId;
 use psd::{PieceKey, TenantName};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// A tenant, by the order in which it was first met.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,13 +32,20 @@ pub(super) enum KeyState {
     Recent,
 }
 
+/// Prepared keys remembered, of all tenants together. Requests of one client overtake each other, so a key that is new is often
+/// not the greatest; as long as those around it are remembered, the disk need not be asked. About 70 bytes each.
+const REMEMBERED: usize = 32_768;
+
 #[derive(Default)]
 pub(super) struct KeyBook {
     tenants: HashMap<TenantName, TenantIndex>,
     names: Vec<TenantName>,
-    /// Greatest key prepared or committed, per tenant; a greater one is new.
-    greatest: Vec<Option<PieceKey>>,
-    in_flight: HashMap<(TenantIndex, PieceKey), InFlight>,
+    /// Per tenant, the greatest key that was ever prepared and is not in `remembered`: of those above it, all are.
+    horizon: Vec<Option<PieceKey>>,
+    remembered: BTreeSet<(TenantIndex, PieceKey)>,
+    /// The same keys, those first prepared first.
+    remembered_order: VecDeque<(TenantIndex, PieceKey)>,
+    in_flight: BTreeMap<(TenantIndex, PieceKey), InFlight>,
     recent: HashMap<(TenantIndex, PieceKey), u64>,
     recent_order: VecDeque<(u64, TenantIndex, PieceKey)>,
     tags: BTreeMap<u64, usize>,
@@ -48,7 +57,7 @@ impl KeyBook {
         let mut book = Self::default();
         for (tenant, key) in greatest {
             let index = book.tenant(&tenant);
-            book.greatest[index.0] = Some(key);
+            book.horizon[index.0] = Some(key);
         }
         book
     }
@@ -59,7 +68,7 @@ impl KeyBook {
         }
         let index = TenantIndex(self.names.len());
         self.names.push(name.clone());
-        self.greatest.push(None);
+        self.horizon.push(None);
         self.tenants.insert(name.clone(), index);
         index
     }
@@ -70,7 +79,7 @@ impl KeyBook {
 
     /// Whether the disk must be asked about a key.
     pub(super) fn needs_look_up(&self, tenant: TenantIndex, key: &PieceKey) -> bool {
-        self.greatest[tenant.0].is_some_and(|greatest| *key <= greatest)
+        self.horizon[tenant.0].is_some_and(|horizon| *key <= horizon) || self.remembered.contains(&(tenant, *key))
     }
 
     pub(super) fn state(&self, tenant: TenantIndex, key: &PieceKey) -> KeyState {
@@ -82,12 +91,25 @@ impl KeyBook {
     }
 
     pub(super) fn prepared(&mut self, tenant: TenantIndex, key: PieceKey, in_flight: InFlight) {
-        let greatest = &mut self.greatest[tenant.0];
-        *greatest = (*greatest).max(Some(key));
+        self.remember(tenant, key);
         self.in_flight.insert((tenant, key), in_flight);
     }
 
-    /// The key was prepared in vain. `greatest` stays: it only ever costs a look-up.
+    fn remember(&mut self, tenant: TenantIndex, key: PieceKey) {
+        if !self.remembered.insert((tenant, key)) {
+            return;
+        }
+        self.remembered_order.push_back((tenant, key));
+        if self.remembered_order.len() > REMEMBERED
+            && let Some((tenant, key)) = self.remembered_order.pop_front()
+        {
+            self.remembered.remove(&(tenant, key));
+            let horizon = &mut self.horizon[tenant.0];
+            *horizon = (*horizon).max(Some(key));
+        }
+    }
+
+    /// The key was prepared in vain. It stays remembered: that only ever costs a look-up.
     pub(super) fn dropped(&mut self, tenant: TenantIndex, key: &PieceKey) {
         self.in_flight.remove(&(tenant, *key));
     }
@@ -134,5 +156,43 @@ impl KeyBook {
     pub(super) fn held(&self) -> (usize, usize, usize) {
         debug_assert_eq!(self.recent.len(), self.recent_order.len());
         (self.in_flight.len(), self.recent.len(), self.tags.values().sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::tests::shell::key;
+
+    fn in_flight() -> InFlight {
+        InFlight { digest: [0; 32], chunk: ChunkId(1), slot: 0 }
+    }
+
+    #[test]
+    fn a_key_that_was_prepared_is_looked_up_for_ever_and_no_other_within_memory() {
+        let name = |name: &str| name.parse::<TenantName>().unwrap();
+        let mut book = KeyBook::new(vec![(name("old"), key(10))]);
+        let (old, new) = (book.tenant(&name("old")), book.tenant(&name("new")));
+        assert!(book.needs_look_up(old, &key(10)) && book.needs_look_up(old, &key(9)), "the disk knows up to here");
+        assert!(!book.needs_look_up(old, &key(11)) && !book.needs_look_up(new, &key(9)));
+
+        let most = u64::try_from(REMEMBERED).unwrap();
+        let even = |n: u64| key(2 * n + 100);
+        for n in 0..most {
+            book.prepared(new, even(n), in_flight());
+            book.committed(new, &even(n));
+        }
+        assert!((0..most).all(|n| book.needs_look_up(new, &even(n))), "prepared before");
+        assert!((0..most).all(|n| !book.needs_look_up(new, &key(2 * n + 101))), "overtaken, and never prepared");
+
+        // Those prepared first are forgotten, and with them what lies below.
+        for n in most..most + 5 {
+            book.prepared(new, even(n), in_flight());
+        }
+        assert!((0..most + 5).all(|n| book.needs_look_up(new, &even(n))), "no key that was prepared passes for new");
+        assert!(book.needs_look_up(new, &key(2 * 4 + 99)), "below what was forgotten");
+        assert!(!book.needs_look_up(new, &key(2 * 4 + 101)), "above it");
+        assert_eq!(book.remembered.len(), REMEMBERED);
+        assert!(!book.needs_look_up(old, &key(11)), "each tenant by itself");
     }
 }

@@ -155,10 +155,6 @@ pub enum SubmitReply {
 
 /// What became of an item.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every outcome is the large one, and a box would be an allocation a piece"
-)]
 pub enum Outcome {
     /// Debited, signed and on stable storage, now or before.
     Signed(Durable),
@@ -205,7 +201,6 @@ impl Fault {
 
 /// The answer to a value command.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a few a day, each for a moment")]
 pub enum ValueReply {
     /// The request that is under way: made now, or before over the same amount.
     Requested {

@@ -8,5 +8,5 @@ mod fairness;
 mod gates;
 mod model;
 mod refusals;
-mod shell;
+pub(super) mod shell;
 mod value;

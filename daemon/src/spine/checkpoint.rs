@@ -1,12 +1,22 @@
 //! The newest signed checkpoint, and when the next is due.
 
 use arc_swap::ArcSwapOption;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Notes remembered: clients with requests on their way give back one that was the newest a moment ago.
+const REMEMBERED: usize = 16;
+
 /// The newest signed checkpoint, read by every response.
 #[derive(Default)]
-pub struct Newest(ArcSwapOption<(u64, Arc<str>)>);
+pub struct Newest(ArcSwapOption<Published>);
+
+struct Published {
+    size: u64,
+    /// The newest first, never empty.
+    notes: VecDeque<Arc<str>>,
+}
 
 impl Newest {
     /// One that begins with what the ledger holds.
@@ -20,29 +30,32 @@ impl Newest {
 
     /// Publishes a checkpoint that is durable, as its leaves are.
     pub(super) fn publish(&self, size: u64, note: &str) {
-        self.0.store(Some(Arc::new((size, note.into()))));
+        let before = self.0.load();
+        let earlier = before.iter().flat_map(|published| published.notes.iter().take(REMEMBERED - 1).cloned());
+        let notes = std::iter::once(note.into()).chain(earlier).collect();
+        self.0.store(Some(Arc::new(Published { size, notes })));
     }
 
     /// The note.
     pub fn note(&self) -> Option<String> {
-        self.0.load().as_ref().map(|newest| newest.1.to_string())
+        Some(self.0.load().as_ref()?.notes.front()?.to_string())
     }
 
-    /// Whether this is the newest note, to the letter.
+    /// Whether this note is, to the letter, one of the newest that were published.
     pub fn knows(&self, note: &str) -> bool {
-        self.0.load().as_ref().is_some_and(|newest| &*newest.1 == note)
+        self.0.load().as_ref().is_some_and(|published| published.notes.iter().any(|known| **known == *note))
     }
 
     /// Size and root.
     pub fn head(&self) -> Option<(u64, [u8; 32])> {
         let newest = self.0.load();
-        let (size, note) = newest.as_deref()?;
-        Some((*size, psdd_wire::checkpoint::root_in(note)?))
+        let Published { size, notes } = newest.as_deref()?;
+        Some((*size, psdd_wire::checkpoint::root_in(notes.front()?)?))
     }
 
     /// The size it covers.
     pub fn size(&self) -> u64 {
-        self.0.load().as_ref().map_or(0, |newest| newest.0)
+        self.0.load().as_ref().map_or(0, |published| published.size)
     }
 }
 
@@ -102,6 +115,19 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_is_known_to_the_letter_for_a_while() {
+        let newest = Newest::default();
+        assert!(!newest.knows(""));
+        for size in 1..=20 {
+            newest.publish(size, &format!("note {size}"));
+        }
+        assert_eq!((newest.size(), newest.note().as_deref()), (20, Some("note 20")));
+        let known: Vec<u64> = (0..=21).filter(|size| newest.knows(&format!("note {size}"))).collect();
+        assert_eq!(known, (5..=20).collect::<Vec<u64>>());
+        assert!(!newest.knows("note 2"), "a part of a note is none");
+    }
 
     #[test]
     fn a_log_key_that_stays_away_is_overdue_after_the_bound() {

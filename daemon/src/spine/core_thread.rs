@@ -9,7 +9,7 @@ use super::{Fatal, die};
 use crate::core::{
     Action, ChunkId, Engine, Event, RequestId, Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, View,
 };
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select, unbounded};
 use psd::clock::ClockReading;
 use psd::key::Role;
 use psd::{PieceKey, TenantName};
@@ -17,15 +17,15 @@ use psdd_hsm::link::{Link, RequestId as FrameId, SendError, SignFrame, Signature
 use psdd_hsm::protocol::{FaultClass, Form, HsmFault, Messages};
 use psdd_ledger::{Durable, Hash, Journal, Reader};
 use psdd_wire::checkpoint::LogKey;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Room for every event that parts of the daemon can owe the core at one time.
-const EVENTS: usize = 32_768;
+/// Look-ups of doors on their way.
+const LOOK_UPS: usize = 32_768;
 /// Requests on their way to the core; the core itself bounds what it admits.
 const SUBMISSIONS: usize = 4_096;
 
@@ -149,10 +149,10 @@ impl Handle {
     }
 
     fn look_up(&self, look_up: LookUp) -> Result<(), Unavailable> {
-        self.look_ups.try_send(look_up).map_err(|error| match error {
-            TrySendError::Full(_) => Unavailable::Full,
-            TrySendError::Disconnected(_) => Unavailable::Stopping,
-        })
+        if self.look_ups.len() >= LOOK_UPS {
+            return Err(Unavailable::Full);
+        }
+        self.look_ups.send(look_up).ok().ok_or(Unavailable::Stopping)
     }
 }
 
@@ -172,11 +172,11 @@ impl Spine {
         settings: &SpineSettings,
         links: Arc<OnceLock<Vec<Link>>>,
     ) -> std::io::Result<(Self, Sender<FrameEvent>)> {
-        let (events, event_queue) = bounded(EVENTS);
+        let (events, event_queue) = owed();
         let (submissions, submission_queue) = bounded(SUBMISSIONS);
-        let (look_ups, look_up_queue) = bounded(EVENTS);
-        let (to_ledger, ledger_queue) = bounded(EVENTS);
-        let (frames, frame_queue) = bounded(EVENTS);
+        let (look_ups, look_up_queue) = owed();
+        let (to_ledger, ledger_queue) = owed();
+        let (frames, frame_queue) = owed();
         let (drain, drained) = bounded(1);
         let (ask_log, log_asked) = bounded::<(u64, Hash, String)>(1);
 
@@ -198,9 +198,9 @@ impl Spine {
             links: Arc::clone(&links),
             frames: HashMap::new(),
             spot_check: SpotCheck::new(parts.indicium_keys),
-            submit_replies: HashMap::new(),
-            value_replies: HashMap::new(),
-            view_replies: HashMap::new(),
+            submit_replies: BTreeMap::new(),
+            value_replies: BTreeMap::new(),
+            view_replies: BTreeMap::new(),
             look_ups: look_ups.clone(),
             to_ledger: to_ledger.clone(),
             drain,
@@ -256,14 +256,21 @@ impl Spine {
     }
 }
 
+/// A queue of what one thread owes another. It is bounded by what the core admits: with a smaller bound of its own it could only
+/// block threads on each other in a circle, and with that bound it would hold its memory from the start.
+#[expect(clippy::disallowed_methods, reason = "every message in it belongs to an item that the core admitted")]
+fn owed<T>() -> (Sender<T>, Receiver<T>) {
+    unbounded()
+}
+
 struct CoreThread {
     engine: Engine,
     links: Arc<OnceLock<Vec<Link>>>,
     frames: HashMap<(TokenIndex, FrameId), InToken>,
     spot_check: SpotCheck,
-    submit_replies: HashMap<RequestId, oneshot::Sender<SubmitReply>>,
-    value_replies: HashMap<RequestId, oneshot::Sender<ValueReply>>,
-    view_replies: HashMap<RequestId, oneshot::Sender<View>>,
+    submit_replies: BTreeMap<RequestId, oneshot::Sender<SubmitReply>>,
+    value_replies: BTreeMap<RequestId, oneshot::Sender<ValueReply>>,
+    view_replies: BTreeMap<RequestId, oneshot::Sender<View>>,
     look_ups: Sender<LookUp>,
     to_ledger: Sender<ToLedger>,
     drain: Sender<Option<ClockReading>>,

@@ -1,8 +1,8 @@
 //! The shell around the core: threads, channels and the two stores of truth.
 //!
 //! `spine-core` owns the engine and everything the engine's actions need; `spine-ledger` owns the journal; `spine-look-up` owns a
-//! reader; each token has a link with its own threads. Every queue between them is bounded: what is admitted is bounded by
-//! the core, so none of them ever blocks another for long.
+//! reader; each token has a link with its own threads. What is admitted is bounded by the core, and by
+//! that every queue between them: none of them ever blocks another.
 
 mod checkpoint;
 mod core_thread;

@@ -6,8 +6,9 @@ use aws_lc_rs::digest;
 /// SHA-256 over the content as received, with the PSD asked for and without the key. Texts count as they were written: `0.73` and
 /// `0.730` are different content.
 pub fn content_digest(psd: &str, item: &SignItem<'_>) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(b"psdd-indicium-1");
+    // One call over all of it costs a fraction of one for each field.
+    let mut content = Vec::with_capacity(256);
+    content.extend_from_slice(b"psdd-indicium-1");
     let weight = item.weight.map(u64::to_be_bytes);
     let fields: [Option<&[u8]>; 8] = [
         Some(psd.as_bytes()),
@@ -22,10 +23,10 @@ pub fn content_digest(psd: &str, item: &SignItem<'_>) -> [u8; 32] {
     for field in fields {
         // An absent field and an empty one differ: lengths are counted from one.
         let length = field.map_or(0, |bytes| bytes.len() + 1);
-        context.update(&u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
-        context.update(field.unwrap_or_default());
+        content.extend_from_slice(&u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
+        content.extend_from_slice(field.unwrap_or_default());
     }
     let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
+    out.copy_from_slice(digest::digest(&digest::SHA256, &content).as_ref());
     out
 }

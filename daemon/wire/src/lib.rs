@@ -8,13 +8,14 @@ pub mod checkpoint;
 pub mod cose;
 pub mod digest;
 mod exact;
+pub mod gather;
 pub mod item;
 pub mod message;
 pub mod problem;
 mod strict;
 mod text;
 
-pub use strict::{DecodeError, encode, read};
+pub use strict::{DecodeError, encode, encode_with_capacity, read};
 
 /// Media type of requests and responses.
 pub const CBOR: &str = "application/cbor";

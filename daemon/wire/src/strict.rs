@@ -44,8 +44,16 @@ pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError
 
 /// The deterministic encoding of a message; every message type keeps its fields in the order RFC 8949 §4.2.1 wants.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    encode_with_capacity(message, 512)
+}
+
+/// The same, with room for so many bytes from the start.
+pub fn encode_with_capacity<T: Serialize>(message: &T, capacity: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(capacity);
+    let written = serde_cbor::to_writer(&mut bytes, message);
     // Writing to memory fails only for maps of unknown length, which no message type has.
-    serde_cbor::to_vec(message).unwrap_or_default()
+    debug_assert!(written.is_ok(), "{written:?}");
+    bytes
 }
 
 /// What the walk stands in: the number of items still to come, `None` for indefinite lengths.

@@ -2,16 +2,26 @@
 //!
 //! Owns the arrangement and the figures. Refuses to compare figures of different runs: everything it prints is from this one,
 //! and what counts are the ratios.
+//!
+//! `--rounds=N` comparisons of `--milliseconds=N` each; `--records=N` in the long log, 0 for none; `--json=FILE`;
+//! `--only=ROW` puts one load on an appliance and compares nothing, for a profiler to look at.
 
+mod appliance;
 mod cpu;
-mod daemon;
+mod fleet;
+mod load;
 mod raw;
 mod report;
+mod rows;
 
 use anyhow::Context;
 use report::Report;
 use std::path::Path;
 use std::time::Duration;
+
+/// A vendor's backend chooses its own allocator as well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 
@@ -22,22 +32,30 @@ fn main() -> anyhow::Result<()> {
         debug_assert_eq!(mode, "raw");
         return raw::child(rest);
     }
-    let seconds = arguments.iter().find_map(|a| a.strip_prefix("--seconds=")).map_or(Ok(5), str::parse)?;
-    let json = arguments.iter().find_map(|a| a.strip_prefix("--json=")).unwrap_or("target/bench.json");
-    let span = Duration::from_secs(seconds);
+    let option =
+        |name: &str| arguments.iter().find_map(|a| a.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('='));
+    let span = Duration::from_millis(option("milliseconds").map_or(Ok(1_000), str::parse)?);
+    let rounds = option("rounds").map_or(Ok(5), str::parse)?;
+    let records = option("records").map_or(Ok(1_000_000), str::parse)?;
+    let json = option("json").unwrap_or("target/bench.json");
+    if let Some(row) = option("only") {
+        println!("{row}: {:.0} /s", rows::only(row, span)?);
+        return Ok(());
+    }
     let mut report = Report::default();
 
-    eprintln!("raw C_Sign, two threads, {seconds} s each …");
-    let raw = [raw::measure(SOFTHSM, 2, false, span)?, raw::measure(SOFTHSM, 2, true, span)?];
+    eprintln!("raw C_Sign …");
+    let raw = [raw::measure(SOFTHSM, 2, false, 3 * span)?, raw::measure(SOFTHSM, 2, true, 3 * span)?];
     report.raw_token_key = raw[0].per_second;
     report.raw_session_copy = raw[1].per_second;
-    let best = raw.iter().max_by(|a, b| a.per_second.total_cmp(&b.per_second)).context("no raw figure")?;
-    report.raw_cpu_us = best.cpu_us;
-    report.raw_sign_us = raw::measure(SOFTHSM, 1, true, Duration::from_secs(2))?.mean_us;
+    report.raw_sign_us = raw::measure(SOFTHSM, 1, true, span)?.mean_us;
     report.fsync_us = cpu::fsync_us(Path::new("."))?;
 
-    daemon::plain(&mut report, span)?;
-    daemon::slow_token(&mut report, span)?;
+    rows::plain(&mut report, rounds, span)?;
+    rows::slow_token(&mut report, rounds, span)?;
+    if records > 0 {
+        report.fleet = Some(fleet::measure(records, span)?);
+    }
     print!("{}", report.table());
     std::fs::write(json, serde_json::to_string_pretty(&report)?).with_context(|| json.to_owned())?;
     println!("{json}");

@@ -4,7 +4,7 @@
 
 use super::VerificationError;
 use psd::{PieceKey, PostageAmount, PsdId, Registers};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Debits remembered, of all PSDs together.
 const MOST_DEBITS: usize = 65_536;
@@ -22,21 +22,43 @@ pub(crate) struct Debit {
 
 /// What was told so far.
 pub(crate) struct History {
-    by_sequence: HashMap<(PsdId, u64), Debit>,
-    sequence_of: HashMap<PieceKey, (PsdId, u64)>,
+    chains: HashMap<PsdId, Chain>,
+    /// Keys rise with time, so in an ordered map those of now are neighbours, in the cache as well.
+    sequence_of: BTreeMap<PieceKey, (PsdId, u64)>,
+    /// All debits remembered, those told first first.
     order: VecDeque<(PsdId, u64)>,
-    last: HashMap<PsdId, Debit>,
+}
+
+/// Debits of one PSD.
+struct Chain {
+    /// Those remembered, by sequence: the next one nearly always belongs at the end.
+    debits: VecDeque<Debit>,
+    /// That of the greatest sequence, never forgotten.
+    last: Debit,
+}
+
+impl Chain {
+    /// Where a sequence stands or would stand.
+    fn position(&self, sequence: u64) -> usize {
+        match self.debits.back() {
+            Some(back) if back.sequence >= sequence => self.debits.partition_point(|debit| debit.sequence < sequence),
+            Some(_) | None => self.debits.len(),
+        }
+    }
 }
 
 impl History {
     pub(crate) fn new() -> Self {
-        Self { by_sequence: HashMap::new(), sequence_of: HashMap::new(), order: VecDeque::new(), last: HashMap::new() }
+        Self { chains: HashMap::new(), sequence_of: BTreeMap::new(), order: VecDeque::new() }
     }
 
     /// Judges a debit against all that is remembered, then remembers it.
     pub(crate) fn judge(&mut self, debit: &Debit) -> Result<(), VerificationError> {
         let at = (debit.psd, debit.sequence);
-        if let Some(before) = self.by_sequence.get(&at) {
+        let chain = self.chains.get(&debit.psd);
+        let position = chain.map_or(0, |chain| chain.position(debit.sequence));
+        let told = chain.into_iter().flat_map(|chain| chain.debits.get(position).into_iter().chain([&chain.last]));
+        if let Some(before) = told.into_iter().find(|told| told.sequence == debit.sequence) {
             if before.key != debit.key {
                 let (psd, sequence) = at;
                 return Err(VerificationError::Replayed { psd, sequence, before: before.key, now: debit.key });
@@ -46,33 +68,34 @@ impl History {
         if self.sequence_of.get(&debit.key).is_some_and(|told| *told != at) {
             return Err(VerificationError::Changed { key: debit.key });
         }
-        let neighbours = [debit.sequence.checked_sub(1), debit.sequence.checked_add(1)];
-        let neighbours = neighbours.into_iter().flatten().filter_map(|n| self.by_sequence.get(&(debit.psd, n)));
-        for other in neighbours.chain(self.last.get(&debit.psd)) {
-            if other.sequence < debit.sequence {
-                moved(other, debit)?;
-            } else {
-                moved(debit, other)?;
+        if let Some(Chain { debits, last }) = chain {
+            let neighbours = [position.checked_sub(1).and_then(|before| debits.get(before)), debits.get(position)];
+            for other in neighbours.into_iter().flatten().chain([last]) {
+                if other.sequence < debit.sequence {
+                    moved(other, debit)?;
+                } else {
+                    moved(debit, other)?;
+                }
             }
         }
-        self.remember(*debit);
+        self.remember(*debit, position);
         Ok(())
     }
 
-    fn remember(&mut self, debit: Debit) {
-        if self.order.len() >= MOST_DEBITS
-            && let Some(oldest) = self.order.pop_front()
-            && let Some(gone) = self.by_sequence.remove(&oldest)
+    fn remember(&mut self, debit: Debit, position: usize) {
+        let chain = self.chains.entry(debit.psd).or_insert_with(|| Chain { debits: VecDeque::new(), last: debit });
+        chain.debits.insert(position, debit);
+        if debit.sequence > chain.last.sequence {
+            chain.last = debit;
+        }
+        self.order.push_back((debit.psd, debit.sequence));
+        self.sequence_of.insert(debit.key, (debit.psd, debit.sequence));
+        if self.order.len() > MOST_DEBITS
+            && let Some((psd, sequence)) = self.order.pop_front()
+            && let Some(chain) = self.chains.get_mut(&psd)
+            && let Some(gone) = chain.debits.remove(chain.position(sequence))
         {
             self.sequence_of.remove(&gone.key);
-        }
-        let at = (debit.psd, debit.sequence);
-        self.order.push_back(at);
-        self.by_sequence.insert(at, debit);
-        self.sequence_of.insert(debit.key, at);
-        let last = self.last.entry(debit.psd).or_insert(debit);
-        if debit.sequence > last.sequence {
-            *last = debit;
         }
     }
 }
@@ -187,7 +210,16 @@ mod tests {
             let debit = Debit { registers: registers(n), ..debit(2 * n, 0, n, 1) };
             history.judge(&debit).unwrap();
         }
-        assert_eq!(history.by_sequence.len(), MOST_DEBITS);
+        assert_eq!(history.chains.values().map(|chain| chain.debits.len()).sum::<usize>(), MOST_DEBITS);
         assert_eq!(history.sequence_of.len(), MOST_DEBITS);
+
+        // The last debit of a PSD can be told again long after it was forgotten.
+        let quiet = Debit { psd: "PS010000002".parse().unwrap(), ..debit(1, 0, 1, 1) };
+        history.judge(&quiet).unwrap();
+        for n in bound + 11..=2 * bound + 20 {
+            history.judge(&Debit { registers: registers(n), ..debit(2 * n, 0, n, 1) }).unwrap();
+        }
+        assert!(!history.sequence_of.contains_key(&quiet.key), "forgotten");
+        history.judge(&quiet).unwrap();
     }
 }

@@ -67,13 +67,15 @@ impl Format for Ibi {
         let serial = u32_at(signed, 10);
         let (manufacturer, model) = ([signed[6], signed[7]], [signed[8], signed[9]]);
         let software_id = array_at(signed, 35);
+        let psd = PsdId::new(manufacturer, model, serial);
+        let foreign = || format!("{}{}{serial:010}", printable(&manufacturer), printable(&model));
         Ok(Decoded {
             format: NAME,
             version: signed[0],
             algorithm: signed[1],
             certificate_serial: u32_at(signed, 2),
-            device: format!("{}{}{serial:010}", printable(&manufacturer), printable(&model)),
-            psd: PsdId::new(manufacturer, model, serial),
+            device: psd.map_or_else(foreign, |psd| psd.text().as_str().to_owned()),
+            psd,
             ascending: amount_at::<5>(signed, 14),
             postage: amount_at::<3>(signed, 19),
             date: u32_at(signed, 22),

@@ -27,6 +27,31 @@ fn no_chunk_and_no_window_is_larger_than_its_bound() {
 }
 
 #[test]
+fn of_small_requests_half_is_signed_while_the_other_half_waits_its_turn() {
+    let bounds = Setup {
+        chunk_items: 256,
+        in_flight_items: 512,
+        queued_items_per_tenant: 256,
+        queued_items: 256,
+        ..Setup::default()
+    };
+    let mut shell = Shell::new(bounds);
+    let submissions: Vec<_> = (1..=100).map(|ms| shell.submission(0, vec![piece_at(ms)], false)).collect();
+    let (requests, events): (Vec<_>, Vec<_>) = submissions.into_iter().unzip();
+    shell.events(events);
+    let sizes: Vec<usize> = shell.frames.values().map(|(_, frame)| frame.messages.len()).collect();
+    assert_eq!(sizes, [50, 32, 18], "a frame of less than 32 is not worth its cost");
+    shell.settle();
+    assert!(requests.iter().all(|request| shell.words(*request) == ["signed"]));
+    // A request that is large by itself is not divided for it.
+    let large = shell.submit(0, &items(1_000, 200));
+    assert_eq!(shell.frames.values().map(|(_, frame)| frame.messages.len()).collect::<Vec<_>>(), [200]);
+    shell.settle();
+    assert_eq!(shell.words(large), ["signed"; 200]);
+    shell.assert_idle();
+}
+
+#[test]
 fn small_requests_of_one_tenant_for_one_psd_share_a_chunk() {
     let mut shell = Shell::new(Setup { chunk_items: 4, in_flight_items: 4, ..Setup::default() });
     let submissions: Vec<_> = (1..=6).map(|ms| shell.submission(0, vec![piece_at(ms)], false)).collect();
@@ -66,6 +91,8 @@ fn overload_is_refused_before_anything_is_judged() {
 fn items_being_looked_up_count_as_waiting() {
     let mut shell = Shell::new(Setup { queued_items_per_tenant: 4, ..Setup::default() });
     shell.submit(0, &items(100, 1));
+    shell.settle();
+    let (mut shell, _) = shell.crash();
     shell.submit(0, &items(1, 4));
     let refused = shell.submit(0, &items(50, 1));
     assert!(matches!(shell.replies[&refused], SubmitReply::Overloaded));

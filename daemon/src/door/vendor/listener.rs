@@ -7,6 +7,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use psdd_wire::gather::Gathering;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +127,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, state: Arc<VendorState>, wat
         .initial_connection_window_size(8 * 1024 * 1024)
         .max_send_buf_size(1024 * 1024);
     let (stream, begun) = Opening::watch(stream);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = builder.serve_connection(TokioIo::new(Gathering::new(stream)), service).into_owned();
     tokio::select! {
         ended = watcher.watch(connection) => if let Err(error) = ended {
             tracing::debug!(%peer, %error, "connection ended");

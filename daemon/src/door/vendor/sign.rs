@@ -14,19 +14,16 @@ use psdd_policy::{Action, SigningTotals};
 use psdd_wire::MOST_ITEMS;
 use psdd_wire::checkpoint::Checkpoint;
 use psdd_wire::item::piece_of;
-use psdd_wire::message::{RefusedPiece, SignRequest, SignResponse, SignResult, SignedPiece};
+use psdd_wire::message::{RefusedPiece, SignItem, SignRequest, SignResponse, SignResult, SignedPiece};
 use psdd_wire::problem::Problem;
 use rand::RngCore;
 use std::sync::atomic::Ordering;
 
+/// A signed piece in a response takes some bytes less.
+const LONG_RESULT: usize = 320;
+
 /// How often an item may be authorised anew before it is refused as overload.
 const AUTHORISE_ATTEMPTS: usize = 3;
-
-/// An item on its way through the door.
-enum Item {
-    Waiting(Box<(Piece, Option<Body>)>),
-    Done(SignResult),
-}
 
 pub(super) async fn sign(connection: &Connection, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let request: SignRequest<'_> = psdd_wire::read(bytes).map_err(|error| Failure::malformed(error.to_string()))?;
@@ -39,73 +36,74 @@ pub(super) async fn sign(connection: &Connection, bytes: &[u8]) -> Result<Vec<u8
     if let Some(note) = request.checkpoint.as_deref() {
         compare_checkpoint(&connection.state, note)?;
     }
-    let keys: Vec<Vec<u8>> = request.items.iter().map(|item| item.key.to_vec()).collect();
-    let mut items = judge_form(&request)?;
+    let mut results: Vec<Option<SignResult>> = Vec::with_capacity(count);
+    results.resize_with(count, || None);
+    let mut open: Vec<usize> = (0..count).collect();
     for _ in 0..AUTHORISE_ATTEMPTS {
-        if !items.iter().any(|item| matches!(item, Item::Waiting(_))) {
+        let pieces = judge_form(&request, &mut open, &mut results)?;
+        if open.is_empty() {
             break;
         }
-        pass_core(connection, &request, psd, &keys, &mut items).await?;
+        open = pass_core(connection, &request, psd, pieces, &open, &mut results).await?;
     }
-    let results = items
-        .into_iter()
-        .zip(keys)
-        .map(|(item, key)| match item {
-            Item::Done(result) => result,
-            Item::Waiting(_) => refused(key, of_outcome(&Outcome::Stale)),
-        })
-        .collect();
+    let results = results.into_iter().zip(&request.items);
+    let results = results.map(|(result, item)| result.unwrap_or_else(|| refused(item, of_outcome(&Outcome::Stale))));
+    let results: Vec<SignResult> = results.collect();
     for result in &results {
         count_refusal(&connection.state.metrics, result);
     }
-    Ok(psdd_wire::encode(&SignResponse { results, checkpoint: connection.state.newest.note() }))
+    let capacity = 512 + LONG_RESULT * results.len();
+    let response = SignResponse { results, checkpoint: connection.state.newest.note() };
+    Ok(psdd_wire::encode_with_capacity(&response, capacity))
 }
 
-/// Items that are no pieces are refused here. Under `all_or_none` the request is refused before any item is judged, so that nothing
-/// is said of keys that were used before.
-fn judge_form(request: &SignRequest<'_>) -> Result<Vec<Item>, Failure> {
-    let mut rng = rand::rng();
-    let mut items: Vec<Item> = Vec::with_capacity(request.items.len());
-    for (index, item) in request.items.iter().enumerate() {
-        items.push(match piece_of(&request.psd, item) {
-            Ok(mut piece) => {
-                let body = item.recipient.as_deref().map(|recipient| {
-                    let mut salt = [0; 16];
-                    rng.fill_bytes(&mut salt);
-                    Body { salt, body: recipient.as_bytes().into() }
-                });
-                piece.recipient = body.as_ref().map(Body::commitment);
-                Item::Waiting(Box::new((piece, body)))
-            }
+/// The pieces of the open items. Those that are no pieces are refused here and stay open no longer. Under `all_or_none` the request is
+/// refused before any item is judged, so that nothing is said of keys that were used before.
+fn judge_form(
+    request: &SignRequest<'_>,
+    open: &mut Vec<usize>,
+    results: &mut [Option<SignResult>],
+) -> Result<Vec<(Piece, Option<Body>)>, Failure> {
+    let mut pieces = Vec::with_capacity(open.len());
+    let mut failure = None;
+    open.retain(|&index| {
+        let item = &request.items[index];
+        match piece_of(&request.psd, item) {
+            Ok(piece) => pieces.push(with_body(piece, item)),
             Err(error) if request.all_or_none => {
                 let detail = format!("item {index}: {error}; no item of this all-or-none request was judged");
-                return Err(Failure::lasting(StatusCode::BAD_REQUEST, error.code(), detail));
+                failure.get_or_insert_with(|| Failure::lasting(StatusCode::BAD_REQUEST, error.code(), detail));
             }
             Err(error) => {
-                Item::Done(refused(item.key.to_vec(), Some(Problem::lasting(error.code(), error.to_string()))))
+                results[index] = Some(refused(item, Some(Problem::lasting(error.code(), error.to_string()))));
+                return false;
             }
-        });
-    }
-    Ok(items)
+        }
+        true
+    });
+    failure.map_or(Ok(pieces), Err)
 }
 
-/// Authorises the waiting items together and has the core judge them; those whose policy changed meanwhile stay waiting.
+fn with_body(mut piece: Piece, item: &SignItem<'_>) -> (Piece, Option<Body>) {
+    let body = item.recipient.as_deref().map(|recipient| {
+        let mut salt = [0; 16];
+        rand::rng().fill_bytes(&mut salt);
+        Body { salt, body: recipient.as_bytes().into() }
+    });
+    piece.recipient = body.as_ref().map(Body::commitment);
+    (piece, body)
+}
+
+/// Authorises the pieces of the open items together and has the core judge them. What is still open afterwards: those whose policy
+/// changed meanwhile.
 async fn pass_core(
     connection: &Connection,
     request: &SignRequest<'_>,
     psd: PsdId,
-    keys: &[Vec<u8>],
-    items: &mut [Item],
-) -> Result<(), Failure> {
-    let waiting: Vec<usize> =
-        items.iter().enumerate().filter(|(_, item)| matches!(item, Item::Waiting(_))).map(|(at, _)| at).collect();
-    let pieces: Vec<(Piece, Option<Body>)> = waiting
-        .iter()
-        .filter_map(|at| match &items[*at] {
-            Item::Waiting(piece) => Some((**piece).clone()),
-            Item::Done(_) => None,
-        })
-        .collect();
+    pieces: Vec<(Piece, Option<Body>)>,
+    open: &[usize],
+    results: &mut [Option<SignResult>],
+) -> Result<Vec<usize>, Failure> {
     let totals = totals(&pieces)?;
     let policy =
         connection.may(psd, Action::SignIndicium(totals)).ok_or_else(|| Failure::unknown_psd(&request.psd))??;
@@ -123,19 +121,21 @@ async fn pass_core(
         Ok(other) => return Err(not_judged(&other, &request.psd)),
         Err(_gone) => return Err(Failure::stopping()),
     };
-    for (at, outcome) in waiting.into_iter().zip(outcomes) {
-        if let Outcome::Stale = outcome {
-            continue;
-        }
-        items[at] = Item::Done(match outcome {
+    let mut stale = Vec::new();
+    for (at, outcome) in open.iter().copied().zip(outcomes) {
+        results[at] = match outcome {
+            Outcome::Stale => {
+                stale.push(at);
+                None
+            }
             Outcome::Signed(durable) => match signed_piece(&durable) {
-                Some(piece) => SignResult::Signed(piece),
+                Some(piece) => Some(SignResult::Signed(piece)),
                 None => die(&Fatal::Broken("a piece was answered with another kind of record".to_owned())),
             },
-            other => refused(keys[at].clone(), of_outcome(&other)),
-        });
+            other => Some(refused(&request.items[at], of_outcome(&other))),
+        };
     }
-    Ok(())
+    Ok(stale)
 }
 
 fn totals(pieces: &[(Piece, Option<Body>)]) -> Result<SigningTotals, Failure> {
@@ -165,9 +165,9 @@ pub(super) fn signed_piece(durable: &Durable) -> Option<SignedPiece> {
     })
 }
 
-fn refused(key: Vec<u8>, problem: Option<Problem>) -> SignResult {
+fn refused(item: &SignItem<'_>, problem: Option<Problem>) -> SignResult {
     let problem = problem.unwrap_or_else(|| Problem::lasting("malformed", "no outcome"));
-    SignResult::Refused(RefusedPiece { key, problem })
+    SignResult::Refused(RefusedPiece { key: item.key.to_vec(), problem })
 }
 
 fn count_refusal(metrics: &Metrics, result: &SignResult) {

@@ -1,0 +1,85 @@
+//! The real daemons over a real token, for the time of one measurement.
+
+use crate::cpu;
+use anyhow::Context;
+use psdctl::dev::{self, DevOptions, Layout, Running, Tools};
+use psdd_client::{Client, ClientConfig, Files, Verification};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An appliance of this run; its processes end with it.
+pub struct Appliance {
+    running: Running,
+    layout: Layout,
+    options: DevOptions,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        for child in [&mut self.running.psdd, &mut self.running.hsm].into_iter().flatten() {
+            if let Err(error) = child.kill().and_then(|()| child.wait()) {
+                eprintln!("bench: {error}");
+            }
+        }
+    }
+}
+
+impl Appliance {
+    /// Gives birth to one and starts it.
+    pub fn up(options: DevOptions) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let layout = Layout::at(dir.path());
+        let options = DevOptions { tools: Tools::beside_this_program(), ..options };
+        let running = dev::up(&layout, &options)?;
+        Ok(Self { running, layout, options, _dir: dir })
+    }
+
+    /// CPU seconds of psdd, keeper, worker and this process, which is the client.
+    pub fn cpu(&self) -> anyhow::Result<f64> {
+        let keeper = self.running.hsm.as_ref().context("psdd-hsm")?.id();
+        let daemons = [self.psdd()?, keeper].into_iter().chain(cpu::children(keeper));
+        daemons.chain([std::process::id()]).map(cpu::seconds).sum()
+    }
+
+    /// Resident memory of psdd in MiB.
+    pub fn resident_mib(&self) -> anyhow::Result<f64> {
+        cpu::resident_mib(self.psdd()?)
+    }
+
+    /// Kills psdd and starts it again over the same ledger. How long it takes to be ready.
+    pub fn restart(&mut self) -> anyhow::Result<Duration> {
+        if let Some(psdd) = &mut self.running.psdd {
+            psdd.kill()?;
+            psdd.wait()?;
+        }
+        let begun = Instant::now();
+        let started = dev::start_psdd(&self.layout, &self.options)?;
+        let took = begun.elapsed();
+        self.running.vendor = started.vendor;
+        self.running.psdd = started.psdd;
+        Ok(took)
+    }
+
+    /// A client of the vendor door.
+    pub async fn client(&self) -> anyhow::Result<Arc<Client>> {
+        let layout = &self.layout;
+        let files = Files {
+            server_ca: layout.server_ca(),
+            client_cert: layout.client(),
+            client_key: layout.client_key(),
+            authority_root: Some(layout.authority_root()),
+        };
+        let mut config = ClientConfig::new(&self.running.vendor, "localhost", files);
+        // Verifying a signature costs more than making one here; a vendor's verifier does not share the HSM's cores.
+        config.verification = Verification::Registers;
+        config.connections = NonZeroUsize::MIN;
+        config.requests_per_connection = NonZeroUsize::new(128).unwrap_or(NonZeroUsize::MIN);
+        Ok(Arc::new(Client::connect(config).await?))
+    }
+
+    fn psdd(&self) -> anyhow::Result<u32> {
+        Ok(self.running.psdd.as_ref().context("psdd")?.id())
+    }
+}

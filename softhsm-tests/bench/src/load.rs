@@ -1,0 +1,131 @@
+//! Loads that a client puts on an appliance.
+
+use crate::appliance::Appliance;
+use crate::report::Latency;
+use anyhow::Context;
+use psd::{PostageAmount, PsdId};
+use psdd_client::{Client, Item, Outcome, new_key};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Items a request, and requests in flight.
+pub type Shape = (usize, u32);
+
+/// From the first request to the steady state.
+const WARMING: Duration = Duration::from_millis(250);
+
+fn items(count: usize) -> Vec<Item> {
+    let parsed = || -> Option<Item> {
+        Some(Item {
+            key: new_key(),
+            postage: PostageAmount::from_mills(10)?,
+            date: today()?,
+            destination: "20500-0003".parse().ok()?,
+            rate: "FCL".parse().ok()?,
+            recipient: None,
+            reference: None,
+            weight_g: None,
+        })
+    };
+    (0..count).filter_map(|_| parsed()).collect()
+}
+
+fn today() -> Option<psd::MailingDate> {
+    #[expect(clippy::disallowed_methods, reason = "a mailing is dated by the client's clock")]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    psd::MailingDate::of(psd::UnixMillis(u64::try_from(now.as_millis()).ok()?))
+}
+
+/// The nth PSD of a development appliance, from 1.
+pub fn psd(serial: u32) -> anyhow::Result<PsdId> {
+    PsdId::new(*b"PS", *b"01", serial).context("device id")
+}
+
+/// What a load made of an appliance.
+pub struct Rate {
+    /// Signatures a second.
+    pub per_second: f64,
+    /// CPU a signature, all processes, client included, in microseconds.
+    pub cpu_us: f64,
+}
+
+/// So many requests of so many items in flight, each task on a PSD of its own while there are enough. Measured for a span of the
+/// steady state: neither the start nor the end, when fewer requests are in flight, counts.
+pub async fn flood(
+    appliance: &Appliance,
+    client: &Arc<Client>,
+    psds: u32,
+    (batch, in_flight): Shape,
+    span: Duration,
+) -> anyhow::Result<Rate> {
+    let done = Arc::new(AtomicU64::new(0));
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..in_flight {
+        let (client, done, stop) = (Arc::clone(client), Arc::clone(&done), Arc::clone(&stop));
+        tasks.spawn(async move {
+            let mut turn = task;
+            while !stop.load(Ordering::Relaxed) {
+                let outcomes = client.sign(psd(turn % psds + 1)?, items(batch), false).await?;
+                turn = turn.wrapping_add(in_flight);
+                let signed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Signed(_))).count();
+                anyhow::ensure!(
+                    signed == batch,
+                    "refused: {:?}",
+                    outcomes.iter().find(|o| matches!(o, Outcome::Refused(_)))
+                );
+                done.fetch_add(u64::try_from(signed)?, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+    }
+    let look =
+        || anyhow::Ok((f64::from(u32::try_from(done.load(Ordering::Relaxed))?), appliance.cpu()?, Instant::now()));
+    tokio::time::sleep(WARMING).await;
+    let (done_before, cpu_before, begun) = look()?;
+    tokio::time::sleep(span).await;
+    let (done_after, cpu_after, ended) = look()?;
+    stop.store(true, Ordering::Relaxed);
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    let signed = done_after - done_before;
+    let per_second = signed / (ended - begun).as_secs_f64();
+    Ok(Rate { per_second, cpu_us: (cpu_after - cpu_before) / signed * 1e6 })
+}
+
+/// Latencies of lone items sent at a steady pace, whatever became of the ones before.
+pub async fn paced(client: &Arc<Client>, per_second: f64, span: Duration) -> anyhow::Result<Latency> {
+    let gap = Duration::from_secs_f64(1.0 / per_second);
+    let begun = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut due = begun;
+    while begun.elapsed() < span {
+        tokio::time::sleep_until(due.into()).await;
+        while due <= Instant::now() {
+            let (client, asked) = (Arc::clone(client), due);
+            tasks.spawn(async move {
+                client.sign(psd(1)?, items(1), false).await?;
+                Ok::<f64, anyhow::Error>(asked.elapsed().as_secs_f64() * 1e6)
+            });
+            due += gap;
+        }
+    }
+    let mut samples = Vec::new();
+    while let Some(task) = tasks.join_next().await {
+        samples.push(task??);
+    }
+    Ok(Latency::of(samples))
+}
+
+/// Latencies of lone requests, one after the other.
+pub async fn idle(client: &Arc<Client>, count: usize) -> anyhow::Result<Latency> {
+    let mut samples = Vec::new();
+    for _ in 0..count {
+        let begun = Instant::now();
+        client.sign(psd(1)?, items(1), false).await?;
+        samples.push(begun.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(Latency::of(samples))
+}
