@@ -9,6 +9,8 @@ mod bench;
 #[path = "door/client.rs"]
 mod client;
 
+#[path = "faults/birth.rs"]
+mod birth;
 #[path = "faults/login.rs"]
 mod login;
 #[path = "faults/signing.rs"]

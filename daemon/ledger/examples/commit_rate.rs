@@ -85,7 +85,8 @@ impl Bench {
             log_spki: b"spki"[..].into(),
             log_token: "token".into(),
         });
-        let born = Ledger::create(dir)?.bear(&Record { at: reading(START), event: genesis }, Rules::default())?;
+        let born =
+            Ledger::create(dir)?.bear(&Record { at: reading(START), event: genesis }, Vec::new(), Rules::default())?;
         let (journal, _, _, _lock) = born.into_parts();
         let mut bench = Self { journal, psds: Vec::new(), now: START, made: 0 };
         for number in 0..PSDS {

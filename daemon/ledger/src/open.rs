@@ -132,16 +132,21 @@ pub enum OpenError {
 }
 
 impl Ledger {
-    /// Makes an empty ledger in an existing directory and locks it. The appliance is born by the first commit.
+    /// Makes an empty ledger in an existing directory, or takes the empty one that an interrupted birth left there, and locks it. The
+    /// appliance is born by the first commit; a ledger with one is refused.
     pub fn create(state_dir: &Path) -> Result<Self, OpenError> {
         let path = state_dir.join(schema::FILE);
         let lock = lock(state_dir)?;
         match std::fs::symlink_metadata(&path) {
-            Ok(_) => return Err(OpenError::Exists(path)),
+            Ok(file) if !file.is_file() => return Err(OpenError::Exists(path)),
+            Ok(_) => {}
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(OpenError::Io { path, source }),
         }
         schema::create(&path)?;
+        if rows::head(&schema::writer(&path)?)?.is_some() {
+            return Err(OpenError::Exists(path));
+        }
         // The file's name is durable only when its directory is.
         let sync = File::open(state_dir).and_then(|dir| dir.sync_all());
         sync.map_err(|source| OpenError::Io { path: state_dir.to_owned(), source })?;
@@ -157,10 +162,12 @@ impl Ledger {
         Ok(Self { path, _lock: lock(state_dir)? })
     }
 
-    /// Writes leaf 0.
-    pub fn bear(self, genesis: &Record, rules: Rules) -> Result<Recovered, OpenError> {
-        let follow = |source| OpenError::Follow { leaf: 0, source };
-        let appliance = Appliance::born(genesis).map_err(follow)?;
+    /// Writes leaf 0 and the records that an appliance is born with: all of them, or after a crash none.
+    pub fn bear(self, genesis: &Record, following: Vec<Record>, rules: Rules) -> Result<Recovered, OpenError> {
+        let mut appliance = Appliance::born(genesis).map_err(|source| OpenError::Follow { leaf: 0, source })?;
+        for (leaf, record) in (1..).zip(&following) {
+            appliance.follow(record).map_err(|source| OpenError::Follow { leaf, source })?;
+        }
         let connection = schema::writer(&self.path)?;
         if rows::head(&connection)?.is_some() {
             return Err(OpenError::Exists(self.path));
@@ -175,8 +182,10 @@ impl Ledger {
             newest_checkpoint: 0,
         };
         let mut journal = Journal::resume(resume, rules)?;
-        journal.commit(vec![genesis.clone().into()])?;
-        Ok(Recovered { journal, appliance, checkpoint: None, replayed_all: true, replayed: 1, _lock: self._lock })
+        let records = std::iter::once(genesis.clone()).chain(following).map(Into::into);
+        let replayed = journal.commit(records.collect())?.len();
+        let replayed = u64::try_from(replayed).unwrap_or(u64::MAX);
+        Ok(Recovered { journal, appliance, checkpoint: None, replayed_all: true, replayed, _lock: self._lock })
     }
 
     /// Makes durable what is there, proves it and rebuilds the state.

@@ -33,10 +33,17 @@ CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
 /// The file in the state directory.
 pub(crate) const FILE: &str = "ledger.db";
 
+/// Makes the file and its tables, whichever of them are not there.
 pub(crate) fn create(path: &Path) -> Result<(), StoreFault> {
     let connection = Connection::open(path).at("creating the database")?;
     settings(&connection, 1024)?;
     connection.execute_batch("BEGIN IMMEDIATE").at("creating the database")?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)).at("looking for tables")?;
+    if tables > 0 {
+        connection.execute_batch("ROLLBACK").at("looking for tables")?;
+        return close(connection);
+    }
     connection.execute_batch(TABLES).at("creating the tables")?;
     connection.execute("INSERT INTO meta VALUES ('format', ?1)", [FORMAT]).at("creating the tables")?;
     connection.execute_batch("COMMIT").at("creating the tables")?;
@@ -48,7 +55,7 @@ pub(crate) fn create(path: &Path) -> Result<(), StoreFault> {
 pub(crate) fn writer(path: &Path) -> Result<Connection, StoreFault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).at("opening the database")?;
-    settings(&connection, 16 * 1024)?;
+    settings(&connection, 8 * 1024)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

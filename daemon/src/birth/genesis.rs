@@ -1,14 +1,13 @@
 //! Leaf 0, and the authority's certificates that follow it.
 
-use super::{ConsoleClock, ConsoleError, connect};
+use super::{ConsoleClock, ConsoleError, TOKEN_PATIENCE, connect, make_key};
 use crate::config::Config;
 use psd::ApplianceId;
 use psd::clock::ClockSource;
 use psd::key::{Algorithm, Role};
 use psd::record::{AuthorityPurpose, Environment, Event, Genesis, Record};
 use psdd_ledger::{Ledger, OpenError};
-use psdd_wire::certificate::{ChainError, verify_chain};
-use std::time::Duration;
+use psdd_wire::certificate::{ChainError, verify_end_entity};
 
 /// What an appliance is born with.
 #[derive(Clone, Debug)]
@@ -53,7 +52,7 @@ impl From<OpenError> for GenesisError {
     }
 }
 
-/// Makes the log key, the ledger and its first records.
+/// Makes the ledger, the log key and the first records. Interrupted at any point, it can be repeated.
 pub fn bear(config: &Config, options: &GenesisOptions) -> Result<(), GenesisError> {
     if options.environment == Environment::Production {
         let development = config.clock.rules().source == ClockSource::Development;
@@ -61,20 +60,17 @@ pub fn bear(config: &Config, options: &GenesisOptions) -> Result<(), GenesisErro
     }
     let at = ConsoleClock::new(config, None).read().map_err(ConsoleError::from)?;
     for (purpose, certificate) in &options.authority_keys {
-        verify_chain(&[certificate], &options.authority_root, at.time)
+        verify_end_entity(&[certificate], &options.authority_root, at.time)
             .map_err(|source| GenesisError::Authority { purpose: *purpose, source })?;
     }
     let link = connect(config, &options.log_token)?;
     let on_token = |source| ConsoleError::Token { token: options.log_token.clone(), source };
-    let welcome = link.blocking().wait_up(Duration::from_secs(1)).map_err(on_token)?;
+    let welcome = link.blocking().wait_up(TOKEN_PATIENCE).map_err(on_token)?;
     let algorithm = if welcome.profile.ed25519 { Algorithm::Ed25519 } else { Algorithm::EcdsaP256 };
     let ledger = Ledger::create(&config.state_dir)?;
     let log_key_id = [&[Role::Log.number()], options.appliance.as_str().as_bytes()].concat();
     let label = format!("log {}", options.appliance);
-    let spki = link
-        .blocking()
-        .generate(Role::Log, algorithm, &log_key_id, &label, Duration::from_secs(60))
-        .map_err(on_token)?;
+    let spki = make_key(&link, &options.log_token, (Role::Log, algorithm), &log_key_id, &label)?;
     let genesis = Genesis {
         appliance: options.appliance.clone(),
         environment: options.environment,
@@ -86,11 +82,10 @@ pub fn bear(config: &Config, options: &GenesisOptions) -> Result<(), GenesisErro
         log_token: options.log_token.as_str().into(),
     };
     let born = Record { at, event: Event::Genesis(genesis) };
-    let mut recovered = ledger.bear(&born, config.ledger.rules())?;
     let installed = options.authority_keys.iter().map(|(purpose, certificate)| Record {
         at,
         event: Event::AuthorityKeyInstalled { purpose: *purpose, certificate: certificate.as_slice().into() },
     });
-    recovered.append(installed.collect())?;
+    ledger.bear(&born, installed.collect(), config.ledger.rules())?;
     Ok(())
 }

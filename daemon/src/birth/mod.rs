@@ -19,6 +19,7 @@ use crate::clock::Sampler;
 use crate::config::Config;
 use crate::run::verify_note;
 use psd::clock::{ClockGuard, ClockReading, ClockStop};
+use psd::key::{Algorithm, Role};
 use psdd_hsm::link::{CallError, Link, StartError};
 use psdd_ledger::{Ledger, OpenError, Recovered};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ use x509_cert::der::{Decode, Encode};
 
 /// How long a provisioning step waits for a token.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(60);
+/// And for a key.
+const KEY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A token, its ledger or its clock is not there.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,19 @@ pub enum ConsoleError {
         /// Why.
         source: CallError,
     },
+    /// A key that no record knows stands where one is to be made.
+    #[error(
+        "token {token}: there is a key under the CKA_ID of {key:?} already, and it cannot be taken over ({problem}); \
+         remove it with the token's own tools"
+    )]
+    UnfitKey {
+        /// The token's name.
+        token: String,
+        /// The label that the key was to have.
+        key: String,
+        /// Why it cannot be taken over.
+        problem: String,
+    },
     /// There is no time.
     #[error("clock: {0}")]
     Clock(#[from] ClockStop),
@@ -66,6 +82,30 @@ fn connect(config: &Config, token: &str) -> Result<Link, ConsoleError> {
     let up = link.blocking().wait_up(TOKEN_PATIENCE);
     up.map_err(|source| ConsoleError::Token { token: token.to_owned(), source })?;
     Ok(link)
+}
+
+/// Makes a key and gives its public half, SPKI DER. Where a step that was interrupted had made it, and no record knows it yet, it is
+/// taken over: the same CKA_ID, role and algorithm, and fit to be used.
+fn make_key(
+    link: &Link,
+    token: &str,
+    (role, algorithm): (Role, Algorithm),
+    key_id: &[u8],
+    label: &str,
+) -> Result<Vec<u8>, ConsoleError> {
+    let on_token = |source| ConsoleError::Token { token: token.to_owned(), source };
+    let welcome = link.blocking().wait_up(TOKEN_PATIENCE).map_err(on_token)?;
+    let Some(found) = welcome.keys.iter().find(|key| key.key_id == key_id) else {
+        return link.blocking().generate(role, algorithm, key_id, label, KEY_PATIENCE).map_err(on_token);
+    };
+    let unfit = |problem: String| ConsoleError::UnfitKey { token: token.to_owned(), key: label.to_owned(), problem };
+    if let Some(problem) = &found.unusable {
+        return Err(unfit(problem.clone()));
+    }
+    if (found.role, found.algorithm) != (role, algorithm) {
+        return Err(unfit(format!("it is a {} key of another kind", found.role)));
+    }
+    Ok(found.spki.clone())
 }
 
 /// The ledger of a stopped daemon.

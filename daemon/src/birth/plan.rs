@@ -1,5 +1,6 @@
 //! The plan file of new PSDs: TOML, reviewed before anything is made.
 
+use psd::device::Identity;
 use psd::indicium::{LicensingZip, format_named};
 use psd::limits::Limits;
 use psd::{LicenceNumber, PostageAmount, PsdId, TenantName};
@@ -72,6 +73,15 @@ pub struct PlanError {
     pub field: &'static str,
     /// What is wrong.
     pub problem: String,
+}
+
+impl Group {
+    /// Whether a PSD is what this group says.
+    pub(super) fn describes(&self, identity: &Identity) -> bool {
+        let Identity { psd: _, tenant, licence, licensing_zip, format, software_id, limits } = identity;
+        (tenant, licence, licensing_zip) == (&self.tenant, &self.licence, &self.licensing_zip)
+            && (format.name(), software_id, limits) == (self.format, &self.software_id, &self.limits)
+    }
 }
 
 impl PlannedPsds {

@@ -2,21 +2,21 @@
 
 use super::plan::{Group, Plan, PlanError};
 use super::request::{RequestError, certification_request};
-use super::{ConsoleClock, ConsoleError, connect, open_ledger};
+use super::{ConsoleClock, ConsoleError, connect, make_key, open_ledger};
 use crate::config::Config;
 use psd::PsdId;
 use psd::Registers;
-use psd::key::{Algorithm, Role};
+use psd::key::{Algorithm, Key, Role};
 use psd::record::{Event, Record, Stamp};
 use psdd_hsm::link::Link;
 use psdd_ledger::OpenError;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Keys of a new PSD, in the order they are made.
 const ROLES: [Role; 2] = [Role::Indicium, Role::Device];
 
-/// Why PSDs were not created. Those named by requests in the directory were.
+/// Why PSDs were not created. Those before the one named were, and the plan without them can be repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// Token, ledger or clock.
@@ -25,9 +25,12 @@ pub enum CreateError {
     /// The plan.
     #[error("plan: {0}")]
     Plan(#[from] PlanError),
-    /// The PSD exists.
-    #[error("PSD {0} exists already")]
+    /// The PSD exists, with other properties.
+    #[error("PSD {0} exists already and is not what the plan says")]
     Exists(PsdId),
+    /// The plan names it twice.
+    #[error("the plan names PSD {0} twice")]
+    Twice(PsdId),
     /// Writing a record.
     #[error("ledger: {0}")]
     Ledger(#[from] OpenError),
@@ -50,7 +53,8 @@ pub enum CreateError {
 }
 
 /// Creates the PSDs of a plan and writes `PSD-ROLE.csr` (PKCS#10, PEM) for each key into a directory. `progress` is told how
-/// many are done of how many.
+/// many are done of how many. Gives those that are new: PSDs that exist as planned stay as they are, and get the requests that are
+/// missing, so that a step that was interrupted can be repeated.
 pub fn create_psds(
     config: &Config,
     plan: &Plan,
@@ -61,29 +65,45 @@ pub fn create_psds(
         plan.groups.iter().zip(1..).map(|(group, number)| group.check(number)).collect::<Result<_, _>>()?;
     let mut recovered = open_ledger(config)?;
     let all: Vec<PsdId> = groups.iter().flat_map(|group| group.psds.iter().copied()).collect();
-    let twice = all.iter().enumerate().find(|(at, psd)| all[..*at].contains(psd)).map(|(_, psd)| psd);
-    if let Some(psd) = twice.or_else(|| all.iter().find(|psd| recovered.appliance.psds.contains_key(psd))) {
-        return Err(CreateError::Exists(*psd));
+    let mut seen = BTreeSet::new();
+    if let Some(psd) = all.iter().find(|psd| !seen.insert(**psd)) {
+        return Err(CreateError::Twice(*psd));
     }
+    let existing = &recovered.appliance.psds;
+    for (group, psd) in groups.iter().flat_map(|group| group.psds.iter().map(move |psd| (group, psd))) {
+        if existing.get(psd).is_some_and(|found| !group.describes(found.identity())) {
+            return Err(CreateError::Exists(*psd));
+        }
+    }
+    let new = all.iter().filter(|psd| !existing.contains_key(psd)).count();
     let mut clock = ConsoleClock::new(config, Some(recovered.appliance.latest));
-    let mut done = 0;
+    let mut created = Vec::with_capacity(new);
     for group in &groups {
         let link = connect(config, &group.token)?;
-        for psd in &group.psds {
-            let mut events = vec![created(group, *psd)];
+        for psd in group.psds.iter().copied() {
+            if let Some(found) = recovered.appliance.psds.get(&psd) {
+                let keys = found.state().keys.iter().filter(|certified| certified.key.certificate_serial.is_none());
+                for Key { role, key_id, spki, .. } in keys.map(|certified| &certified.key) {
+                    if !request_path(requests, psd, *role).exists() {
+                        write_request(&link, psd, *role, key_id, spki, requests)?;
+                    }
+                }
+                continue;
+            }
+            let mut events = vec![psd_created(group, psd)];
             for (role, sequence) in ROLES.into_iter().zip(2..) {
-                events.push(make_key(&link, group, *psd, role, sequence, requests)?);
+                events.push(key_created(&link, group, psd, role, sequence, requests)?);
             }
             let at = clock.read().map_err(ConsoleError::from)?;
             recovered.append(events.into_iter().map(|event| Record { at, event }).collect())?;
-            done += 1;
-            progress(done, all.len());
+            created.push(psd);
+            progress(created.len(), new);
         }
     }
-    Ok(all)
+    Ok(created)
 }
 
-fn created(group: &Group, psd: PsdId) -> Event {
+fn psd_created(group: &Group, psd: PsdId) -> Event {
     Event::PsdCreated {
         stamp: Stamp { psd, sequence: 1, registers: Registers::default() },
         tenant: group.tenant.clone(),
@@ -105,7 +125,7 @@ fn key_id(psd: PsdId, role: Role, generation: u8) -> Vec<u8> {
     id
 }
 
-fn make_key(
+fn key_created(
     link: &Link,
     group: &Group,
     psd: PsdId,
@@ -114,15 +134,9 @@ fn make_key(
     requests: &Path,
 ) -> Result<Event, CreateError> {
     let id = key_id(psd, role, 1);
-    let on_token = |source| ConsoleError::Token { token: group.token.clone(), source };
-    let spki = link
-        .blocking()
-        .generate(role, Algorithm::EcdsaP256, &id, &format!("{role} {psd} 1"), Duration::from_secs(60))
-        .map_err(on_token)?;
-    let request =
-        certification_request(link, psd, role, &id, &spki).map_err(|source| CreateError::Request { psd, source })?;
-    let path = requests.join(format!("{psd}-{role}.csr"));
-    std::fs::write(&path, request).map_err(|source| CreateError::Write { path, source })?;
+    let label = format!("{role} {psd} 1");
+    let spki = make_key(link, &group.token, (role, Algorithm::EcdsaP256), &id, &label)?;
+    write_request(link, psd, role, &id, &spki, requests)?;
     Ok(Event::KeyCreated {
         stamp: Stamp { psd, sequence, registers: Registers::default() },
         key_id: id.into(),
@@ -131,4 +145,22 @@ fn make_key(
         token: group.token.as_str().into(),
         spki: spki.into(),
     })
+}
+
+fn request_path(requests: &Path, psd: PsdId, role: Role) -> PathBuf {
+    requests.join(format!("{psd}-{role}.csr"))
+}
+
+fn write_request(
+    link: &Link,
+    psd: PsdId,
+    role: Role,
+    key_id: &[u8],
+    spki: &[u8],
+    requests: &Path,
+) -> Result<(), CreateError> {
+    let request = certification_request(link, psd, role, key_id, spki);
+    let request = request.map_err(|source| CreateError::Request { psd, source })?;
+    let path = request_path(requests, psd, role);
+    std::fs::write(&path, request).map_err(|source| CreateError::Write { path, source })
 }

@@ -17,13 +17,31 @@ fn an_appliance_is_born_once() {
     let ledger = Ledger::create(dir.path()).unwrap();
     assert!(matches!(Ledger::create(dir.path()), Err(OpenError::InUse(_))));
     drop(ledger);
-    assert!(matches!(Ledger::create(dir.path()), Err(OpenError::Exists(_))));
     assert!(matches!(recover(dir.path(), Rules::default()), Err(OpenError::NoGenesis)));
-    let born = Ledger::open(dir.path()).unwrap().bear(&genesis(), Rules::default()).unwrap();
-    assert_eq!((born.journal.size(), born.replayed), (1, 1));
+    let born = Ledger::create(dir.path()).expect("an interrupted birth is repeated");
+    let born = born.bear(&genesis(), vec![authority_key()], Rules::default()).unwrap();
+    assert_eq!((born.journal.size(), born.replayed), (2, 2));
     drop(born);
-    let again = Ledger::open(dir.path()).unwrap().bear(&genesis(), Rules::default());
+    assert!(matches!(Ledger::create(dir.path()), Err(OpenError::Exists(_))));
+    let again = Ledger::open(dir.path()).unwrap().bear(&genesis(), Vec::new(), Rules::default());
     assert!(matches!(again, Err(OpenError::Exists(_))));
+    assert_eq!(recover(dir.path(), Rules::default()).unwrap().journal.size(), 2);
+}
+
+#[test]
+fn a_birth_interrupted_before_the_tables_is_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ledger.db"), "").unwrap();
+    let born = Ledger::create(dir.path()).unwrap().bear(&genesis(), Vec::new(), Rules::default()).unwrap();
+    assert_eq!(born.journal.size(), 1);
+}
+
+#[test]
+fn records_that_do_not_follow_leaf_0_are_not_born_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let again = Ledger::create(dir.path()).unwrap().bear(&genesis(), vec![genesis()], Rules::default());
+    assert!(matches!(again, Err(OpenError::Follow { leaf: 1, .. })));
+    assert!(matches!(recover(dir.path(), Rules::default()), Err(OpenError::NoGenesis)), "none of them");
 }
 
 #[test]

@@ -123,10 +123,8 @@ impl World {
     /// An appliance with so many PSDs, alternately of two tenants, each with 1,000,000.00 loaded.
     pub fn born(dir: &Path, psds: usize, rules: Rules) -> Self {
         let key = Arc::new(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap());
-        let recovered = Ledger::create(dir).unwrap().bear(&genesis(), rules).unwrap();
+        let recovered = Ledger::create(dir).unwrap().bear(&genesis(), vec![authority_key()], rules).unwrap();
         let mut world = Self::of(recovered, key, START);
-        let event = Event::AuthorityKeyInstalled { purpose: AuthorityPurpose::Funds, certificate: FUNDS.into() };
-        world.commit_events(vec![event]);
         for number in 0..psds {
             world.make_psd(number);
             let download = world.download(number, 1_000_000_000);
@@ -335,6 +333,12 @@ pub fn genesis() -> Record {
             log_token: "token".into(),
         }),
     }
+}
+
+/// A record that an appliance is born with, after leaf 0.
+pub fn authority_key() -> Record {
+    let event = Event::AuthorityKeyInstalled { purpose: AuthorityPurpose::Funds, certificate: FUNDS.into() };
+    Record { at: genesis().at, event }
 }
 
 /// Opens the database as an attacker with a file system would.

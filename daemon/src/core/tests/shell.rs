@@ -135,7 +135,7 @@ impl Shell {
     pub fn new(setup: Setup) -> Self {
         // No test is about what the disk does, so memory serves where there is such a directory.
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let mut recovered = Ledger::create(dir.path()).unwrap().bear(&genesis(), Rules::default()).unwrap();
+        let mut recovered = Ledger::create(dir.path()).unwrap().bear(&genesis(), Vec::new(), Rules::default()).unwrap();
         let records = setup.funds.iter().enumerate().flat_map(|(number, funds)| birth(number, *funds)).collect();
         recovered.append(records).unwrap();
         Self::over(recovered, dir, setup, 0)
