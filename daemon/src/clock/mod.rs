@@ -32,10 +32,16 @@ impl Sampler {
             // The token's clock is offered by no profile yet; until one does, only the kernel's word counts.
             ClockSource::Host | ClockSource::Token => adjtimex::kernel_clock(),
         };
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let wall = UnixMillis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX));
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok();
+        let wall = since_epoch.and_then(|since| u64::try_from(since.as_millis()).ok());
         let monotonic_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        ClockSample { monotonic_ms, wall, error_ms, synchronised }
+        // A clock before 1970 is nobody's, whatever the source says of it.
+        ClockSample {
+            monotonic_ms,
+            wall: UnixMillis(wall.unwrap_or(0)),
+            error_ms,
+            synchronised: synchronised && wall.is_some(),
+        }
     }
 
     /// Feeds the core four samples a second until told to stop, and has it count refusals into the log now and then.

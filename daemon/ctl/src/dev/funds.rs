@@ -36,6 +36,9 @@ pub enum FundsError {
     /// The key is no P-256 key, or there is no randomness.
     #[error("the funds key cannot sign")]
     Sign,
+    /// The host's clock stands before 1970.
+    #[error("the clock of this machine stands before 1970; set it")]
+    Clock,
     /// The control total would overflow.
     #[error("no register holds that much")]
     Overflow,
@@ -51,7 +54,7 @@ pub fn authorise(layout: &Layout, request: &[u8]) -> Result<Vec<u8>, FundsError>
     let claims: ValueRequestClaims = psdd_wire::read(&request.payload)?;
     let control_total = claims.registers.control_total.checked_add(claims.amount).ok_or(FundsError::Overflow)?;
     #[expect(clippy::disallowed_methods, reason = "the authority's clock, on the authority's machine")]
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok().ok_or(FundsError::Clock)?;
     let answer = ValueAuthorisationClaims {
         psd: claims.psd,
         amount: claims.amount,
