@@ -55,7 +55,7 @@ impl From<Record> for NewRecord {
 pub struct Rules {
     /// A state digest is due after so many records.
     pub state_digest_records: u64,
-    /// The WAL is copied into the database when it holds so many pages of 4 KiB. It stays below about six times this.
+    /// The WAL is copied into the database when it holds so many pages of 4 KiB. It stays below some ten times this, however many read.
     pub wal_pages: u64,
 }
 

@@ -124,12 +124,12 @@ impl Latency {
 
 impl Report {
     /// What the cores allow over the token of 1 ms: SoftHSM behind it shares them, so there is room for what its own C_Sign and all the
-    /// rest of a signature cost together, the rest as measured with all sessions busy; but for no more than the sessions can sign.
+    /// rest of a signature cost together, the rest as measured with all sessions busy; but for no more than the raw loop itself reaches.
     fn slow_allowed(&self) -> f64 {
         let cores = std::thread::available_parallelism()
             .map_or(1.0, |cores| f64::from(u32::try_from(cores.get()).unwrap_or(1)));
         let a_signature_us = median(&self.slow.raw_cpu_us) + median(&self.batched.outside_us);
-        (cores / a_signature_us * 1e6).min(32_000.0)
+        (cores / a_signature_us * 1e6).min(median(&self.slow.raw))
     }
 
     /// The table.

@@ -62,7 +62,7 @@ fn a_worker_that_stands_still_is_killed_and_replaced() {
     let link = rig.link();
     let first = link.up();
     let worker = keeper.worker().expect("a worker");
-    crate::rig::signal(worker, rustix::process::Signal::STOP);
+    crate::rig::stop(worker);
     let second = link.up();
     assert_ne!(first.incarnation, second.incarnation);
     assert!(!is_running(worker));
@@ -77,7 +77,7 @@ fn a_request_past_its_deadline_fails_once_and_its_late_answer_is_discarded() {
     let key = link.generate(Role::Device, Algorithm::EcdsaP256, "k");
     let frame = key.frame(Form::CoseSign1, 0, &[sig_structure(b"late")]);
     let worker = keeper.worker().expect("a worker");
-    crate::rig::signal(worker, rustix::process::Signal::STOP);
+    crate::rig::stop(worker);
     let sent = link.link.sign(&frame).expect("taken");
     assert_eq!(link.answer(sent), Err("deadline".to_owned()));
     crate::rig::signal(worker, rustix::process::Signal::CONT);
@@ -102,7 +102,7 @@ fn more_requests_than_the_bound_are_refused_at_once() {
     let key = link.generate(Role::Device, Algorithm::EcdsaP256, "k");
     let frame = key.frame(Form::CoseSign1, 0, &[sig_structure(b"x")]);
     let worker = keeper.worker().expect("a worker");
-    crate::rig::signal(worker, rustix::process::Signal::STOP);
+    crate::rig::stop(worker);
     assert!(link.link.sign(&frame).is_ok());
     assert!(link.link.sign(&frame).is_ok());
     assert_eq!(link.link.sign(&frame), Err(SendError::Full));

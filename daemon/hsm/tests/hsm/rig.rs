@@ -178,6 +178,18 @@ pub fn signal(pid: i32, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("signalled");
 }
 
+/// Stops a process; when this returns, none of its threads runs any more.
+pub fn stop(pid: i32) {
+    signal(pid, rustix::process::Signal::STOP);
+    eventually("every thread has stopped", || {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
+        tasks.flatten().all(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
+    });
+}
+
 pub fn is_running(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok()
 }
