@@ -28,6 +28,8 @@ pub enum Action {
     },
     /// The authority's answer to a request for value.
     ApplyValue,
+    /// The end of a request for value that nobody will answer.
+    VoidValue,
     /// The register readings.
     ReadRegisters,
     /// The certificates of the PSD's keys.
@@ -42,6 +44,7 @@ impl Action {
             Action::SignIndicium(_) => ActionName::SignIndicium,
             Action::RequestValue { .. } => ActionName::RequestValue,
             Action::ApplyValue => ActionName::ApplyValue,
+            Action::VoidValue => ActionName::VoidValue,
             Action::ReadRegisters => ActionName::ReadRegisters,
             Action::ReadCertificates => ActionName::ReadCertificates,
             Action::ReadResult => ActionName::ReadResult,
@@ -55,9 +58,11 @@ impl Action {
                 longs([("count", i64::from(count)), ("total", long(total)?), ("largest", long(largest)?)])
             }
             Action::RequestValue { amount } => longs([("amount", long(amount)?)]),
-            Action::ApplyValue | Action::ReadRegisters | Action::ReadCertificates | Action::ReadResult => {
-                Some(Context::empty())
-            }
+            Action::ApplyValue
+            | Action::VoidValue
+            | Action::ReadRegisters
+            | Action::ReadCertificates
+            | Action::ReadResult => Some(Context::empty()),
         }
     }
 }
@@ -76,6 +81,7 @@ pub(crate) enum ActionName {
     SignIndicium,
     RequestValue,
     ApplyValue,
+    VoidValue,
     ReadRegisters,
     ReadCertificates,
     ReadResult,
@@ -88,6 +94,7 @@ impl ActionName {
             ActionName::SignIndicium => "sign_indicium",
             ActionName::RequestValue => "request_value",
             ActionName::ApplyValue => "apply_value",
+            ActionName::VoidValue => "void_value",
             ActionName::ReadRegisters => "read_registers",
             ActionName::ReadCertificates => "read_certificates",
             ActionName::ReadResult => "read_result",

@@ -10,7 +10,7 @@ use psd::indicium::Destination;
 use psd::time::MailingDate;
 use psd::{PieceKey, PostageAmount, PsdId};
 use psdctl::dev::{Layout, authorise};
-use psdd_client::{Client, ClientError, Item, Outcome, SignedPiece, ValueAppliedResponse, new_key};
+use psdd_client::{Client, ClientError, Item, Outcome, SignedPiece, new_key};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::{HashMap, VecDeque};
@@ -87,8 +87,8 @@ impl Load {
         let funds = last.map(|psd| Funds {
             psd,
             layout: appliance.layout.clone(),
-            authorisation: None,
-            applied: None,
+            under_way: None,
+            ended: None,
             record: Record::new(Arc::clone(&appliance.notes)),
         });
         Self { vendors: vendors.collect(), funds }
@@ -496,19 +496,20 @@ impl Vendor {
     }
 }
 
-/// The task that downloads value.
+/// The task that downloads value, and gives every fourth download up.
 struct Funds {
     psd: PsdId,
     layout: Layout,
-    /// Under way, with an authorisation that may have been applied.
-    authorisation: Option<Vec<u8>>,
-    applied: Option<ValueAppliedResponse>,
+    /// Number of the download under way, with an authorisation that may have been applied.
+    under_way: Option<(u64, Vec<u8>)>,
+    /// Number of the last one that ended.
+    ended: Option<u64>,
     record: Record,
 }
 
 impl Funds {
     async fn work(&mut self, client: &Client, stop: &AtomicBool) {
-        while self.authorisation.is_some() || !stop.load(Ordering::Acquire) {
+        while self.under_way.is_some() || !stop.load(Ordering::Acquire) {
             if let Err(error) = self.download(client).await
                 && !self.record.failed(&error)
             {
@@ -519,30 +520,56 @@ impl Funds {
     }
 
     async fn download(&mut self, client: &Client) -> Result<(), ClientError> {
-        let authorisation = match self.authorisation.clone() {
-            Some(authorisation) => authorisation,
+        let (sequence, authorisation) = match self.under_way.clone() {
+            Some(under_way) => under_way,
             None => {
                 // One amount always, so that asking again after a lost answer is the same request.
                 let amount = PostageAmount::from_mills(1_500_000).expect("an amount");
                 let asked = client.request_value(self.psd, amount).await?;
                 let authorisation = authorise(&self.layout, &asked.request).expect("an authorisation");
-                self.authorisation.insert(authorisation).clone()
+                self.under_way.insert((asked.sequence, authorisation)).clone()
             }
         };
-        let told = client.apply_value(self.psd, &authorisation).await?;
-        self.record.notes.value_applied(self.psd, &told);
-        self.record.tally.downloads += 1;
-        if self.applied.as_ref().is_some_and(|before| before.sequence + 1 != told.sequence) {
-            self.record.violations.push(format!("value: {:?}, then {told:?}", self.applied));
+        if sequence.is_multiple_of(4) {
+            self.give_up(client, sequence, &authorisation).await?;
+        } else {
+            self.apply(client, &authorisation).await?;
         }
-        let again = client.apply_value(self.psd, &authorisation).await?;
+        if self.ended.is_some_and(|before| before + 1 != sequence) {
+            self.record.violations.push(format!("value: download {:?}, then {sequence}", self.ended));
+        }
+        self.record.tally.downloads += 1;
+        self.ended = Some(sequence);
+        self.under_way = None;
+        Ok(())
+    }
+
+    async fn apply(&mut self, client: &Client, authorisation: &[u8]) -> Result<(), ClientError> {
+        let told = client.apply_value(self.psd, authorisation).await?;
+        self.record.notes.value_applied(self.psd, &told);
+        let again = client.apply_value(self.psd, authorisation).await?;
         self.record.notes.value_applied(self.psd, &again);
         if (again.leaf, again.registers) != (told.leaf, told.registers) {
             self.record.violations.push(format!("value applied twice: {told:?}, then {again:?}"));
         }
-        self.applied = Some(told);
-        self.authorisation = None;
         Ok(())
+    }
+
+    async fn give_up(&mut self, client: &Client, sequence: u64, authorisation: &[u8]) -> Result<(), ClientError> {
+        let told = client.void_value(self.psd, sequence).await?;
+        self.record.notes.value_voided(self.psd, &told);
+        let again = client.void_value(self.psd, sequence).await?;
+        if (again.leaf, &again.statement) != (told.leaf, &told.statement) {
+            self.record.violations.push(format!("given up twice: {told:?}, then {again:?}"));
+        }
+        match client.apply_value(self.psd, authorisation).await {
+            Err(ClientError::Refused(problem)) if problem.facts.code == "value-void" => Ok(()),
+            Err(error) => Err(error),
+            Ok(told) => {
+                self.record.violations.push(format!("download {sequence} was given up, then applied: {told:?}"));
+                Ok(())
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What clients saw, one JSON object a line, as the checker reads it (`softhsm-tests/python/psdd_checker/clientnotes.py`).
 
 use psd::{PieceKey, PsdId};
-use psdd_client::{SignedPiece, ValueAppliedResponse};
+use psdd_client::{SignedPiece, ValueAppliedResponse, ValueVoidedResponse};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -56,6 +56,14 @@ impl Notes {
         let (sequence, leaf, amount) = (told.sequence, told.leaf, told.amount.to_string());
         self.add(&json!({
             "kind": "value-applied", "psd": psd.to_string(), "sequence": sequence, "leaf": leaf, "amount": amount,
+        }));
+    }
+
+    /// A value download was given up.
+    pub fn value_voided(&self, psd: PsdId, told: &ValueVoidedResponse) {
+        let (sequence, leaf, amount) = (told.sequence, told.leaf, told.amount.to_string());
+        self.add(&json!({
+            "kind": "value-voided", "psd": psd.to_string(), "sequence": sequence, "leaf": leaf, "amount": amount,
         }));
     }
 

@@ -24,7 +24,7 @@ pub use error::{ClientError, ConnectError, ContractError, InputError};
 pub use item::{Item, Outcome, new_key};
 pub use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, PsdView, RegisterView, SignedPiece, ValueAppliedResponse,
-    ValueRequestResponse,
+    ValueRequestResponse, ValueVoidedResponse,
 };
 pub use psdd_wire::problem::Problem;
 pub use verify::VerificationError;

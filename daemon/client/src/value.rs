@@ -1,14 +1,14 @@
-//! Value downloads: a request signed by the PSD, and the authority's answer brought back.
+//! Value downloads: a request signed by the PSD, and the authority's answer brought back, or the request given up.
 
 use crate::client::{Client, is_psd};
 use crate::error::ClientError;
 use crate::exchange::Call;
 use crate::verify::{Book, VerificationError};
 use psd::{PostageAmount, PsdId};
-use psdd_wire::cose::{CoseError, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
+use psdd_wire::cose::{CoseError, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST, VALUE_VOID};
 use psdd_wire::message::{
     KeyView, RegisterView, ValueAppliedResponse, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest,
-    ValueRequestClaims, ValueRequestResponse,
+    ValueRequestClaims, ValueRequestResponse, ValueVoid, ValueVoidedResponse,
 };
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -26,23 +26,50 @@ impl Client {
         let told: ValueRequestResponse = self.shared.exchange.ask(&call).await?;
         is_psd(psd, told.psd)?;
         expect(psd, "the amount", told.amount, amount)?;
+        self.check_statement(VALUE_REQUEST, psd, (told.sequence, told.amount), &told.request).await?;
+        Ok(told)
+    }
+
+    /// Gives up the download of this number for ever: no authorisation for it loads anything afterwards, and the PSD's statement of it lets
+    /// the authority credit the amount again. Repeating it gives the same statement.
+    ///
+    /// With full verification its signature is checked under the PSD's device key.
+    pub async fn void_value(&self, psd: PsdId, sequence: u64) -> Result<ValueVoidedResponse, ClientError> {
+        let floor = self.shared.checkpoints.floor();
+        let call = Call::post(format!("/v1/psds/{psd}/value-voids"), psdd_wire::encode(&ValueVoid { sequence }));
+        let told: ValueVoidedResponse = self.shared.exchange.ask(&call).await?;
+        self.shared.checkpoints.judge(&floor, told.checkpoint.as_deref())?;
+        is_psd(psd, told.psd)?;
+        expect(psd, "the number given up", told.sequence, sequence)?;
+        self.check_statement(VALUE_VOID, psd, (sequence, told.amount), &told.statement).await?;
+        Ok(told)
+    }
+
+    /// What the device key signed says what was told beside it.
+    async fn check_statement(
+        &self,
+        content_type: &str,
+        psd: PsdId,
+        (sequence, amount): (u64, PostageAmount),
+        bytes: &[u8],
+    ) -> Result<(), ClientError> {
         let failed = |source| VerificationError::ValueRequest { psd, source };
-        let message = Sign1::parse(&told.request).map_err(failed)?;
+        let message = Sign1::parse(bytes).map_err(failed)?;
+        if message.content_type != content_type {
+            return Err(failed(CoseError::ContentType(message.content_type)).into());
+        }
         let claims: ValueRequestClaims =
             psdd_wire::read(&message.payload).map_err(|error| failed(CoseError::Payload(error)))?;
         expect(psd, "the device signed", claims.psd, psd)?;
         expect(psd, "the amount signed", claims.amount, amount)?;
-        expect(psd, "the number signed", claims.sequence, told.sequence)?;
+        expect(psd, "the number signed", claims.sequence, sequence)?;
         expect(psd, "the appliance signed", claims.appliance.as_str(), self.appliance_name())?;
         adds_up(psd, &claims.registers)?;
-        if let Some(book) = &self.shared.book {
-            let keys = self.certificates(psd).await?.keys;
-            let mut devices = keys.iter().filter(|key| key.role == DEVICE);
-            let signer = devices.find(|key| message.verify(VALUE_REQUEST, &key.spki).is_ok());
-            let signer = signer.ok_or_else(|| failed(CoseError::Signature))?;
-            check_device_key(book, psd, signer)?;
-        }
-        Ok(told)
+        let Some(book) = &self.shared.book else { return Ok(()) };
+        let keys = self.certificates(psd).await?.keys;
+        let mut devices = keys.iter().filter(|key| key.role == DEVICE);
+        let signer = devices.find(|key| message.verify(content_type, &key.spki).is_ok());
+        check_device_key(book, psd, signer.ok_or_else(|| failed(CoseError::Signature))?)
     }
 
     /// Brings the authority's authorisation (COSE_Sign1). Repeating it loads nothing twice and gives the same answer.

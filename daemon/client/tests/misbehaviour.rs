@@ -312,6 +312,26 @@ async fn wrong_value_downloads_are_detected() {
     assert!(is_value_error(less, |error| matches!(error, VerificationError::Value { what: "the control total", .. })));
 }
 
+#[tokio::test]
+async fn a_statement_that_gives_nothing_up_is_detected() {
+    let (appliance, client) = connected().await;
+    let void = client.void_value(psd(), 2).await.unwrap();
+    assert_eq!((void.sequence, void.amount.mills()), (2, 500_000));
+    let other = client.void_value(psd(), 3).await.map(drop);
+    assert!(is_value_error(other, |error| matches!(error, VerificationError::Value { what: "the number signed", .. })));
+    appliance.misbehave(Fault::OtherAmountSigned);
+    let signed = client.void_value(psd(), 2).await.map(drop);
+    assert!(is_value_error(signed, |error| matches!(
+        error,
+        VerificationError::Value { what: "the amount signed", .. }
+    )));
+    for fault in [Fault::ForeignDevice, Fault::RequestForVoid] {
+        appliance.misbehave(fault);
+        let foreign = client.void_value(psd(), 2).await.map(drop);
+        assert!(is_value_error(foreign, |error| matches!(error, VerificationError::ValueRequest { .. })));
+    }
+}
+
 fn is_value_error(result: Result<(), ClientError>, expected: impl Fn(&VerificationError) -> bool) -> bool {
     matches!(result, Err(ClientError::Verification(error)) if expected(&error))
 }

@@ -69,7 +69,7 @@ pub struct ValueCommand {
     pub step: ValueStep,
 }
 
-/// The two steps of a value download.
+/// The steps of a value download.
 #[derive(Debug)]
 pub enum ValueStep {
     /// Ask.
@@ -85,6 +85,13 @@ pub enum ValueStep {
         authorisation: Authorisation,
         /// The bytes it signed.
         bytes: Arc<[u8]>,
+    },
+    /// Give it up for ever.
+    Void {
+        /// Number of the download.
+        sequence: u64,
+        /// Fresh randomness.
+        nonce: [u8; 16],
     },
 }
 
@@ -213,8 +220,10 @@ pub enum ValueReply {
     },
     /// Loaded, and on stable storage.
     Applied(Durable),
-    /// A download of this number was applied before; the ledger tells whether by this authorisation.
-    AppliedBefore,
+    /// Given up, and on stable storage.
+    Voided(Durable),
+    /// A download of this number ended before; the ledger tells how.
+    EndedBefore,
     /// Refused by the PSD.
     Refused(ValueRefusal),
     /// There is no time that can be believed.

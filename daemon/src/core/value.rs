@@ -12,7 +12,7 @@ use psd::{PostageAmount, TenantName};
 use psdd_hsm::link::SignFrame;
 use psdd_hsm::protocol::{Form, Messages};
 use psdd_ledger::{Durable, NewRecord};
-use psdd_wire::cose::{Sign1, VALUE_REQUEST};
+use psdd_wire::cose::{Sign1, VALUE_REQUEST, VALUE_VOID};
 use psdd_wire::message::ValueRequestClaims;
 use std::sync::Arc;
 
@@ -29,16 +29,33 @@ pub(super) struct Waiting {
 /// A command that is being signed or committed.
 pub(super) struct ValueWork {
     request: RequestId,
-    /// For a request: what its signature will complete.
-    asked: Option<Asked>,
+    /// What its signature will complete; nothing of the PSD signs when value is loaded.
+    statement: Option<Statement>,
 }
 
-struct Asked {
+/// What the device key is to sign.
+struct Statement {
+    kind: Kind,
     terms: ValueTerms,
     message: Sign1,
     at: ClockReading,
     tenant: TenantName,
     signed: Option<Arc<[u8]>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Request,
+    Void,
+}
+
+impl Kind {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Kind::Request => VALUE_REQUEST,
+            Kind::Void => VALUE_VOID,
+        }
+    }
 }
 
 impl Engine {
@@ -78,6 +95,9 @@ impl Engine {
                     ValueStep::Apply { authorisation, bytes } => {
                         self.apply_value(device_index, request, tenant, &authorisation, bytes, at)
                     }
+                    ValueStep::Void { sequence, nonce } => {
+                        self.void_value(device_index, request, tenant, sequence, nonce, at)
+                    }
                 },
             };
             let Some(reply) = reply else { return };
@@ -107,6 +127,39 @@ impl Engine {
             Ok(terms) => terms,
             Err(refusal) => return Some(ValueReply::Refused(refusal)),
         };
+        self.sign_statement(device_index, request, tenant, (Kind::Request, terms), nonce, at)
+    }
+
+    fn void_value(
+        &mut self,
+        device_index: usize,
+        request: RequestId,
+        tenant: TenantIndex,
+        sequence: u64,
+        nonce: [u8; 16],
+        at: ClockReading,
+    ) -> Option<ValueReply> {
+        let psd = &self.devices[device_index].psd;
+        if sequence <= psd.state().value_sequence {
+            return Some(ValueReply::EndedBefore);
+        }
+        match psd.void_terms(sequence) {
+            Ok(terms) => self.sign_statement(device_index, request, tenant, (Kind::Void, terms), nonce, at),
+            Err(refusal) => Some(ValueReply::Refused(refusal)),
+        }
+    }
+
+    /// Has the device key sign a statement over these terms.
+    fn sign_statement(
+        &mut self,
+        device_index: usize,
+        request: RequestId,
+        tenant: TenantIndex,
+        (kind, terms): (Kind, ValueTerms),
+        nonce: [u8; 16],
+        at: ClockReading,
+    ) -> Option<ValueReply> {
+        let psd = &self.devices[device_index].psd;
         let key = psd.certified_key(Role::Device).map(|(key, _)| (Arc::clone(&key.key_id), Arc::clone(&key.token)));
         let token = key.and_then(|(key_id, token)| Some((key_id, self.token_named(&token)?)));
         let Some((key_id, token)) = token.filter(|(_, token)| self.is_up(*token)) else {
@@ -116,17 +169,18 @@ impl Engine {
             psd: terms.psd,
             time: at.time.0,
             nonce,
-            amount,
+            amount: terms.amount,
             sequence: terms.sequence,
             appliance: self.settings.appliance.to_string(),
             registers: terms.registers.into(),
         };
-        let message = Sign1::unsigned(VALUE_REQUEST, None, psdd_wire::encode(&claims));
+        let message = Sign1::unsigned(kind.content_type(), None, psdd_wire::encode(&claims));
         let mut messages = Messages::with_capacity(1, 256);
         messages.push(&message.to_be_signed());
         let frame = SignFrame { key_id, role: Role::Device, form: Form::CoseSign1, floor: 0, messages };
         let tenant = self.keys.name(tenant).clone();
-        let work = ValueWork { request, asked: Some(Asked { terms, message, at, tenant, signed: None }) };
+        let statement = Statement { kind, terms, message, at, tenant, signed: None };
+        let work = ValueWork { request, statement: Some(statement) };
         let id = self.start_value(device_index, work, Stage::Signing);
         self.actions.push(Action::Sign(id, token, frame));
         None
@@ -143,7 +197,7 @@ impl Engine {
     ) -> Option<ValueReply> {
         let psd = &mut self.devices[device_index].psd;
         if authorisation.sequence <= psd.state().value_sequence && authorisation.psd == psd.identity().psd {
-            return Some(ValueReply::AppliedBefore);
+            return Some(ValueReply::EndedBefore);
         }
         if let Err(refusal) = psd.apply_value(authorisation, &self.settings.appliance, at.time) {
             return Some(ValueReply::Refused(refusal));
@@ -157,7 +211,7 @@ impl Engine {
             authorisation: bytes,
         };
         let records = vec![Record { at, event }.into()];
-        self.start_value(device_index, ValueWork { request, asked: None }, Stage::Signed(records));
+        self.start_value(device_index, ValueWork { request, statement: None }, Stage::Signed(records));
         self.commit_ready(device_index);
         None
     }
@@ -174,31 +228,36 @@ impl Engine {
         id
     }
 
-    /// The device key signed: the request becomes state and record.
+    /// The device key signed: the statement becomes state and record.
     pub(super) fn value_signed(&mut self, id: ChunkId, signature: &[u8]) -> Vec<NewRecord> {
         let Some(chunk) = self.chunks.get_mut(&id) else { return Vec::new() };
-        let Work::Value(ValueWork { asked: Some(asked), .. }) = &mut chunk.work else { return Vec::new() };
-        let bytes: Arc<[u8]> = asked.message.clone().with_signature(signature).into();
-        asked.signed = Some(Arc::clone(&bytes));
+        let Work::Value(ValueWork { statement: Some(statement), .. }) = &mut chunk.work else { return Vec::new() };
+        let bytes: Arc<[u8]> = statement.message.clone().with_signature(signature).into();
+        statement.signed = Some(Arc::clone(&bytes));
         let psd = &mut self.devices[chunk.device].psd;
-        psd.value_requested(&asked.terms, Arc::clone(&bytes));
-        let event = Event::ValueRequested {
-            stamp: psd.next_stamp(),
-            tenant: asked.tenant.clone(),
-            value_sequence: asked.terms.sequence,
-            amount: asked.terms.amount,
-            request: bytes,
+        let (terms, tenant) = (&statement.terms, statement.tenant.clone());
+        let (value_sequence, amount) = (terms.sequence, terms.amount);
+        let event = match statement.kind {
+            Kind::Request => {
+                psd.value_requested(terms, Arc::clone(&bytes));
+                Event::ValueRequested { stamp: psd.next_stamp(), tenant, value_sequence, amount, request: bytes }
+            }
+            Kind::Void => {
+                psd.value_voided(terms);
+                Event::ValueVoided { stamp: psd.next_stamp(), tenant, value_sequence, amount, statement: bytes }
+            }
         };
         chunk.after = psd.state().clone();
-        vec![Record { at: asked.at, event }.into()]
+        vec![Record { at: statement.at, event }.into()]
     }
 
     pub(super) fn value_committed(&mut self, device: usize, work: ValueWork, durable: Vec<Durable>) {
         self.finish_command(device);
-        let reply = match (work.asked, durable.into_iter().next()) {
-            (Some(Asked { terms, signed: Some(request), .. }), Some(_)) => {
+        let reply = match (work.statement, durable.into_iter().next()) {
+            (Some(Statement { kind: Kind::Request, terms, signed: Some(request), .. }), Some(_)) => {
                 ValueReply::Requested { sequence: terms.sequence, amount: terms.amount, request }
             }
+            (Some(Statement { kind: Kind::Void, .. }), Some(durable)) => ValueReply::Voided(durable),
             (_, Some(durable)) => ValueReply::Applied(durable),
             (_, None) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
         };

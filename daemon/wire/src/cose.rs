@@ -6,6 +6,8 @@ use minicbor::{Decoder, Encoder};
 
 /// Content type of a value request.
 pub const VALUE_REQUEST: &str = "application/psdd-value-request+cbor";
+/// Content type of a statement that a value download is void.
+pub const VALUE_VOID: &str = "application/psdd-value-void+cbor";
 /// Content type of a value authorisation.
 pub const VALUE_AUTHORISATION: &str = "application/psdd-value-authorisation+cbor";
 

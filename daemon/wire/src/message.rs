@@ -279,8 +279,8 @@ pub struct LimitsView {
 #[derive(Serialize, Deserialize, Clone, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct ValueState {
-    /// Number of the last one applied.
-    pub applied: u64,
+    /// Number of the last one that ended, applied or void.
+    pub ended: u64,
     /// The one under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<ValueRequestResponse>,
@@ -373,7 +373,7 @@ pub struct ValueRequestResponse {
     pub sequence: u64,
 }
 
-/// Payload of the request's COSE_Sign1.
+/// Payload of the request's COSE_Sign1, and of the statement that the same download is void.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct ValueRequestClaims {
@@ -392,7 +392,7 @@ pub struct ValueRequestClaims {
     pub sequence: u64,
     /// The appliance's name.
     pub appliance: String,
-    /// At the time of asking.
+    /// At the time of signing.
     pub registers: RegisterView,
 }
 
@@ -444,6 +444,38 @@ pub struct ValueAppliedResponse {
     pub sequence: u64,
     /// After the download.
     pub registers: RegisterView,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+/// POST /v1/psds/{psd}/value-voids.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ValueVoid {
+    /// Number of the download that is given up.
+    pub sequence: u64,
+}
+
+/// Answer to [`ValueVoid`]; the same for every repetition.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ValueVoidedResponse {
+    /// Device ID.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// Index in the log.
+    pub leaf: u64,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// What it would have loaded.
+    #[serde(with = "text")]
+    pub amount: PostageAmount,
+    /// Number of the download.
+    pub sequence: u64,
+    /// COSE_Sign1 by the device key over [`ValueRequestClaims`], for the authority.
+    #[serde(with = "serde_bytes")]
+    pub statement: Vec<u8>,
     /// The newest signed checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,

@@ -52,7 +52,7 @@ fn view(full: bool) -> PsdView {
         clock: full.then_some(clock),
         locks: if full { vec!["authority".to_owned()] } else { Vec::new() },
         state: "active".to_owned(),
-        value: ValueState { applied: 2, pending: full.then(requested) },
+        value: ValueState { ended: 2, pending: full.then(requested) },
         format: "ibi".to_owned(),
         limits: LimitsView {
             largest_postage: amount(100_000),
@@ -125,18 +125,17 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ));
         all.push(("value-request", encode(&ValueRequest { amount: "12".into() })));
         all.push(("value-request-response", encode(&requested())));
-        all.push((
-            "value-request-claims",
-            encode(&ValueRequestClaims {
-                psd: psd(),
-                time: 1,
-                nonce: [9; 16],
-                amount: amount(1),
-                sequence: 1,
-                appliance: "dev".to_owned(),
-                registers: registers(),
-            }),
-        ));
+        let claims = ValueRequestClaims {
+            psd: psd(),
+            time: 1,
+            nonce: [9; 16],
+            amount: amount(1),
+            sequence: 1,
+            appliance: "dev".to_owned(),
+            registers: registers(),
+        };
+        all.push(("value-request-claims", encode(&claims)));
+        all.push(("value-void-claims", encode(&claims)));
         all.push(("value-authorisation", encode(&ValueAuthorisation { authorisation: vec![0xd2, 0x84] })));
         all.push((
             "value-authorisation-claims",
@@ -158,6 +157,19 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
                 amount: amount(3),
                 sequence: 4,
                 registers: registers(),
+                checkpoint: checkpoint.clone(),
+            }),
+        ));
+        all.push(("value-void", encode(&ValueVoid { sequence: 4 })));
+        all.push((
+            "value-voided-response",
+            encode(&ValueVoidedResponse {
+                psd: psd(),
+                leaf: 1,
+                time: 2,
+                amount: amount(3),
+                sequence: 4,
+                statement: vec![0xd2, 0x84],
                 checkpoint: checkpoint.clone(),
             }),
         ));

@@ -11,7 +11,7 @@ from .amounts import mills
 from .cbor import decode
 from .cose import registers_of
 from .findings import Findings, Unusable
-from .record import INDICIUM, VALUE_APPLIED
+from .record import INDICIUM, VALUE_APPLIED, VALUE_VOIDED
 from .state import State
 from .tables import Tables
 
@@ -22,6 +22,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     "refused": {"tenant": str, "key": str, "code": str},
     "fault": {"tenant": str, "key": str, "code": str},
     "value-applied": {"psd": str, "sequence": int, "leaf": int, "amount": str},
+    "value-voided": {"psd": str, "sequence": int, "leaf": int, "amount": str},
     "checkpoint": {"note": str},
 }
 _OPTIONAL: dict[str, dict[str, type]] = {"signed": {"digest": str}}
@@ -52,7 +53,7 @@ class Notes:
         self._signed: dict[tuple[str, bytes], tuple[str, str]] = {}
         self._refused: dict[tuple[str, bytes], str] = {}
         self._answered: set[tuple[str, bytes]] = set()
-        self._values: dict[tuple[str, int], tuple[int, int]] = {}
+        self._values: dict[tuple[str, int], tuple[str, int, int]] = {}
         self._checkpoints: set[str] = set()
         self.read = 0
 
@@ -80,7 +81,7 @@ class Notes:
         kind = note["kind"]
         if kind == "checkpoint":
             self._checkpoint(where, note["note"])
-        elif kind == "value-applied":
+        elif kind in ("value-applied", "value-voided"):
             self._value(where, note)
         else:
             key = note["tenant"], bytes.fromhex(note["key"])
@@ -128,18 +129,23 @@ class Notes:
             self._findings.add(where, "seen-record", str(error))
 
     def _value(self, where: str, note: dict[str, Any]) -> None:
+        if note["kind"] == "value-applied":
+            kind, verb, done, known = VALUE_APPLIED, "apply", "applied", self._state.applied
+        else:
+            kind, verb, done, known = VALUE_VOIDED, "void", "voided", self._state.voided
+        download = f"download {note['sequence']} of {note['psd']}"
         try:
-            seen = note["leaf"], mills(note["amount"])
+            seen = done, note["leaf"], mills(note["amount"])
             first = self._values.setdefault((note["psd"], note["sequence"]), seen)
             if first != seen:
-                raise ValueError(f"download {note['sequence']} of {note['psd']} was seen applied twice: {first} and {seen}")
+                raise ValueError(f"{download} was seen ended twice: {first} and {seen}")
             record = self._record(note["leaf"])
-            if (record.get(0), record.get(3), record.get(9)) != (VALUE_APPLIED, note["psd"], note["sequence"]):
-                raise ValueError(f"leaf {note['leaf']} does not apply download {note['sequence']} of {note['psd']}")
-            if record.get(10) != seen[1]:
-                raise ValueError(f"amount {seen[1]} seen, {record.get(10)} in leaf {note['leaf']}")
-            if self._state.applied.get((note["psd"], note["sequence"]), (None,))[0] != note["leaf"]:
-                raise ValueError(f"download {note['sequence']} of {note['psd']} was first applied in another leaf")
+            if (record.get(0), record.get(3), record.get(9)) != (kind, note["psd"], note["sequence"]):
+                raise ValueError(f"leaf {note['leaf']} does not {verb} {download}")
+            if record.get(10) != seen[2]:
+                raise ValueError(f"amount {seen[2]} seen, {record.get(10)} in leaf {note['leaf']}")
+            if known.get((note["psd"], note["sequence"]), (None,))[0] != note["leaf"]:
+                raise ValueError(f"{download} was first {done} in another leaf")
         except ValueError as error:
             self._findings.add(where, "seen-value", str(error))
 

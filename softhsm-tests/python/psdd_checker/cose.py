@@ -1,4 +1,4 @@
-"""Owns the COSE_Sign1 messages of kinds 6 and 7 and the claims in them (daemon/wire/psdd.cddl)."""
+"""Owns the COSE_Sign1 messages of kinds 6, 7 and 11 and the claims in them (daemon/wire/psdd.cddl)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .keys import ECDSA_P256, PublicKey, algorithm_of, verifies
 from .record import is_uint
 
 REQUEST_TYPE = "application/psdd-value-request+cbor"
+VOID_TYPE = "application/psdd-value-void+cbor"
 AUTHORISATION_TYPE = "application/psdd-value-authorisation+cbor"
 
 
@@ -89,12 +90,13 @@ def _same(name: str, claimed: Any, wanted: Any) -> None:
         raise ValueError(f"claim {name} {claimed!r:.60} is not {wanted!r:.60}")
 
 
-def check_request(
-    data: bytes, key: PublicKey, *, psd: str, appliance: str, number: int, amount: int, registers: list[int], time: int
-) -> None:
-    """Kind 6: by the device key, over exactly what the record says; ValueError otherwise."""
+def check_statement(
+    data: bytes, key: PublicKey, content_type: str, *,
+    psd: str, appliance: str, number: int, amount: int, registers: list[int], time: int,
+) -> None:  # fmt: skip
+    """Kinds 6 and 11: by the device key, over exactly what the record says; ValueError otherwise."""
     message = read(data)
-    claims = _claims(message, {1: -7, 3: REQUEST_TYPE}, _REQUEST, decode)
+    claims = _claims(message, {1: -7, 3: content_type}, _REQUEST, decode)
     verify(message, key)
     _same("psd", claims["psd"], psd)
     _same("appliance", claims["appliance"], appliance)

@@ -31,9 +31,10 @@ CODES: dict[str, str] = {
     "chain": "a certificate does not chain to the authority root of leaf 0",
     "authority-key": "an authority key's certificate is not signed by the root, or of an unusable key",
     "lifecycle": "a step of the lifecycle that no PSD may take",
-    "value-number": "a value request or its application is out of turn",
-    "value-amount": "value applied is not the amount requested",
+    "value-number": "a value request, its application or its voiding is out of turn",
+    "value-amount": "value applied or voided is not the amount requested",
     "value-request": "the COSE_Sign1 of a value request does not hold",
+    "value-void": "the COSE_Sign1 of a voided value does not hold",
     "value-authorisation": "the COSE_Sign1 of a value authorisation does not hold",
     "not-active": "an indicium while the PSD is not active or is locked",
     "limits": "a postage or descending register outside the limits of the PSD",
@@ -57,7 +58,7 @@ CODES: dict[str, str] = {
     "seen-record": "an answer seen by a client has no record, or another one",
     "seen-twice": "retries of one key did not return identical bytes",
     "seen-refused": "a key that was only ever refused has a record",
-    "seen-value": "a value seen applied is not in the ledger, or was applied more than once",
+    "seen-value": "a value seen applied or voided is not in the ledger, or its download ended more than once",
     "seen-checkpoint": "a checkpoint seen by a client is not one of this ledger's tree",
 }
 

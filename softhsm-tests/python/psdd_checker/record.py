@@ -8,7 +8,7 @@ from typing import Any
 
 GENESIS, KEY_CREATED, PSD_CREATED, CERTIFICATE, LIFECYCLE = 1, 2, 3, 4, 5
 VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
-AUTHORITY_KEY, INDICIUM = 12, 16
+VALUE_VOIDED, AUTHORITY_KEY, INDICIUM = 11, 12, 16
 
 LOCK_BITS = 1 | 2 | 4 | 8 | 16 | 32
 LARGEST_RECORD = 65_535
@@ -84,12 +84,15 @@ KINDS: dict[int, dict[int, Check]] = {
     STATE_DIGEST: {8: _exactly(32), 9: is_uint},
     STARTED: {8: _text, 9: _exactly(16)},
     REFUSALS: {8: _text, 9: _text, 10: _positive},
+    VALUE_VOIDED: {8: _text, 9: _positive, 10: _positive, 11: _bytes},
     AUTHORITY_KEY: {8: _one_of(1, 2, 3), 9: _bytes},
     INDICIUM: {8: _text, 9: _exactly(16), 10: _exactly(32), 11: is_uint, 12: _bytes},
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint}}
 
-ALWAYS_PSD = frozenset({KEY_CREATED, PSD_CREATED, CERTIFICATE, LIFECYCLE, VALUE_REQUESTED, VALUE_APPLIED, INDICIUM})
+ALWAYS_PSD = frozenset(
+    {KEY_CREATED, PSD_CREATED, CERTIFICATE, LIFECYCLE, VALUE_REQUESTED, VALUE_APPLIED, VALUE_VOIDED, INDICIUM}
+)
 NEVER_PSD = frozenset({GENESIS, STATE_DIGEST, STARTED, REFUSALS, AUTHORITY_KEY})
 
 Fault = tuple[str, str]

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import record as kinds
 from .certificates import check_chain, check_root, parse, public_spki
-from .cose import check_authorisation, check_request
+from .cose import REQUEST_TYPE, VOID_TYPE, check_authorisation, check_statement
 from .findings import Findings
 from .indicium import IndiciumRules
 from .keys import ECDSA_P256, algorithm_of, load
@@ -43,6 +43,7 @@ class Replay:
             kinds.LIFECYCLE: self._lifecycle,
             kinds.VALUE_REQUESTED: self._value_requested,
             kinds.VALUE_APPLIED: self._value_applied,
+            kinds.VALUE_VOIDED: self._value_voided,
             kinds.STATE_DIGEST: self._state_digest,
             kinds.REFUSALS: self._refusals,
             kinds.AUTHORITY_KEY: self._authority_key,
@@ -203,29 +204,16 @@ class Replay:
         number, amount = record[9], record[10]
         if psd.pending is not None:
             self.findings.leaf(leaf, "value-number", f"request {number} while request {psd.pending[0]} is under way")
-        elif number != psd.applied + 1:
-            self.findings.leaf(leaf, "value-number", f"request {number} after download {psd.applied}")
-        try:
-            if psd.device_key is None:
-                raise ValueError(f"{psd.name} has no device key")
-            check_request(
-                record[11], psd.device_key, psd=psd.name, appliance=self.state.appliance,
-                number=number, amount=amount, registers=record[5], time=record[1],
-            )  # fmt: skip
-        except ValueError as error:
-            self.findings.leaf(leaf, "value-request", str(error))
+        elif number != psd.ended + 1:
+            self.findings.leaf(leaf, "value-number", f"request {number} after download {psd.ended}")
+        self._statement(leaf, record, psd, REQUEST_TYPE, "value-request")
         psd.pending = (number, amount)
 
     def _value_applied(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
         self.state.tenants.add(record[8])
         number, amount = record[9], record[10]
-        if psd.pending is None:
-            self.findings.leaf(leaf, "value-number", f"download {number} with no request under way")
-        elif psd.pending[0] != number:
-            self.findings.leaf(leaf, "value-number", f"download {number} for request {psd.pending[0]}")
-        elif psd.pending[1] != amount:
-            self.findings.leaf(leaf, "value-amount", f"download {number} of {amount}, requested {psd.pending[1]}")
+        self._ends_pending(leaf, record, psd)
         if psd.limits is not None and record[5][1] > psd.limits[2]:
             self.findings.leaf(leaf, "limits", f"descending {record[5][1]} above {psd.limits[2]}")
         try:
@@ -238,8 +226,36 @@ class Replay:
             )  # fmt: skip
         except ValueError as error:
             self.findings.leaf(leaf, "value-authorisation", str(error))
-        psd.pending, psd.applied = None, number
         self.state.applied.setdefault((psd.name, number), (leaf, amount))
+
+    def _value_voided(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        self.state.tenants.add(record[8])
+        self._ends_pending(leaf, record, psd)
+        self._statement(leaf, record, psd, VOID_TYPE, "value-void")
+        self.state.voided.setdefault((psd.name, record[9]), (leaf, record[10]))
+
+    def _statement(self, leaf: int, record: Record, psd: Psd, content_type: str, code: str) -> None:
+        try:
+            if psd.device_key is None:
+                raise ValueError(f"{psd.name} has no device key")
+            check_statement(
+                record[11], psd.device_key, content_type, psd=psd.name, appliance=self.state.appliance,
+                number=record[9], amount=record[10], registers=record[5], time=record[1],
+            )  # fmt: skip
+        except ValueError as error:
+            self.findings.leaf(leaf, code, str(error))
+
+    def _ends_pending(self, leaf: int, record: Record, psd: Psd) -> None:
+        number, amount = record[9], record[10]
+        if psd.pending is None:
+            self.findings.leaf(leaf, "value-number", f"kind {record[0]} ends download {number} with no request under way")
+        elif psd.pending[0] != number:
+            self.findings.leaf(leaf, "value-number", f"kind {record[0]} ends download {number} for request {psd.pending[0]}")
+        elif psd.pending[1] != amount:
+            message = f"kind {record[0]} ends download {number} of {amount}, requested {psd.pending[1]}"
+            self.findings.leaf(leaf, "value-amount", message)
+        psd.pending, psd.ended = None, number
 
     def _state_digest(self, leaf: int, record: Record, _: Psd | None) -> None:
         digest = sha256(state_digest_input(self.state)).digest()

@@ -9,7 +9,17 @@ from cryptography import x509
 
 from .cbor import encode
 from .keys import PublicKey
-from .record import AUTHORITY_KEY, CERTIFICATE, GENESIS, KEY_CREATED, LIFECYCLE, PSD_CREATED, VALUE_APPLIED, VALUE_REQUESTED
+from .record import (
+    AUTHORITY_KEY,
+    CERTIFICATE,
+    GENESIS,
+    KEY_CREATED,
+    LIFECYCLE,
+    PSD_CREATED,
+    VALUE_APPLIED,
+    VALUE_REQUESTED,
+    VALUE_VOIDED,
+)
 
 ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG = 1, 2, 3, 4, 5
 DEVELOPMENT = 0
@@ -19,6 +29,7 @@ _SLOTS = {
     LIFECYCLE: "lifecycle",
     VALUE_REQUESTED: "value-requested",
     VALUE_APPLIED: "value-applied",
+    VALUE_VOIDED: "value-voided",
 }
 
 
@@ -47,7 +58,7 @@ class Psd:
     device_key: PublicKey | None = None
     certified: dict[int, PublicKey] = field(default_factory=dict)
     pending: tuple[int, int] | None = None
-    applied: int = 0
+    ended: int = 0
 
 
 @dataclass
@@ -63,6 +74,7 @@ class State:
     live: dict[str, dict[str, int]] = field(default_factory=dict)
     pieces: dict[tuple[str, bytes], int] = field(default_factory=dict)
     applied: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    voided: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     hashed: dict[int, bytes] = field(default_factory=dict)
     tenants: set[str] = field(default_factory=set)
     snapshot: dict[str, tuple[int, ...]] = field(default_factory=dict)

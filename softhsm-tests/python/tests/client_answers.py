@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ledger_builder import Builder, uuid7
 from ledger_writer import note
-from spoiled_records import ONE
+from spoiled_records import ONE, TWO
 
 
 def signed(b: Builder, label: str, **over) -> dict:
@@ -27,6 +27,11 @@ def applied(b: Builder, **over) -> dict:
     return {"kind": "value-applied", "psd": ONE, "sequence": 2, "leaf": b.labels["apply2"], "amount": "1", **over}
 
 
+def voided(b: Builder, **over) -> dict:
+    """What a client saw of the third download."""
+    return {"kind": "value-voided", "psd": ONE, "sequence": 3, "leaf": b.labels["void"], "amount": "1.500", **over}
+
+
 NOTES: list[tuple[str, Callable[[Builder], list[dict]], str]] = [
     ("answer without record", lambda b: [signed(b, "one:3", leaf=9999)], "seen-record"),
     ("answer of an unknown key", lambda b: [signed(b, "one:3", key=uuid7(3).hex())], "seen-record"),
@@ -44,6 +49,14 @@ NOTES: list[tuple[str, Callable[[Builder], list[dict]], str]] = [
     ),
     ("value without record", lambda b: [applied(b, sequence=3)], "seen-value"),
     ("value of another amount", lambda b: [applied(b, amount="2")], "seen-value"),
+    ("void without record", lambda b: [voided(b, sequence=4)], "seen-value"),
+    ("void of another PSD", lambda b: [voided(b, psd=TWO)], "seen-value"),
+    ("void of another amount", lambda b: [voided(b, amount="2")], "seen-value"),
+    ("void seen in a later leaf", lambda b: [voided(b, leaf=b.labels["late-void"])], "seen-value"),
+    ("void seen in a request", lambda b: [voided(b, leaf=b.labels["void-request"])], "seen-value"),
+    ("void seen applied", lambda b: [applied(b, sequence=3, leaf=b.labels["void"], amount="1.500")], "seen-value"),
+    ("application seen voided", lambda b: [voided(b, sequence=2, leaf=b.labels["apply2"], amount="1")], "seen-value"),
+    ("value voided twice", lambda b: [voided(b), voided(b, leaf=9)], "seen-value"),
     ("value applied twice", lambda b: [applied(b), applied(b, leaf=9)], "seen-value"),
     ("checkpoint of another tree", lambda b: [{"kind": "checkpoint", "note": note(b, 5, bytes(32)).decode()}], "seen-checkpoint"),
     ("checkpoint of the future", lambda b: [{"kind": "checkpoint", "note": note(b, 9999, bytes(32)).decode()}], "seen-checkpoint"),

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 Record = dict[Any, Any]
 EPOCH_MS = 1_790_000_000_000
+REQUEST, VOID = "application/psdd-value-request+cbor", "application/psdd-value-void+cbor"
 
 
 def cbor(value: Any) -> bytes:
@@ -144,19 +145,29 @@ class Builder:
         """Kind 5."""
         self.add(label, 5, {8: state, 9: locks}, device, slot="lifecycle")
 
-    def request(self, label: str, device: Device, amount: int, claims: Record | None = None) -> None:
-        """Kind 6."""
+    def statement(self, device: Device, content_type: str, number: int, amount: int, claims: Record | None = None) -> bytes:
+        """What the device key signs in kinds 6 and 11."""
         registers = dict(
             zip(("ascending", "descending", "control_total"), map(decimal, device.registers), strict=False),
             pieces=device.registers[3],
         )
-        number = device.download + 1
         claim = {
             "psd": device.name, "time": self.time, "nonce": os.urandom(16), "amount": decimal(amount), "sequence": number,
             "appliance": self.appliance, "registers": registers, **(claims or {}),
         }  # fmt: skip
-        message = sign1(device.device_key, {1: -7, 3: "application/psdd-value-request+cbor"}, claim)
+        return sign1(device.device_key, {1: -7, 3: content_type}, claim)
+
+    def request(self, label: str, device: Device, amount: int, claims: Record | None = None) -> None:
+        """Kind 6."""
+        number = device.download + 1
+        message = self.statement(device, REQUEST, number, amount, claims)
         self.add(label, 6, {8: device.tenant, 9: number, 10: amount, 11: message}, device, slot="value-requested")
+
+    def void(self, label: str, device: Device, amount: int, claims: Record | None = None) -> None:
+        """Kind 11."""
+        device.download += 1
+        message = self.statement(device, VOID, device.download, amount, claims)
+        self.add(label, 11, {8: device.tenant, 9: device.download, 10: amount, 11: message}, device, slot="value-voided")
 
     def apply(self, label: str, device: Device, amount: int, key=None, claims: Record | None = None) -> None:
         """Kind 7."""
@@ -222,7 +233,8 @@ class Builder:
 
 
 def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
-    """A small ledger with every kind of record: two PSDs of two tenants, three downloads, three state digests."""
+    """A small ledger with every kind of record: two PSDs of two tenants, four downloads applied and three voided,
+    three state digests."""
     b = Builder(**options)
     b.genesis()
     b.started("started")
@@ -247,8 +259,18 @@ def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     b.request("request2", one, 1_000)
     b.apply("apply2", one, 1_000)
     b.sign("last", one, 730)
+    b.request("void-request", one, 1_500)
+    b.lifecycle("void-lock", one, 3, 4)
+    b.void("void", one, 1_500)
+    b.lifecycle("void-unlock", one, 3, 0)
+    b.request("again-request", one, 1_500)
+    b.apply("again-apply", one, 1_500)
     b.request("request3", two, 2_000)
     b.digest("digest3")
-    b.lifecycle("lock2", two, 3, 4)
+    b.request("late-request", one, 2_500)
+    b.void("late-void", one, 2_500)
+    b.lifecycle("withdrawn2", two, 4, 4)
+    b.lifecycle("scrapped2", two, 5, 4)
+    b.void("scrapped-void", two, 2_000)
     b.started("end")
     return b

@@ -65,7 +65,7 @@ class Door:
         device = self.b.devices[name]
         limits = {"largest_postage": "99", "smallest_postage": "0.001", "largest_descending": "4000000"}
         return {
-            "psd": name, "locks": [], "state": "active", "value": {"applied": device.download}, "format": "IBI",
+            "psd": name, "locks": [], "state": "active", "value": {"ended": device.download}, "format": "IBI",
             "limits": limits, "licence": "licence", "sequence": device.sequence, "registers": registers(device.registers),
             "certificate": device.serial,
         }  # fmt: skip

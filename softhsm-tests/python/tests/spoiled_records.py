@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from authority import certificate, der, new_key
-from ledger_builder import Builder, Record, cbor
+from ledger_builder import REQUEST, VOID, Builder, Record, cbor
 
 ONE, TWO = "ABCD0000000001", "ABCD0000000002"
 
@@ -70,7 +71,7 @@ def moved_up(b: Builder, record: Record) -> None:
     record[12] = b.symbol(b.devices[record[3]], record[5], record[11])
 
 
-def broken_request(b: Builder, record: Record) -> None:
+def broken_signature(b: Builder, record: Record) -> None:
     """One bit of the COSE signature."""
     record[11] = record[11][:-1] + bytes([record[11][-1] ^ 1])
 
@@ -93,6 +94,33 @@ def claims(label: str, key=None, **over) -> Callable[[Builder, Record], None]:
     return twist
 
 
+def stated(content_type: str = VOID, claims: Record | None = None, **over) -> Callable[[Builder, Record], None]:
+    """Other values in the record, n9 to n10, and a statement of the device key that says the same, or has other claims."""
+
+    def twist(b: Builder, record: Record) -> None:
+        record.update({int(name[1:]): value for name, value in over.items()})
+        device = b.devices[record[3]]
+        record[11] = b.statement(device, content_type, record[9], record[10], claims)
+
+    return twist
+
+
+def void_with_value(b: Builder, record: Record) -> None:
+    """A void that takes the amount into the registers, and all that follow keep it."""
+    device, amount = b.devices[record[3]], record[10]
+    a, d, c, n = device.registers
+    device.registers = [a, d + amount, c + amount, n]
+    record[5] = list(device.registers)
+    stated()(b, record)
+
+
+def voids_another_time(b: Builder, record: Record) -> None:
+    """In place of a record without download: the last download voided once more."""
+    device = b.devices[record[3]]
+    record.update({0: 11, 8: device.tenant, 9: device.download, 10: 1_500})
+    stated()(b, record)
+
+
 SPOILED: list[tuple[str, str, Callable[[Builder, Record], object], str]] = [
     ("map out of order", "one:3", unordered, "cbor"),
     ("indefinite map", "one:3", indefinite, "cbor"),
@@ -100,7 +128,7 @@ SPOILED: list[tuple[str, str, Callable[[Builder, Record], object], str]] = [
     ("long integer form", "end", lambda b, r: b"\xa5\x00\x18\x09" + cbor(r)[3:], "cbor"),
     ("not a map", "end", lambda b, r: cbor([1, 2]), "cbor"),
     ("record too long", "end", setting(8, "v" * 65_536), "size"),
-    ("unknown kind 11", "end", setting(0, 11), "kind"),
+    ("unknown kind 13", "end", setting(0, 13), "kind"),
     ("missing key", "one:3", without(10), "keys"),
     ("surplus key", "one:3", setting(16, 1), "keys"),
     ("key of another kind", "end", setting(10, 1), "keys"),
@@ -143,13 +171,31 @@ SPOILED: list[tuple[str, str, Callable[[Builder, Record], object], str]] = [
     ("download of another number", "apply2", setting(9, 3), "value-number"),
     ("download never requested", "request2", lambda b, r: {k: r[k] for k in range(6)} | {0: 5, 8: 3, 9: 0}, "value-number"),
     ("other amount applied", "apply2", setting(10, 999), "value-amount"),
-    ("request signature", "request2", broken_request, "value-request"),
+    ("request signature", "request2", broken_signature, "value-request"),
     ("request claims another amount", "request2", claims("request", amount="2.000"), "value-request"),
     ("request claims another PSD", "request2", claims("request", psd=TWO), "value-request"),
     ("authorisation by another key", "apply2", claims("apply", key=new_key()), "value-authorisation"),
     ("authorisation for another control total", "apply2", claims("apply", control_total="1.000"), "value-authorisation"),
     ("authorisation expired", "apply2", claims("apply", expires=1), "value-authorisation"),
     ("authorisation for another appliance", "apply2", claims("apply", appliance="other"), "value-authorisation"),
+    ("void of the appliance", "void", lambda b, r: [r.pop(k) for k in (3, 4, 5)] and None, "owner"),
+    ("void without statement", "void", without(11), "keys"),
+    ("void of nothing", "void", setting(10, 0), "value"),
+    ("void without request", "void-unlock", voids_another_time, "value-number"),
+    ("void of another number", "void", stated(n9=4), "value-number"),
+    ("void of another amount", "void", stated(n10=1_499), "value-amount"),
+    ("void moves registers", "void", void_with_value, "registers-moved"),
+    ("void signature", "void", broken_signature, "value-void"),
+    ("void by another key", "void", lambda b, r: r.__setitem__(11, b.statement(replace(b.devices[ONE], device_key=new_key()), VOID, r[9], r[10])), "value-void"),
+    ("void is a request", "void", stated(REQUEST), "value-void"),
+    ("request is a void", "request2", stated(VOID), "value-request"),
+    ("void claims another number", "void", stated(claims={"sequence": 4}), "value-void"),
+    ("void claims another amount", "void", stated(claims={"amount": "2.000"}), "value-void"),
+    ("void claims another PSD", "void", stated(claims={"psd": TWO}), "value-void"),
+    ("void claims another appliance", "void", stated(claims={"appliance": "other"}), "value-void"),
+    ("void claims a later time", "void", stated(claims={"time": 1 << 50}), "value-void"),
+    ("void claims other registers", "void", stated(claims={"registers": {"ascending": "0", "descending": "0", "control_total": "0", "pieces": 0}}), "value-void"),
+    ("void claims more", "void", stated(claims={"reason": "lost"}), "value-void"),
     ("locked while signing", "unlock", setting(9, 16), "not-active"),
     ("withdrawn while signing", "unlock", setting(8, 4), "not-active"),
     ("active and scrapped", "lock", setting(8, 5), "lifecycle"),

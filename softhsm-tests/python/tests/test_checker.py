@@ -11,10 +11,10 @@ from pathlib import Path
 import cbor2
 import pytest
 from authority import START, der, new_key, raw_signature, spki
-from client_answers import NOTES, applied, signed
-from ledger_builder import Builder, Record, cbor, scenario, uuid7
+from client_answers import NOTES, applied, signed, voided
+from ledger_builder import VOID, Builder, Device, Record, cbor, scenario, uuid7
 from ledger_writer import encoded, mth, note, write
-from spoiled_records import LATER, ONE, SPOILED, setting
+from spoiled_records import LATER, ONE, SPOILED, TWO, setting, stated
 from tampered_tables import TAMPERED
 
 from psdd_checker.__main__ import main
@@ -68,6 +68,116 @@ def test_register_finding_reads_as_documented(tmp_path) -> None:
     assert line == f"leaf {b.labels['one:0']}: registers: ascending 730 + descending 5 != control total 800"
 
 
+# --- a download that was voided -------------------------------------------------------------------------------------------
+
+
+def apply_voided(b: Builder, device: Device) -> None:
+    """Voided, and applied all the same."""
+    b.void("x-void", device, 3_000)
+    device.download -= 1
+    b.apply("x", device, 3_000)
+
+
+def apply_voided_later(b: Builder, device: Device) -> None:
+    """Voided, and applied when the next one of the same amount is under way."""
+    b.void("x-void", device, 3_000)
+    b.request("x-next", device, 3_000)
+    device.download -= 1
+    b.apply("x", device, 3_000)
+
+
+def request_voided(b: Builder, device: Device) -> None:
+    """Voided, and requested under the same number."""
+    b.void("x-void", device, 3_000)
+    device.download -= 1
+    b.request("x", device, 3_000)
+
+
+def request_past_voided(b: Builder, device: Device) -> None:
+    """Voided, and a number left out."""
+    b.void("x-void", device, 3_000)
+    device.download += 1
+    b.request("x", device, 3_000)
+
+
+def void_voided(b: Builder, device: Device) -> None:
+    """Voided twice."""
+    b.void("x-void", device, 3_000)
+    device.download -= 1
+    b.void("x", device, 3_000)
+
+
+def void_applied(b: Builder, device: Device) -> None:
+    """Applied, then voided."""
+    b.apply("x-apply", device, 3_000)
+    device.download -= 1
+    b.void("x", device, 3_000)
+
+
+def void_next(b: Builder, device: Device) -> None:
+    """A void of the number after the one under way."""
+    device.download += 1
+    b.void("x", device, 3_000)
+
+
+OUT_OF_TURN = [apply_voided, apply_voided_later, request_voided, request_past_voided, void_voided, void_applied, void_next]
+
+
+@pytest.mark.parametrize("steps", OUT_OF_TURN)
+def test_a_voided_download_has_ended_for_ever(tmp_path, steps) -> None:
+    b = scenario(pieces=2)
+    b.request("x-request", b.devices[ONE], 3_000)
+    steps(b, b.devices[ONE])
+    found = run(write(b, tmp_path))
+    assert {code: (finding.where, finding.count) for code, finding in found.items()} == {"value-number": (f"leaf {b.labels['x']}", 1)}
+
+
+@pytest.mark.parametrize(
+    ("twist", "code"), [(stated(n10=1_499), "value-amount"), (stated(VOID, {"sequence": 4}), "value-void")], ids=["amount", "claim"]
+)
+def test_a_spoiled_void_is_the_only_finding(tmp_path, twist, code) -> None:
+    b = scenario(pieces=2, twists={"void": twist})
+    found = run(write(b, tmp_path))
+    assert {code: (finding.where, finding.count) for code, finding in found.items()} == {code: (f"leaf {b.labels['void']}", 1)}
+
+
+def test_a_download_is_not_seen_both_applied_and_voided(tmp_path) -> None:
+    b = scenario(pieces=2)
+    b.request("x-request", b.devices[ONE], 3_000)
+    apply_voided(b, b.devices[ONE])
+    ledger, number = write(b, tmp_path), b.devices[ONE].download
+    seen = [
+        {"kind": f"value-{how}", "psd": ONE, "sequence": number, "leaf": b.labels[label], "amount": "3"}
+        for how, label in (("voided", "x-void"), ("applied", "x"))
+    ]
+    for name, lines, codes in (("first", seen, 1), ("second", seen[::-1], 1), ("one", seen[:1], 0), ("other", seen[1:], 0)):
+        (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert len({"seen-value"} & run(ledger, tmp_path / name).keys()) == codes, name
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (lambda b: applied(b, sequence=3, leaf=b.labels["void"], amount="1.500"), "does not apply download 3"),
+        (lambda b: voided(b, sequence=2, leaf=b.labels["apply2"], amount="1"), "does not void download 2"),
+    ],
+    ids=["void seen applied", "application seen voided"],
+)
+def test_an_end_seen_as_the_other_is_named(tmp_path, valid, seen, said) -> None:
+    b, ledger = valid
+    (tmp_path / "notes").write_text(json.dumps(seen(b)))
+    assert said in run(ledger, tmp_path / "notes")["seen-value"].message
+
+
+def test_a_second_void_is_not_the_one_to_be_seen(tmp_path) -> None:
+    b = scenario(pieces=2)
+    b.request("x-request", b.devices[ONE], 3_000)
+    void_voided(b, b.devices[ONE])
+    second = voided(b, sequence=b.devices[ONE].download, leaf=b.labels["x"], amount="3")
+    (tmp_path / "notes").write_text(json.dumps(second))
+    assert "first voided in another leaf" in run(write(b, tmp_path), tmp_path / "notes")["seen-value"].message
+
+
 # --- the database tampered with after it was written ------------------------------------------------------------------------
 
 
@@ -101,7 +211,7 @@ def test_digests_between_two_checkpoints_share_one(tmp_path, valid) -> None:
 
 
 def test_a_caller_of_another_tenant_is_no_finding(tmp_path) -> None:
-    twists = {label: setting(8, "umbrella") for label in ("one:3", "request2", "apply2")}
+    twists = {label: setting(8, "umbrella") for label in ("one:3", "request2", "apply2", "void")}
     assert run(write(scenario(pieces=8, twists=twists), tmp_path)) == {}
 
 
@@ -161,7 +271,7 @@ def test_notes_of_what_happened(tmp_path, valid) -> None:
     hashes = [sha256(b"\0" + record).digest() for record in encoded(b)]
     lost = uuid7(1).hex()
     seen = [
-        signed(b, "one:3"), signed(b, "one:3"), signed(b, "two:3"), applied(b), applied(b),
+        signed(b, "one:3"), signed(b, "one:3"), signed(b, "two:3"), applied(b), applied(b), voided(b), voided(b),
         {"kind": "refused", "tenant": "acme", "key": lost, "code": "psd-locked"},
         {"kind": "refused", "tenant": "acme", "key": signed(b, "one:3")["key"], "code": "busy"},
         {"kind": "refused", "tenant": "acme", "key": signed(b, "one:4")["key"], "code": "busy"},

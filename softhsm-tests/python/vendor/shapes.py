@@ -107,7 +107,7 @@ psd_view = struct(
     clock_=clock,
     locks=array(tstr),
     state=choice("initialised", "authorised", "active", "withdrawn", "scrapped"),
-    value=struct(applied=uint, pending_=value_request),
+    value=struct(ended=uint, pending_=value_request),
     format=tstr,
     limits=struct(largest_postage=amount, smallest_postage=amount, largest_descending=amount),
     licence=tstr,

@@ -155,6 +155,7 @@ fn rule_of(method: &str, path: &str) -> &'static str {
         ("GET", ["v1", "appliance"]) => "appliance-response",
         ("POST", ["v1", "psds", _, "value-requests"]) => "value-request-response",
         ("POST", ["v1", "psds", _, "value-authorisations"]) => "value-applied-response",
+        ("POST", ["v1", "psds", _, "value-voids"]) => "value-voided-response",
         other => panic!("no rule for {other:?}"),
     }
 }

@@ -8,7 +8,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use psd::PsdId;
 use psdctl::dev::ClientIdentity;
-use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
+use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST, VALUE_VOID};
 use psdd_wire::message::{ValueAuthorisationClaims, ValueRequestClaims};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -84,7 +84,7 @@ fn value_comes_in_once_and_only_by_the_authority() {
     run(async {
         let wire = caller.connect().await;
         let before = wire.registers(psd).await;
-        let sequence = wire.get(&format!("/v1/psds/{psd}")).await.body.get("psd").get("value").get("applied").u64();
+        let sequence = wire.get(&format!("/v1/psds/{psd}")).await.body.get("psd").get("value").get("ended").u64();
 
         // Asking.
         for (text, status, code) in [
@@ -278,5 +278,76 @@ fn a_download_must_fit_when_it_is_applied() {
         }
         let after = wire.registers(psd).await;
         assert_eq!((after.descending, after.ascending, after.pieces), (930_000, 120_000, 201));
+    });
+}
+
+async fn void(wire: &Wire, psd: PsdId, body: &V) -> Reply {
+    wire.post(&format!("/v1/psds/{psd}/value-voids"), &body.encode()).await
+}
+
+#[test]
+fn a_download_that_is_given_up_loads_nothing_for_ever() {
+    let shared = shared();
+    let psd = shared.psds.take(&shared.appliance);
+    let caller = shared.caller();
+    let funds = Funds::real(&caller);
+    let stranger = shared.appliance.issue("void-stranger", "stranger", 312);
+    run(async {
+        let wire = caller.connect().await;
+        let before = wire.registers(psd).await;
+        let asked = ask(&wire, psd, "5.00").await;
+        let sequence = asked.body.get("sequence").u64();
+        let number = |n: u64| V::map([("sequence", V::Int(n.into()))]);
+        let authorised = funds.authorise(&answer_to(&asked));
+
+        // Nobody else's, nothing else, no other form.
+        let other = caller.with(&stranger).connect().await;
+        assert_code(&void(&other, psd, &number(sequence)).await, 403, "not-permitted", "another tenant");
+        for (name, body, status, code) in [
+            ("the next", number(sequence + 1), 409, "value-wrong-sequence"),
+            ("the one before", number(sequence - 1), 409, "value-applied"),
+            ("none", number(0), 409, "value-wrong-sequence"),
+            ("as text", V::map([("sequence", V::text("2"))]), 400, "malformed"),
+            ("negative", V::map([("sequence", V::Int(-1))]), 400, "malformed"),
+            ("without a number", V::map([]), 400, "malformed"),
+            ("with more", number(sequence).with("surplus", V::Int(1)), 400, "malformed"),
+        ] {
+            assert_code(&void(&wire, psd, &body).await, status, code, name);
+            let view = wire.get(&format!("/v1/psds/{psd}")).await;
+            assert_eq!(view.body.get("psd").get("value").get("pending"), &asked.body, "{name}: still under way");
+        }
+
+        // Eight at once, and signing meanwhile: one statement, whoever asks.
+        let at_once: Vec<_> = (0..8)
+            .map(|_| {
+                let (wire, body) = (wire.clone(), number(sequence));
+                tokio::spawn(async move { void(&wire, psd, &body).await })
+            })
+            .collect();
+        assert_eq!(outcomes(&wire.sign(psd, &[item("0.50")]).await), ["signed"]);
+        let mut told = Vec::new();
+        for reply in at_once {
+            let reply = reply.await.expect("an answer");
+            assert_eq!(reply.status, 200, "{:?}", reply.body);
+            told.push(reply.body.without("checkpoint"));
+        }
+        assert!(told.iter().all(|body| *body == told[0]), "the same statement each time");
+        let statement = Sign1::parse(told[0].get("statement").bytes()).expect("a COSE_Sign1");
+        assert_eq!(statement.content_type, VALUE_VOID);
+        let rule = "value-void-claims";
+        crate::client::contract().message(rule, &statement.payload).unwrap_or_else(|why| panic!("{why}"));
+        let claims: ValueRequestClaims = psdd_wire::read(&statement.payload).expect("claims");
+        assert_eq!((claims.psd, claims.sequence, claims.amount), (psd, sequence, amount("5.00")));
+
+        // What the authority had signed is worth nothing now, and its number is used up.
+        assert_code(&apply(&wire, psd, &authorised).await, 409, "value-void", "given up");
+        assert_eq!(wire.registers(psd).await.descending, before.descending - 500);
+        let next = ask(&wire, psd, "7.00").await;
+        assert_eq!(next.body.get("sequence").u64(), sequence + 1);
+        assert_code(&apply(&wire, psd, &authorised).await, 409, "value-void", "given up, with another under way");
+        assert_eq!(apply(&wire, psd, &funds.authorise(&answer_to(&next))).await.status, 200);
+        assert_code(&void(&wire, psd, &number(sequence + 1)).await, 409, "value-applied", "applied");
+        assert_eq!(void(&wire, psd, &number(sequence)).await.body.without("checkpoint"), told[0], "and again");
+        assert_eq!(wire.registers(psd).await.descending, before.descending - 500 + 7_000);
     });
 }

@@ -17,7 +17,7 @@ use psd::indicium::{Fields, format_named};
 use psd::{MailingDate, PostageAmount, PsdId, Registers, UnixMillis};
 use psdd_client::PsdView;
 use psdd_wire::checkpoint::{Checkpoint, LogKey};
-use psdd_wire::cose::{Sign1, VALUE_REQUEST};
+use psdd_wire::cose::{Sign1, VALUE_REQUEST, VALUE_VOID};
 use psdd_wire::message::*;
 use psdd_wire::problem::Problem;
 use serde::Serialize;
@@ -74,6 +74,8 @@ pub enum Fault {
     OtherAmountSigned,
     /// Signs a value request with a key that is not the device's.
     ForeignDevice,
+    /// Answers a void with another request, which would let the authority credit and the PSD load.
+    RequestForVoid,
     /// Loads less than the authority authorised.
     LoadsLess,
     /// Leaves a result out.
@@ -182,7 +184,11 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
     if let Some(end) = path.strip_prefix(&format!("/v1/psds/{PSD}/value-")) {
         let body = request.into_body().collect().await.map_err(|_lost| Broken(None))?.to_bytes();
         let mut state = state.lock().unwrap();
-        return if end == "requests" { state.value_request(&body) } else { state.value_applied(&body) };
+        return match end {
+            "requests" => state.value_request(&body),
+            "voids" => state.value_voided(&body),
+            _ => state.value_applied(&body),
+        };
     }
     let state = state.lock().unwrap();
     let (checkpoint, authority_root) = (Some(state.checkpoint()), state.root.clone());
@@ -333,7 +339,7 @@ impl State {
             clock: Some(ClockView { time: now().0, epoch: 1, source: "development".to_owned(), error_ms: 0 }),
             locks: Vec::new(),
             state: "active".to_owned(),
-            value: ValueState { applied: 1, pending: None },
+            value: ValueState { ended: 1, pending: None },
             format: "ibi".to_owned(),
             limits: LimitsView {
                 largest_postage: mills(100_000),
@@ -371,6 +377,22 @@ impl State {
     fn value_request(&self, body: &[u8]) -> Answer {
         let asked: ValueRequest<'_> = psdd_wire::read(body).unwrap();
         let amount: PostageAmount = asked.amount.parse().unwrap();
+        let request = self.device_statement(VALUE_REQUEST, amount);
+        ok(&ValueRequestResponse { psd: psd(), amount, request, sequence: 2 })
+    }
+
+    fn value_voided(&mut self, body: &[u8]) -> Answer {
+        let asked: ValueVoid = psdd_wire::read(body).unwrap();
+        let kind = if self.fault == Some(Fault::RequestForVoid) { VALUE_REQUEST } else { VALUE_VOID };
+        let amount = mills(500_000);
+        let statement = self.device_statement(kind, amount);
+        self.leaf += 1;
+        let (leaf, time, checkpoint) = (self.leaf, now().0, Some(self.checkpoint()));
+        ok(&ValueVoidedResponse { psd: psd(), leaf, time, amount, sequence: asked.sequence, statement, checkpoint })
+    }
+
+    /// What the device key signs of download 2.
+    fn device_statement(&self, content_type: &str, amount: PostageAmount) -> Vec<u8> {
         let over = if self.fault == Some(Fault::OtherAmountSigned) { mills(amount.mills() * 2) } else { amount };
         let claims = ValueRequestClaims {
             psd: psd(),
@@ -381,11 +403,10 @@ impl State {
             appliance: "test".to_owned(),
             registers: self.registers.into(),
         };
-        let message = Sign1::unsigned(VALUE_REQUEST, None, psdd_wire::encode(&claims));
+        let message = Sign1::unsigned(content_type, None, psdd_wire::encode(&claims));
         let signer = if self.fault == Some(Fault::ForeignDevice) { &self.foreign } else { &self.device };
         let signature = signer.sign(&SystemRandom::new(), &message.to_be_signed()).unwrap();
-        let request = message.with_signature(signature.as_ref());
-        ok(&ValueRequestResponse { psd: psd(), amount, request, sequence: 2 })
+        message.with_signature(signature.as_ref())
     }
 
     fn value_applied(&mut self, body: &[u8]) -> Answer {

@@ -7,7 +7,7 @@ use psdd_ledger::open::ProvenHead;
 use psdd_ledger::verify::{Certified, Judge, Refuted, ValueFacts};
 use psdd_wire::certificate::verify_end_entity;
 use psdd_wire::checkpoint::{Checkpoint, LogKey, origin};
-use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
+use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST, VALUE_VOID};
 use psdd_wire::message::{RegisterView, ValueAuthorisationClaims, ValueRequestClaims};
 
 /// Judges with `psdd-wire`, as the daemon does.
@@ -35,6 +35,25 @@ fn same<T: PartialEq>(what: &'static str, claimed: &T, recorded: &T) -> Result<(
     if claimed == recorded { Ok(()) } else { Err(refuted(Differs::Claim(what))) }
 }
 
+/// What a device key signs of a download: that it is asked for, or that it is void.
+fn device_statement(content_type: &str, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted> {
+    let message = Sign1::parse(message).map_err(refuted)?;
+    message.verify(content_type, spki).map_err(refuted)?;
+    let claims: ValueRequestClaims = psdd_wire::read(&message.payload).map_err(refuted)?;
+    same("PSD", &claims.psd, &facts.psd)?;
+    same("appliance", &claims.appliance.as_str(), &facts.appliance.as_str())?;
+    same("number", &claims.sequence, &facts.sequence)?;
+    same("amount", &claims.amount, &facts.amount)?;
+    // Pieces may have been debited between signing and the record; value cannot have come.
+    let recorded = RegisterView::from(facts.registers);
+    let (asked, now) = (&claims.registers, &recorded);
+    let sum = asked.ascending.checked_add(asked.descending);
+    let before = asked.ascending <= now.ascending && asked.pieces <= now.pieces;
+    same("registers", &(sum, before), &(Some(now.control_total), true))?;
+    same("control total", &asked.control_total, &now.control_total)?;
+    same("time", &(claims.time <= facts.at.0), &true)
+}
+
 impl Judge for WireJudge {
     fn checkpoint(&self, genesis: &Genesis, note: &str) -> Option<ProvenHead> {
         // An Ed25519 SPKI has 44 bytes (RFC 8410 §4), a P-256 one 91.
@@ -50,21 +69,11 @@ impl Judge for WireJudge {
     }
 
     fn value_request(&self, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted> {
-        let message = Sign1::parse(message).map_err(refuted)?;
-        message.verify(VALUE_REQUEST, spki).map_err(refuted)?;
-        let claims: ValueRequestClaims = psdd_wire::read(&message.payload).map_err(refuted)?;
-        same("PSD", &claims.psd, &facts.psd)?;
-        same("appliance", &claims.appliance.as_str(), &facts.appliance.as_str())?;
-        same("number", &claims.sequence, &facts.sequence)?;
-        same("amount", &claims.amount, &facts.amount)?;
-        // Pieces may have been debited between asking and the record; value cannot have come.
-        let recorded = RegisterView::from(facts.registers);
-        let (asked, now) = (&claims.registers, &recorded);
-        let sum = asked.ascending.checked_add(asked.descending);
-        let before = asked.ascending <= now.ascending && asked.pieces <= now.pieces;
-        same("registers", &(sum, before), &(Some(now.control_total), true))?;
-        same("control total", &asked.control_total, &now.control_total)?;
-        same("time", &(claims.time <= facts.at.0), &true)
+        device_statement(VALUE_REQUEST, message, spki, facts)
+    }
+
+    fn value_void(&self, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted> {
+        device_statement(VALUE_VOID, message, spki, facts)
     }
 
     fn value_authorisation(
@@ -129,6 +138,10 @@ mod tests {
         let request = |claims: &ValueRequestClaims| signed(&key, VALUE_REQUEST, None, psdd_wire::encode(claims));
         let judged = |bytes: &[u8]| WireJudge.value_request(bytes, spki.as_ref(), &facts).is_ok();
         assert!(judged(&request(&claims)));
+        let void = signed(&key, VALUE_VOID, None, psdd_wire::encode(&claims));
+        assert!(WireJudge.value_void(&void, spki.as_ref(), &facts).is_ok());
+        assert!(!judged(&void), "the end of a download is no request for one");
+        assert!(WireJudge.value_void(&request(&claims), spki.as_ref(), &facts).is_err(), "nor the reverse");
         let later = Registers::from_parts(mills(31), mills(69), mills(100), 2).unwrap();
         let other = Registers::from_parts(mills(10), mills(80), mills(90), 1).unwrap();
         let changes: [fn(&mut ValueRequestClaims); 5] = [

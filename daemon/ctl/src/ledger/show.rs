@@ -100,6 +100,9 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
         Event::ValueApplied { tenant, value_sequence, amount, .. } => {
             ("value applied", value_fields(tenant, *value_sequence, *amount))
         }
+        Event::ValueVoided { tenant, value_sequence, amount, .. } => {
+            ("value download void", value_fields(tenant, *value_sequence, *amount))
+        }
         Event::StateDigest { digest, psds } => {
             ("state digest", vec![("digest", hex(digest)), ("PSDs", psds.to_string())])
         }

@@ -26,6 +26,8 @@ pub enum VendorCommand {
     ValueRequest(value::ValueRequest),
     /// Bring a PSD the authority's authorisation of value
     ValueApply(value::ValueApply),
+    /// Give up a value download that was asked for, for ever; the PSD's statement of it goes to the authority's funds system
+    ValueVoid(value::ValueVoid),
 }
 
 /// Runs one of them.
@@ -37,6 +39,7 @@ pub fn run(global: &Global, command: VendorCommand) -> Result<Exit, CtlError> {
             VendorCommand::Psds(command) => psds::run(global, &command).await,
             VendorCommand::ValueRequest(command) => value::request(global, &command).await,
             VendorCommand::ValueApply(command) => value::apply(global, &command).await,
+            VendorCommand::ValueVoid(command) => value::void(global, &command).await,
         }
     })
 }

@@ -49,8 +49,8 @@ fn drawn(psds: &[PsdView]) -> String {
         let locks = if view.locks.is_empty() { "none".to_owned() } else { view.locks.join(", ") };
         let value = match &view.value.pending {
             Some(pending) => format!("no. {}: {} under way", pending.sequence, money(pending.amount)),
-            None if view.value.applied == 0 => "none yet".to_owned(),
-            None => format!("no. {} applied", view.value.applied),
+            None if view.value.ended == 0 => "none yet".to_owned(),
+            None => format!("no. {} ended", view.value.ended),
         };
         vec![
             view.psd.to_string(),

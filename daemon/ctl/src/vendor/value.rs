@@ -1,4 +1,4 @@
-//! `psdctl vendor value-request` and `value-apply`: the two ends of a value download.
+//! `psdctl vendor value-request`, `value-apply` and `value-void`: a value download and its two ends.
 
 use crate::cli::Global;
 use crate::config::CtlConfig;
@@ -53,6 +53,23 @@ pub struct ValueApply {
     authorisation: PathBuf,
 }
 
+/// Arguments of `psdctl vendor value-void`.
+#[derive(Args, Debug)]
+pub struct ValueVoid {
+    /// The PSD; else the one in psdctl.toml
+    #[arg(long, value_name = "ID")]
+    psd: Option<String>,
+    /// Number of the download under way, as `psdctl vendor psds` shows it
+    #[arg(long, value_name = "N")]
+    sequence: u64,
+    /// Write the statement (COSE_Sign1, bytes) to a file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// How to print the statement
+    #[arg(long, value_enum, default_value_t = Encoding::Base64)]
+    encoding: Encoding,
+}
+
 /// A file that is no authorisation.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {
@@ -81,6 +98,16 @@ struct Requested<'a> {
 }
 
 #[derive(Serialize)]
+struct Voided<'a> {
+    psd: String,
+    sequence: u64,
+    amount: String,
+    leaf: u64,
+    time: String,
+    statement: &'a str,
+}
+
+#[derive(Serialize)]
 struct Applied {
     psd: String,
     sequence: u64,
@@ -93,15 +120,21 @@ struct Applied {
     pieces: u64,
 }
 
+impl Encoding {
+    fn text(self, bytes: &[u8]) -> String {
+        match self {
+            Encoding::Base64 => STANDARD.encode(bytes),
+            Encoding::Hex => hex(bytes),
+        }
+    }
+}
+
 pub(super) async fn request(global: &Global, command: &ValueRequest) -> Result<Exit, CtlError> {
     let config = CtlConfig::read(global.config.as_deref())?;
     let psd = config.psd(command.psd.as_deref())?;
     let client = Client::connect(config.client()).await?;
     let told = client.request_value(psd, command.amount).await?;
-    let text = match command.encoding {
-        Encoding::Base64 => STANDARD.encode(&told.request),
-        Encoding::Hex => hex(&told.request),
-    };
+    let text = command.encoding.text(&told.request);
     if let Some(path) = &command.out {
         write_durably(path, &told.request)?;
     }
@@ -148,6 +181,36 @@ pub(super) async fn apply(global: &Global, command: &ValueApply) -> Result<Exit,
             ("in the log", format!("leaf {}, {}", told.leaf, UnixMillis(told.time))),
         ];
         print(&table(&[], &[], rows.into_iter().map(|(name, value)| vec![name.to_owned(), value])))?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn void(global: &Global, command: &ValueVoid) -> Result<Exit, CtlError> {
+    let config = CtlConfig::read(global.config.as_deref())?;
+    let psd = config.psd(command.psd.as_deref())?;
+    let client = Client::connect(config.client()).await?;
+    let told = client.void_value(psd, command.sequence).await?;
+    let text = command.encoding.text(&told.statement);
+    if let Some(path) = &command.out {
+        write_durably(path, &told.statement)?;
+    }
+    if global.json {
+        print_json(&Voided {
+            psd: told.psd.to_string(),
+            sequence: told.sequence,
+            amount: told.amount.to_string(),
+            leaf: told.leaf,
+            time: UnixMillis(told.time).to_string(),
+            statement: &text,
+        })?;
+    } else if let Some(path) = &command.out {
+        let (amount, path) = (money(told.amount), path.display());
+        print(&format!(
+            "value download no. {} of {amount} for {} is void; statement in {path}\n",
+            told.sequence, told.psd
+        ))?;
+    } else {
+        print(&format!("{text}\n"))?;
     }
     Ok(Exit::Done)
 }

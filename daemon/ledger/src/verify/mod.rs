@@ -56,6 +56,8 @@ pub trait Judge {
     fn checkpoint(&self, genesis: &Genesis, note: &str) -> Option<ProvenHead>;
     /// A certificate and its issuers up to but without the root, DER, at the time it was installed.
     fn chain(&self, chain: &[&[u8]], root: &[u8], at: UnixMillis) -> Result<Certified, Refuted>;
+    /// A COSE_Sign1 by a PSD's device key (SPKI DER): a statement that a download is void.
+    fn value_void(&self, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted>;
     /// A COSE_Sign1 by a PSD's device key (SPKI DER).
     fn value_request(&self, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted>;
     /// A COSE_Sign1 by the authority's funds key: its certificate, DER, and its public key, SPKI DER.

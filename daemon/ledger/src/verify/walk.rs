@@ -2,7 +2,7 @@
 
 use super::finding::{Fault, Finding};
 use super::symbol::{self, Job};
-use super::{Certified, Judge, Progress, PsdSummary, Settings, Summary, ValueFacts};
+use super::{Certified, Judge, Progress, PsdSummary, Refuted, Settings, Summary, ValueFacts};
 use crate::digest::StateFacts;
 use crate::replay::{Appliance, FollowError};
 use crate::rows;
@@ -10,8 +10,8 @@ use crate::tree::{FullTile, Tree, leaf_hash};
 use crate::{AtStep, StoreFault, sql};
 use aws_lc_rs::signature::ParsedPublicKey;
 use psd::key::Role;
-use psd::record::{AuthorityPurpose, Event, Genesis, Record};
-use psd::{PsdId, TenantName};
+use psd::record::{AuthorityPurpose, Event, Genesis, Record, Stamp};
+use psd::{PostageAmount, PsdId, TenantName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -37,6 +37,18 @@ impl From<StoreFault> for Stop {
 /// Ends the walk at a record, or at none.
 pub(super) fn found(leaf: impl Into<Option<u64>>, fault: impl Into<Fault>) -> Stop {
     Stop::Found(Box::new(Finding { leaf: leaf.into(), fault: fault.into() }))
+}
+
+/// What a signed message of a value download must agree with.
+fn facts<'a>(
+    appliance: &'a Appliance,
+    stamp: &Stamp,
+    sequence: u64,
+    amount: PostageAmount,
+    at: UnixMillis,
+) -> ValueFacts<'a> {
+    let appliance = &appliance.genesis.appliance;
+    ValueFacts { appliance, psd: stamp.psd, sequence, amount, registers: stamp.registers, at }
 }
 
 /// The state of the walk. Grows with PSDs and keys, not with records.
@@ -229,35 +241,15 @@ impl<'j, J: Judge> Walk<'j, J> {
                 }
             }
             Event::ValueRequested { stamp, value_sequence, amount, request, .. } => {
-                let facts = ValueFacts {
-                    appliance: &appliance.genesis.appliance,
-                    psd: stamp.psd,
-                    sequence: *value_sequence,
-                    amount: *amount,
-                    registers: stamp.registers,
-                    at,
-                };
-                let keys = appliance.psds.get(&stamp.psd).map(|psd| psd.state().keys.iter().rev());
-                let keys = keys.into_iter().flatten().filter(|certified| certified.key.role == Role::Device);
-                // While keys change, the older generation may still have signed.
-                let mut judged = Err(Fault::NoKey("device key"));
-                for certified in keys {
-                    judged = self.judge.value_request(request, &certified.key.spki, &facts).map_err(Fault::Message);
-                    if judged.is_ok() {
-                        break;
-                    }
-                }
-                judged?;
+                let facts = facts(appliance, stamp, *value_sequence, *amount, at);
+                self.by_device_key(appliance, stamp, |judge, spki| judge.value_request(request, spki, &facts))?;
+            }
+            Event::ValueVoided { stamp, value_sequence, amount, statement, .. } => {
+                let facts = facts(appliance, stamp, *value_sequence, *amount, at);
+                self.by_device_key(appliance, stamp, |judge, spki| judge.value_void(statement, spki, &facts))?;
             }
             Event::ValueApplied { stamp, value_sequence, amount, authorisation, .. } => {
-                let facts = ValueFacts {
-                    appliance: &appliance.genesis.appliance,
-                    psd: stamp.psd,
-                    sequence: *value_sequence,
-                    amount: *amount,
-                    registers: stamp.registers,
-                    at,
-                };
+                let facts = facts(appliance, stamp, *value_sequence, *amount, at);
                 let (certificate, certified) = self.funds.as_ref().ok_or(Fault::NoKey("funds key of the authority"))?;
                 let judged = self.judge.value_authorisation(authorisation, certificate, &certified.spki, &facts);
                 judged.map_err(Fault::Message)?;
@@ -272,6 +264,25 @@ impl<'j, J: Judge> Walk<'j, J> {
             | Event::Indicium(_) => {}
         }
         Ok(())
+    }
+
+    /// Judges a message under the device keys of its PSD: while keys change, the older generation may still have signed.
+    fn by_device_key(
+        &self,
+        appliance: &Appliance,
+        stamp: &Stamp,
+        judged: impl Fn(&J, &[u8]) -> Result<(), Refuted>,
+    ) -> Result<(), Fault> {
+        let keys = appliance.psds.get(&stamp.psd).map(|psd| psd.state().keys.iter().rev());
+        let keys = keys.into_iter().flatten().filter(|certified| certified.key.role == Role::Device);
+        let mut verdict = Err(Fault::NoKey("device key"));
+        for certified in keys {
+            verdict = judged(self.judge, &certified.key.spki).map_err(Fault::Message);
+            if verdict.is_ok() {
+                break;
+            }
+        }
+        verdict
     }
 
     fn symbol(&self, leaf: u64, piece: &psd::record::Indicium) -> Result<Job, Fault> {

@@ -147,6 +147,7 @@ enum Step {
     Pieces(usize, usize),
     Download(usize),
     Request(usize),
+    Void(usize),
     Lock(usize),
     Checkpoint,
     Digest,
@@ -158,6 +159,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0usize..3, 1usize..9).prop_map(|(psd, n)| Step::Pieces(psd, n)),
         2 => (0usize..3).prop_map(Step::Download),
         1 => (0usize..3).prop_map(Step::Request),
+        1 => (0usize..3).prop_map(Step::Void),
         1 => (0usize..3).prop_map(Step::Lock),
         3 => Just(Step::Checkpoint),
         1 => Just(Step::Digest),
@@ -188,12 +190,16 @@ proptest! {
                     let record = world.value_request(psd, 2_000);
                     world.commit(vec![record]);
                 }
+                Step::Void(psd) if !idle(&world, psd) => {
+                    let record = world.value_void(psd);
+                    world.commit(vec![record]);
+                }
                 Step::Lock(psd) => {
                     let (stamp, lifecycle) = (world.next_stamp(psd_id(psd)), psd::lifecycle::Lifecycle::Active);
                     let locks = psd::lifecycle::Locks::NONE;
                     world.commit_events(vec![psd::record::Event::LifecycleChanged { stamp, lifecycle, locks }]);
                 }
-                Step::Download(_) | Step::Request(_) => {}
+                Step::Download(_) | Step::Request(_) | Step::Void(_) => {}
                 Step::Checkpoint => world.checkpoint(),
                 Step::Digest => {
                     let at = world.at();

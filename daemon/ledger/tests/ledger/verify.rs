@@ -108,11 +108,18 @@ fn what_was_signed_wrongly_is_found_at_its_record() {
 #[test]
 fn messages_and_certificates_that_do_not_hold_are_found() {
     type Change = fn(&mut World) -> Event;
-    let changes: [(&str, Change); 4] = [
+    let changes: [(&str, Change); 5] = [
         ("value request", |world| {
             let NewRecord { record, .. } = world.value_request(0, 100);
             let Event::ValueRequested { stamp, tenant, value_sequence, amount, .. } = record.event else { panic!() };
             Event::ValueRequested { stamp, tenant, value_sequence, amount, request: b"forged"[..].into() }
+        }),
+        ("void statement", |world| {
+            let request = world.value_request(0, 100);
+            world.commit(vec![request]);
+            let NewRecord { record, .. } = world.value_void(0);
+            let Event::ValueVoided { stamp, tenant, value_sequence, amount, .. } = record.event else { panic!() };
+            Event::ValueVoided { stamp, tenant, value_sequence, amount, statement: b"forged"[..].into() }
         }),
         ("the certificate does not hold", |_| Event::AuthorityKeyInstalled {
             purpose: psd::record::AuthorityPurpose::Funds,

@@ -92,6 +92,11 @@ impl Judge for TestJudge {
         if right { Ok(()) } else { Err(refuted("value request")) }
     }
 
+    fn value_void(&self, bytes: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted> {
+        let right = spki == b"device key" && bytes == message("void", facts);
+        if right { Ok(()) } else { Err(refuted("void statement")) }
+    }
+
     fn value_authorisation(
         &self,
         bytes: &[u8],
@@ -230,6 +235,15 @@ impl World {
         let stamp = self.next_stamp(psd);
         let request = self.message("request", psd, value_sequence, amount);
         self.take_in(Event::ValueRequested { stamp, tenant: tenant(number), value_sequence, amount, request })
+    }
+
+    /// The download under way is given up.
+    pub fn value_void(&mut self, number: usize) -> NewRecord {
+        let psd = psd_id(number);
+        let pending = self.appliance.psds[&psd].state().pending.clone().unwrap();
+        let (stamp, value_sequence, amount) = (self.next_stamp(psd), pending.sequence, pending.amount);
+        let statement = self.message("void", psd, value_sequence, amount);
+        self.take_in(Event::ValueVoided { stamp, tenant: tenant(number), value_sequence, amount, statement })
     }
 
     fn message(&self, kind: &str, psd: PsdId, sequence: u64, amount: PostageAmount) -> Arc<[u8]> {

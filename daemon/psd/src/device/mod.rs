@@ -52,7 +52,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// A value download that was asked for and is not yet applied.
+/// A value download that was asked for and has not ended, neither applied nor void.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingValue {
     /// Its number.
@@ -85,7 +85,7 @@ pub struct State {
     pub locks: Locks,
     /// Every generation of every key, in order of creation.
     pub keys: Arc<[CertifiedKey]>,
-    /// Number of the last value download applied.
+    /// Number of the last value download that ended, applied or void.
     pub value_sequence: u64,
     /// The one under way.
     pub pending: Option<PendingValue>,

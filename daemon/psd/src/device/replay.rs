@@ -118,7 +118,7 @@ impl Psd {
                 let request = Arc::clone(request);
                 self.state.pending = Some(PendingValue { sequence: *value_sequence, amount: *amount, request });
             }
-            Event::ValueApplied { value_sequence, .. } => {
+            Event::ValueApplied { value_sequence, .. } | Event::ValueVoided { value_sequence, .. } => {
                 self.state.value_sequence = *value_sequence;
                 self.state.pending = None;
             }
@@ -143,6 +143,7 @@ impl Psd {
             | Event::CertificateInstalled { .. }
             | Event::LifecycleChanged { .. }
             | Event::ValueRequested { .. }
+            | Event::ValueVoided { .. }
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::AuthorityKeyInstalled { .. }
@@ -174,6 +175,11 @@ impl Psd {
                 if state.pending.as_ref().is_none_or(|p| (p.sequence, p.amount) != (*value_sequence, *amount)) =>
             {
                 Some("the value applied is not the value requested")
+            }
+            Event::ValueVoided { value_sequence, amount, .. }
+                if state.pending.as_ref().is_none_or(|p| (p.sequence, p.amount) != (*value_sequence, *amount)) =>
+            {
+                Some("the value given up is not the value requested")
             }
             Event::Indicium(_) if state.lifecycle != Lifecycle::Active || !state.locks.is_empty() => {
                 Some("a piece was signed while the PSD was not active")

@@ -1,4 +1,4 @@
-//! Value downloads (DOMAIN.md, "PVD"): value enters only by the authority's signature, once for each number.
+//! Value downloads (DOMAIN.md, "PVD"): value enters only by the authority's signature, and each number ends once: applied or void.
 
 use super::{PendingValue, Psd};
 use crate::id::{ApplianceId, PsdId};
@@ -60,10 +60,10 @@ pub enum ValueRefusal {
     /// The authorisation is for another PSD.
     #[error("the authorisation is for PSD {0}")]
     WrongPsd(PsdId),
-    /// The number was applied before with other content, or is not the one under way.
-    #[error("the authorisation is for download {given}; {}", expectation(*.expected))]
+    /// The number ended before, or is not the one under way.
+    #[error("this is for download {given}; {}", expectation(*.expected))]
     WrongSequence {
-        /// In the authorisation.
+        /// Asked for.
         given: u64,
         /// The one under way.
         expected: Option<u64>,
@@ -144,6 +144,20 @@ impl Psd {
         self.state.pending = Some(PendingValue { sequence: terms.sequence, amount: terms.amount, request });
     }
 
+    /// The terms of the statement that the download of this number is void, if it is under way. Changes nothing. Whoever lost the way to
+    /// the authority may give up in any state of the PSD's life and under any lock.
+    pub fn void_terms(&self, sequence: u64) -> Result<ValueTerms, ValueRefusal> {
+        let pending = self.under_way(sequence)?;
+        let (psd, registers) = (self.identity.psd, self.state.registers);
+        Ok(ValueTerms { psd, registers, amount: pending.amount, sequence })
+    }
+
+    /// Notes that a statement over these terms was signed: the number is used up, and no authorisation for it loads anything again.
+    pub fn value_voided(&mut self, terms: &ValueTerms) {
+        self.state.value_sequence = terms.sequence;
+        self.state.pending = None;
+    }
+
     /// Loads authorised value. Applied exactly once: the number must be the one under way.
     pub fn apply_value(
         &mut self,
@@ -159,12 +173,7 @@ impl Psd {
             return Err(ValueRefusal::WrongPsd(authorisation.psd));
         }
         let given = authorisation.sequence;
-        let pending = match &self.state.pending {
-            Some(pending) if pending.sequence == given => pending,
-            other => {
-                return Err(ValueRefusal::WrongSequence { given, expected: other.as_ref().map(|p| p.sequence) });
-            }
-        };
+        let pending = self.under_way(given)?;
         if authorisation.amount != pending.amount {
             return Err(ValueRefusal::WrongAmount { given: authorisation.amount, expected: pending.amount });
         }
@@ -180,6 +189,12 @@ impl Psd {
         self.state.value_sequence = given;
         self.state.pending = None;
         Ok(())
+    }
+
+    fn under_way(&self, given: u64) -> Result<&PendingValue, ValueRefusal> {
+        let pending = self.state.pending.as_ref();
+        let expected = pending.map(|pending| pending.sequence);
+        pending.filter(|pending| pending.sequence == given).ok_or(ValueRefusal::WrongSequence { given, expected })
     }
 
     fn takes_value(&self) -> Result<(), ValueRefusal> {

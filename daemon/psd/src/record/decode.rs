@@ -108,6 +108,13 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
         8 => Event::StateDigest { digest: map.array(8)?, psds: map.uint(9)? },
         9 => Event::Started { version: map.text(8)?.into(), owner_epoch: map.array(9)? },
         10 => Event::RefusalsNoted { tenant: parsed(map, 8)?, code: map.text(9)?.into(), count: map.uint(10)? },
+        11 => Event::ValueVoided {
+            stamp: read_stamp(map)?,
+            tenant: parsed(map, 8)?,
+            value_sequence: map.uint(9)?,
+            amount: map.uint(10).and_then(|n| amount(10, n))?,
+            statement: shared(map.bytes(11)?),
+        },
         12 => Event::AuthorityKeyInstalled {
             purpose: numbered(map, 8, AuthorityPurpose::from_number)?,
             certificate: shared(map.bytes(9)?),

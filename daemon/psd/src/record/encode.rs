@@ -40,6 +40,7 @@ impl Event {
             Event::StateDigest { .. } => 8,
             Event::Started { .. } => 9,
             Event::RefusalsNoted { .. } => 10,
+            Event::ValueVoided { .. } => 11,
             Event::AuthorityKeyInstalled { .. } => 12,
             Event::Indicium(_) => 16,
         }
@@ -93,7 +94,8 @@ fn write_event(map: &mut MapWriter, event: &Event) {
             map.uint(9, u64::from(locks.bits()));
         }
         Event::ValueRequested { tenant, value_sequence, amount, request: signed, .. }
-        | Event::ValueApplied { tenant, value_sequence, amount, authorisation: signed, .. } => {
+        | Event::ValueApplied { tenant, value_sequence, amount, authorisation: signed, .. }
+        | Event::ValueVoided { tenant, value_sequence, amount, statement: signed, .. } => {
             map.text(8, tenant.as_str());
             map.uint(9, *value_sequence);
             map.uint(10, amount.mills());

@@ -219,6 +219,19 @@ pub enum Event {
         /// COSE_Sign1 by the funds key.
         authorisation: Arc<[u8]>,
     },
+    /// A value download that was asked for was given up for ever: the authority may credit it again.
+    ValueVoided {
+        /// PSD and registers, unchanged.
+        stamp: Stamp,
+        /// Who gave it up.
+        tenant: TenantName,
+        /// Number of the value download.
+        value_sequence: u64,
+        /// How much it would have been.
+        amount: PostageAmount,
+        /// COSE_Sign1 by the device key.
+        statement: Arc<[u8]>,
+    },
     /// The digest of all state before this record.
     StateDigest {
         /// SHA-256, as docs/ledger.md defines it.
@@ -263,6 +276,7 @@ impl Event {
             | Event::LifecycleChanged { stamp, .. }
             | Event::ValueRequested { stamp, .. }
             | Event::ValueApplied { stamp, .. }
+            | Event::ValueVoided { stamp, .. }
             | Event::Indicium(Indicium { stamp, .. }) => Some(stamp),
             Event::Genesis(_)
             | Event::StateDigest { .. }
@@ -286,6 +300,7 @@ impl Event {
             Event::LifecycleChanged { .. } => "lifecycle".to_owned(),
             Event::ValueRequested { .. } => "value-requested".to_owned(),
             Event::ValueApplied { .. } => "value-applied".to_owned(),
+            Event::ValueVoided { .. } => "value-voided".to_owned(),
             Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
             Event::StateDigest { .. } | Event::Started { .. } | Event::RefusalsNoted { .. } | Event::Indicium(_) => {
                 return None;

@@ -22,6 +22,9 @@ enum Command {
         total: u64,
         late: u64,
     },
+    Void {
+        number: u64,
+    },
     Lifecycle(Lifecycle),
     Lock(usize),
     Unlock(usize),
@@ -39,6 +42,7 @@ fn command() -> impl Strategy<Value = Command> {
         3 => (0u64..9_000).prop_map(Command::Request),
         4 => (mostly_zero(), mostly_zero(), mostly_zero(), mostly_zero())
             .prop_map(|(number, amount, total, late)| Command::Apply { number, amount, total, late }),
+        2 => mostly_zero().prop_map(|number| Command::Void { number }),
         1 => prop::sample::select(states.to_vec()).prop_map(Command::Lifecycle),
         1 => (0usize..6).prop_map(Command::Lock),
         2 => (0usize..6).prop_map(Command::Unlock),
@@ -95,6 +99,11 @@ impl Model {
                 self.applied += 1;
                 self.pending = None;
                 takes_value && before.pending.is_some() && number + amount + total + late == 0
+            }
+            Command::Void { number } => {
+                self.applied += 1;
+                self.pending = None;
+                before.pending.is_some() && *number == 0
             }
             Command::Lifecycle(next) => {
                 self.state = next.number();
@@ -155,6 +164,12 @@ fn act(psd: &mut Psd, command: &Command) -> Option<Event> {
             let (value_sequence, amount) = (authorisation.sequence, authorisation.amount);
             let stamp = psd.next_stamp();
             Some(Event::ValueApplied { stamp, tenant: tenant(), value_sequence, amount, authorisation: [8][..].into() })
+        }
+        Command::Void { number } => {
+            let terms = psd.void_terms(psd.state().value_sequence + 1 + number).ok()?;
+            psd.value_voided(&terms);
+            let (value_sequence, amount, stamp) = (terms.sequence, terms.amount, psd.next_stamp());
+            Some(Event::ValueVoided { stamp, tenant: tenant(), value_sequence, amount, statement: [9][..].into() })
         }
         Command::Lifecycle(next) => {
             let event = lifecycle(psd, *next, psd.state().locks);

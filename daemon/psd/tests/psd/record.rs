@@ -92,14 +92,12 @@ fn key_created() -> impl Strategy<Value = Event> {
     )
 }
 
-fn value(requested: bool) -> impl Strategy<Value = Event> {
-    (stamp(), tenant(), any::<u64>(), amount(), bytes(600)).prop_map(
-        move |(stamp, tenant, value_sequence, amount, signed)| {
-            if requested {
-                Event::ValueRequested { stamp, tenant, value_sequence, amount, request: signed }
-            } else {
-                Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation: signed }
-            }
+fn value() -> impl Strategy<Value = Event> {
+    (0..3, stamp(), tenant(), any::<u64>(), amount(), bytes(600)).prop_map(
+        |(kind, stamp, tenant, value_sequence, amount, signed)| match kind {
+            0 => Event::ValueRequested { stamp, tenant, value_sequence, amount, request: signed },
+            1 => Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation: signed },
+            _ => Event::ValueVoided { stamp, tenant, value_sequence, amount, statement: signed },
         },
     )
 }
@@ -141,8 +139,7 @@ fn record() -> impl Strategy<Value = Record> {
         1 => genesis(),
         1 => psd_created(),
         1 => key_created(),
-        1 => value(true),
-        1 => value(false),
+        3 => value(),
         3 => indicium(),
         6 => small_events(),
     ];
@@ -210,7 +207,7 @@ fn what_is_wrong_with_bytes_is_named() {
         ("empty", Vec::new(), RecordError::NotAMap),
         ("keys that fall", changed(3, 0x00), RecordError::NotAMap),
         ("another kind's key", [&[0xa6][..], &started(&[])[1..], &[0x0a, 0x00]].concat(), RecordError::UnknownKey(10)),
-        ("unknown kind", changed(2, 0x0b), RecordError::UnknownKind(11)),
+        ("unknown kind", changed(2, 0x0d), RecordError::UnknownKind(13)),
         ("unknown clock source", changed(7, 0x04), RecordError::BadValue(2)),
         ("a key missing", [&[0xa4][..], &started(&[])[1..13]].concat(), RecordError::Missing(9)),
         ("wrong type", changed(14, 0x70), RecordError::BadValue(9)),

@@ -29,6 +29,11 @@ fn applied(psd: &Psd, value_sequence: u64, amount: u64) -> Event {
     Event::ValueApplied { stamp, tenant: tenant(), value_sequence, amount, authorisation: [1][..].into() }
 }
 
+fn voided(psd: &Psd, value_sequence: u64, amount: u64) -> Event {
+    let (stamp, amount) = (next(psd), mills(amount));
+    Event::ValueVoided { stamp, tenant: tenant(), value_sequence, amount, statement: [1][..].into() }
+}
+
 fn stamped(event: Event, change: impl FnOnce(&mut psd::record::Stamp)) -> Event {
     let Event::Indicium(mut indicium) = event else { panic!() };
     change(&mut indicium.stamp);
@@ -38,7 +43,7 @@ fn stamped(event: Event, change: impl FnOnce(&mut psd::record::Stamp)) -> Event 
 #[test]
 fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
     type Row = (&'static str, fn() -> (Psd, Event));
-    let rows: [Row; 17] = [
+    let rows: [Row; 22] = [
         ("is not known", || {
             let psd = active(1_000);
             let event = indicium(&psd, 100);
@@ -119,6 +124,33 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
         ("not the value requested", || {
             let psd = with_pending(0);
             let event = applied(&psd, 2, 500);
+            (psd, event)
+        }),
+        ("given up is not the value requested", || {
+            let psd = active(0);
+            let event = voided(&psd, 1, 500);
+            (psd, event)
+        }),
+        ("given up is not the value requested", || {
+            let psd = with_pending(0);
+            let event = voided(&psd, 1, 501);
+            (psd, event)
+        }),
+        ("given up is not the value requested", || {
+            let psd = with_pending(0);
+            let event = voided(&psd, 2, 500);
+            (psd, event)
+        }),
+        ("not the value requested", || {
+            let mut psd = with_pending(0);
+            psd.replay(&voided(&psd, 1, 500)).unwrap();
+            let event = applied(&psd, 1, 500);
+            (psd, event)
+        }),
+        ("request is out of turn", || {
+            let mut psd = with_pending(0);
+            psd.replay(&voided(&psd, 1, 500)).unwrap();
+            let event = requested(&psd, 1, 500);
             (psd, event)
         }),
         ("not active", || {

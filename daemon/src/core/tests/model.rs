@@ -33,6 +33,7 @@ enum Step {
     Policy,
     AskValue(usize, u64),
     ApplyValue(usize, bool),
+    VoidValue(usize, bool),
     Tick(u64),
     NoteRefusals,
     Crash,
@@ -65,8 +66,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0usize..2, prop::bool::weighted(0.7)).prop_map(|(token, up)| Step::Token(token, up)),
         1 => prop::bool::weighted(0.3).prop_map(Step::LogOverdue),
         1 => Just(Step::Policy),
-        2 => (0..PSDS, prop_oneof![Just(1_000u64), Just(2_000)]).prop_map(|(psd, amount)| Step::AskValue(psd, amount)),
+        3 => (0..PSDS, prop_oneof![Just(1_000u64), Just(2_000)]).prop_map(|(psd, amount)| Step::AskValue(psd, amount)),
         2 => (0..PSDS, prop::bool::weighted(0.8)).prop_map(|(psd, right)| Step::ApplyValue(psd, right)),
+        2 => (0..PSDS, prop::bool::weighted(0.8)).prop_map(|(psd, right)| Step::VoidValue(psd, right)),
         2 => (1u64..50).prop_map(Step::Tick),
         1 => Just(Step::NoteRefusals),
         1 => Just(Step::Crash),
@@ -122,7 +124,10 @@ struct Model {
     open_value: BTreeSet<RequestId>,
     /// Downloads asked for on the disk, the last of each PSD: number and amount.
     requested: Vec<Option<(u64, u64)>>,
-    applied: Vec<u64>,
+    /// Number of the last download of each PSD that ended.
+    ended: Vec<u64>,
+    /// Those of them that were given up.
+    void: BTreeSet<(usize, u64)>,
     /// How often each word was answered.
     words: BTreeMap<&'static str, usize>,
 }
@@ -139,7 +144,8 @@ impl Model {
             open: BTreeMap::new(),
             open_value: BTreeSet::new(),
             requested: vec![None; PSDS],
-            applied: vec![1; PSDS],
+            ended: vec![1; PSDS],
+            void: BTreeSet::new(),
             words: BTreeMap::new(),
         }
     }
@@ -181,13 +187,18 @@ impl Model {
                 assert_eq!(before, None, "{scoped:?} was debited twice");
             }
             RecordEvent::ValueRequested { value_sequence, amount, .. } => {
-                assert_eq!(*value_sequence, self.applied[psd] + 1);
+                assert_eq!(*value_sequence, self.ended[psd] + 1);
                 assert_eq!(self.requested[psd], None, "a download is under way already");
                 self.requested[psd] = Some((*value_sequence, amount.mills()));
             }
             RecordEvent::ValueApplied { value_sequence, amount, .. } => {
                 assert_eq!(self.requested[psd].take(), Some((*value_sequence, amount.mills())));
-                self.applied[psd] = *value_sequence;
+                self.ended[psd] = *value_sequence;
+            }
+            RecordEvent::ValueVoided { value_sequence, amount, .. } => {
+                assert_eq!(self.requested[psd].take(), Some((*value_sequence, amount.mills())));
+                self.ended[psd] = *value_sequence;
+                self.void.insert((psd, *value_sequence));
             }
             other => panic!("{other:?}"),
         }
@@ -308,7 +319,7 @@ impl Model {
             ValueReply::Requested { sequence, amount, .. } => {
                 let on_disk = |psd: &usize| {
                     // Another command behind it may have been applied since.
-                    self.requested[*psd] == Some((*sequence, amount.mills())) || self.applied[*psd] >= *sequence
+                    self.requested[*psd] == Some((*sequence, amount.mills())) || self.ended[*psd] >= *sequence
                 };
                 assert!((0..PSDS).any(|psd| on_disk(&psd)), "{reply:?}");
             }
@@ -317,10 +328,18 @@ impl Model {
                     panic!("{durable:?}")
                 };
                 let psd = (0..PSDS).find(|psd| psd_id(*psd) == stamp.psd).unwrap();
-                assert!(self.applied[psd] >= *value_sequence);
+                assert!(self.ended[psd] >= *value_sequence && !self.void.contains(&(psd, *value_sequence)));
                 *self.words.entry("value-applied").or_default() += 1;
             }
-            ValueReply::AppliedBefore | ValueReply::Refused(_) | ValueReply::Fault(_) | ValueReply::Overloaded => {}
+            ValueReply::Voided(durable) => {
+                let RecordEvent::ValueVoided { stamp, value_sequence, .. } = &durable.record().event else {
+                    panic!("{durable:?}")
+                };
+                let psd = (0..PSDS).find(|psd| psd_id(*psd) == stamp.psd).unwrap();
+                assert!(self.void.contains(&(psd, *value_sequence)));
+                *self.words.entry("value-voided").or_default() += 1;
+            }
+            ValueReply::EndedBefore | ValueReply::Refused(_) | ValueReply::Fault(_) | ValueReply::Overloaded => {}
             ValueReply::NoClock(_) | ValueReply::UnknownPsd | ValueReply::Stopping => panic!("{reply:?}"),
         }
     }
@@ -404,9 +423,14 @@ impl World {
                 shell.event(Event::Value(crate::core::ValueCommand { request, tenant, psd, step }));
             }
             Step::ApplyValue(psd, right) => {
-                let (sequence, amount) = model.requested[*psd].unwrap_or((model.applied[*psd], 1_000));
+                let (sequence, amount) = model.requested[*psd].unwrap_or((model.ended[*psd], 1_000));
                 let control_total = model.written[*psd].loaded + amount + u64::from(!right);
                 let request = shell.apply_value(*psd, sequence, amount, control_total);
+                model.open_value.insert(request);
+            }
+            Step::VoidValue(psd, right) => {
+                let sequence = model.requested[*psd].map_or(model.ended[*psd], |(sequence, _)| sequence);
+                let request = shell.void_value(*psd, sequence + u64::from(!right));
                 model.open_value.insert(request);
             }
             Step::Tick(ms) => shell.tick(*ms),
@@ -506,6 +530,7 @@ fn the_sequences_reach_every_answer() {
         "stale",
         "overloaded",
         "value-applied",
+        "value-voided",
     ];
     for word in wanted {
         assert!(words.get(word).is_some_and(|count| *count >= 5), "{word}: {words:?}");

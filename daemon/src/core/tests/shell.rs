@@ -275,6 +275,10 @@ impl Shell {
         self.value(psd, ValueStep::Request { amount: mills(amount), nonce: [3; 16] })
     }
 
+    pub fn void_value(&mut self, psd: usize, sequence: u64) -> RequestId {
+        self.value(psd, ValueStep::Void { sequence, nonce: [4; 16] })
+    }
+
     pub fn apply_value(&mut self, psd: usize, sequence: u64, amount: u64, control_total: u64) -> RequestId {
         let authorisation = Authorisation {
             appliance: "test-1".parse().unwrap(),

@@ -83,12 +83,67 @@ fn a_download_is_applied_once() {
     let (first, second) = (shell.apply_value(0, 2, 5_000, 6_000), shell.apply_value(0, 2, 5_000, 6_000));
     shell.settle();
     assert!(matches!(shell.value_replies[&first], ValueReply::Applied(_)));
-    assert!(matches!(shell.value_replies[&second], ValueReply::AppliedBefore));
+    assert!(matches!(shell.value_replies[&second], ValueReply::EndedBefore));
     assert_eq!(shell.committed_registers(0).control_total().mills(), 6_000);
     let (mut shell, appliance) = { shell }.crash();
     let third = shell.apply_value(0, 2, 5_000, 6_000);
-    assert!(matches!(shell.value_replies[&third], ValueReply::AppliedBefore));
+    assert!(matches!(shell.value_replies[&third], ValueReply::EndedBefore));
     assert_eq!(appliance.psds[&super::shell::psd_id(0)].state().registers.control_total().mills(), 6_000);
+    shell.assert_idle();
+}
+
+#[test]
+fn a_download_that_is_given_up_is_never_applied() {
+    let mut shell = shell();
+    let unasked = shell.void_value(0, 2);
+    assert!(matches!(refused(&shell, unasked), ValueRefusal::WrongSequence { given: 2, expected: None }));
+    let ask = shell.ask_value(0, 5_000);
+    shell.settle();
+    let other = shell.void_value(0, 3);
+    assert!(matches!(refused(&shell, other), ValueRefusal::WrongSequence { given: 3, expected: Some(2) }));
+    let (void, late) = (shell.void_value(0, 2), shell.apply_value(0, 2, 5_000, 6_000));
+    assert_eq!(forms(&shell), [Form::CoseSign1], "the PSD states it under its device key");
+    shell.sign(shell.signing()[0]);
+    assert!(!shell.value_replies.contains_key(&void), "signed is not durable");
+    shell.settle();
+    let statement = match &shell.value_replies[&void] {
+        ValueReply::Voided(durable) => match &durable.record().event {
+            RecordEvent::ValueVoided { value_sequence: 2, amount, statement, .. } if amount.mills() == 5_000 => {
+                statement.clone()
+            }
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    assert_ne!(*statement, *requested(&shell, ask).2, "a statement of its own");
+    assert!(matches!(shell.value_replies[&late], ValueReply::EndedBefore));
+    let again = shell.void_value(0, 2);
+    assert!(matches!(shell.value_replies[&again], ValueReply::EndedBefore));
+    assert_eq!(shell.committed_registers(0).control_total().mills(), 1_000, "nothing was loaded");
+
+    let (mut shell, _) = shell.crash();
+    let late = shell.apply_value(0, 2, 5_000, 6_000);
+    assert!(matches!(shell.value_replies[&late], ValueReply::EndedBefore), "for ever");
+    let next = shell.ask_value(0, 4_000);
+    shell.settle();
+    assert_eq!(requested(&shell, next).0, 3, "its number is used up");
+    let applied = shell.apply_value(0, 3, 4_000, 5_000);
+    shell.settle();
+    assert!(matches!(shell.value_replies[&applied], ValueReply::Applied(_)));
+    shell.assert_idle();
+}
+
+#[test]
+fn a_statement_that_is_not_signed_gives_nothing_up() {
+    let mut shell = shell();
+    shell.ask_value(0, 5_000);
+    shell.settle();
+    let failed = shell.void_value(0, 2);
+    shell.fail(shell.signing()[0], true);
+    assert!(matches!(&shell.value_replies[&failed], ValueReply::Fault(fault) if fault.retryable()));
+    let applied = shell.apply_value(0, 2, 5_000, 6_000);
+    shell.settle();
+    assert!(matches!(shell.value_replies[&applied], ValueReply::Applied(_)));
     shell.assert_idle();
 }
 

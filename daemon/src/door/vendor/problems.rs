@@ -109,8 +109,10 @@ pub(super) fn of_value(reply: ValueReply, psd: &str) -> Failure {
         ValueReply::Fault(fault) => Failure::unavailable(of_fault(&fault)),
         ValueReply::Overloaded => Failure::overloaded(),
         ValueReply::UnknownPsd => Failure::unknown_psd(psd),
-        ValueReply::Stopping | ValueReply::Requested { .. } | ValueReply::Applied(_) | ValueReply::AppliedBefore => {
-            Failure::stopping()
-        }
+        ValueReply::Stopping
+        | ValueReply::Requested { .. }
+        | ValueReply::Applied(_)
+        | ValueReply::Voided(_)
+        | ValueReply::EndedBefore => Failure::stopping(),
     }
 }

@@ -110,7 +110,7 @@ fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> 
         locks: state.locks.reasons().map(|reason| reason.as_str().to_owned()).collect(),
         state: state.lifecycle.as_str().to_owned(),
         value: ValueState {
-            applied: state.value_sequence,
+            ended: state.value_sequence,
             pending: state.pending.as_ref().map(|pending| ValueRequestResponse {
                 psd: identity.psd,
                 amount: pending.amount,

@@ -51,7 +51,10 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         ["v1", "psds", psd, "value-authorisations"] if post => {
             value::apply(connection, psd, &body(connection, request).await?).await
         }
-        ["v1", "indicia"] | ["v1", "psds", _, "value-requests" | "value-authorisations"] => {
+        ["v1", "psds", psd, "value-voids"] if post => {
+            value::void(connection, psd, &body(connection, request).await?).await
+        }
+        ["v1", "indicia"] | ["v1", "psds", _, "value-requests" | "value-authorisations" | "value-voids"] => {
             Err(Failure::method_not_allowed("POST"))
         }
         ["v1", "indicia", _]

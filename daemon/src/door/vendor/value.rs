@@ -1,4 +1,5 @@
-//! Value downloads: a request signed by the PSD, an authorisation signed by the authority.
+//! Value downloads: a request signed by the PSD, and its end: an authorisation signed by the authority, or a statement of the PSD that
+//! it is void.
 
 use super::connection::Connection;
 use super::problems::{Failure, of_value};
@@ -12,9 +13,11 @@ use psdd_policy::Action;
 use psdd_wire::cose::{CoseError, Sign1, VALUE_AUTHORISATION};
 use psdd_wire::item::ItemError;
 use psdd_wire::message::{
-    ValueAppliedResponse, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest, ValueRequestResponse,
+    ValueAppliedResponse, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest, ValueRequestResponse, ValueVoid,
+    ValueVoidedResponse,
 };
 use rand::RngCore;
+use std::sync::Arc;
 
 pub(super) async fn request(connection: &Connection, psd: &str, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let id: PsdId = psd.parse().ok().ok_or_else(|| Failure::unknown_psd(psd))?;
@@ -42,19 +45,71 @@ pub(super) async fn apply(connection: &Connection, psd: &str, bytes: &[u8]) -> R
     let sequence = authorisation.sequence;
     let bytes = message.authorisation.as_slice().into();
     match command(connection, id, ValueStep::Apply { authorisation, bytes }).await? {
-        ValueReply::Applied(durable) => answer(connection, &durable),
-        ValueReply::AppliedBefore => {
-            let stored = connection.state.core.live(id.to_string(), "value-applied")?.await.ok().flatten();
-            let same = stored.filter(|durable| {
-                matches!(&durable.record().event, Event::ValueApplied { authorisation, .. }
-                    if **authorisation == *message.authorisation)
-            });
-            let detail = format!("download {sequence} was applied before, by another authorisation or long ago");
-            let refused = || Failure::lasting(StatusCode::CONFLICT, "value-wrong-sequence", detail);
-            answer(connection, &same.ok_or_else(refused)?)
-        }
+        ValueReply::Applied(durable) => applied(connection, &durable),
+        ValueReply::EndedBefore => match ending(connection, id, sequence).await? {
+            Some((Ended::Applied(authorisation), durable)) if *authorisation == *message.authorisation => {
+                applied(connection, &durable)
+            }
+            Some((Ended::Void, _)) => {
+                let detail = format!("download {sequence} was given up; it loads nothing, whoever authorised it");
+                Err(Failure::lasting(StatusCode::CONFLICT, "value-void", detail))
+            }
+            Some((Ended::Applied(_), _)) | None => {
+                let detail =
+                    format!("download {sequence} was applied before, by another authorisation, or ended long ago");
+                Err(Failure::lasting(StatusCode::CONFLICT, "value-wrong-sequence", detail))
+            }
+        },
         other => Err(of_value(other, psd)),
     }
+}
+
+pub(super) async fn void(connection: &Connection, psd: &str, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let id: PsdId = psd.parse().ok().ok_or_else(|| Failure::unknown_psd(psd))?;
+    let message: ValueVoid = psdd_wire::read(bytes).map_err(|error| Failure::malformed(error.to_string()))?;
+    connection.may(id, Action::VoidValue).ok_or_else(|| Failure::unknown_psd(psd))??;
+    let sequence = message.sequence;
+    let mut nonce = [0; 16];
+    rand::rng().fill_bytes(&mut nonce);
+    match command(connection, id, ValueStep::Void { sequence, nonce }).await? {
+        ValueReply::Voided(durable) => voided(connection, &durable),
+        ValueReply::EndedBefore => match ending(connection, id, sequence).await? {
+            Some((Ended::Void, durable)) => voided(connection, &durable),
+            Some((Ended::Applied(_), _)) => {
+                let detail = format!("download {sequence} was applied; its value is in the registers");
+                Err(Failure::lasting(StatusCode::CONFLICT, "value-applied", detail))
+            }
+            None => {
+                let detail = format!("download {sequence} ended long ago");
+                Err(Failure::lasting(StatusCode::CONFLICT, "value-wrong-sequence", detail))
+            }
+        },
+        other => Err(of_value(other, psd)),
+    }
+}
+
+/// How a download ended: by which authorisation, or by none.
+enum Ended {
+    Applied(Arc<[u8]>),
+    Void,
+}
+
+/// How the download of this number ended; `None` where newer ones ended the same way since.
+async fn ending(connection: &Connection, psd: PsdId, sequence: u64) -> Result<Option<(Ended, Durable)>, Failure> {
+    for slot in ["value-applied", "value-voided"] {
+        let stored = connection.state.core.live(psd.to_string(), slot)?.await.ok().flatten();
+        let ended = stored.and_then(|durable| match &durable.record().event {
+            Event::ValueApplied { value_sequence, authorisation, .. } if *value_sequence == sequence => {
+                Some((Ended::Applied(Arc::clone(authorisation)), durable))
+            }
+            Event::ValueVoided { value_sequence, .. } if *value_sequence == sequence => Some((Ended::Void, durable)),
+            _ => None,
+        });
+        if ended.is_some() {
+            return Ok(ended);
+        }
+    }
+    Ok(None)
 }
 
 async fn command(connection: &Connection, psd: PsdId, step: ValueStep) -> Result<ValueReply, Failure> {
@@ -94,7 +149,7 @@ fn verify(connection: &Connection, bytes: &[u8]) -> Result<Authorisation, Failur
     })
 }
 
-fn answer(connection: &Connection, durable: &Durable) -> Result<Vec<u8>, Failure> {
+fn applied(connection: &Connection, durable: &Durable) -> Result<Vec<u8>, Failure> {
     let record = durable.record();
     let Event::ValueApplied { stamp, value_sequence, amount, .. } = &record.event else {
         return Err(Failure::stopping());
@@ -106,6 +161,22 @@ fn answer(connection: &Connection, durable: &Durable) -> Result<Vec<u8>, Failure
         amount: *amount,
         sequence: *value_sequence,
         registers: stamp.registers.into(),
+        checkpoint: connection.state.newest.note(),
+    }))
+}
+
+fn voided(connection: &Connection, durable: &Durable) -> Result<Vec<u8>, Failure> {
+    let record = durable.record();
+    let Event::ValueVoided { stamp, value_sequence, amount, statement, .. } = &record.event else {
+        return Err(Failure::stopping());
+    };
+    Ok(psdd_wire::encode(&ValueVoidedResponse {
+        psd: stamp.psd,
+        leaf: durable.leaf(),
+        time: record.at.time.0,
+        amount: *amount,
+        sequence: *value_sequence,
+        statement: statement.to_vec(),
         checkpoint: connection.state.newest.note(),
     }))
 }

@@ -1,0 +1,97 @@
+//! The table of docs/protocol.md, "States and locks": every command in every state, under every set of locks.
+
+use crate::device::*;
+use psd::device::Authorisation;
+use psd::lifecycle::{Lifecycle, Locks};
+use psd::{Psd, State, UnixMillis};
+
+const STATES: [Lifecycle; 5] =
+    [Lifecycle::Initialised, Lifecycle::Authorised, Lifecycle::Active, Lifecycle::Withdrawn, Lifecycle::Scrapped];
+
+/// A funded PSD in this state under these locks, with or without a download under way.
+fn device(lifecycle: Lifecycle, locks: Locks, pending: bool) -> Psd {
+    let mut psd = active(1_000);
+    if pending {
+        let terms = psd.value_terms(mills(500)).unwrap();
+        psd.value_requested(&terms, [1][..].into());
+    }
+    psd.restore(State { lifecycle, locks, ..psd.state().clone() });
+    psd
+}
+
+/// What becomes of a command: `yes`, or the code of its refusal.
+fn outcome(command: &str, lifecycle: Lifecycle, locks: Locks) -> &'static str {
+    let mut psd = device(lifecycle, locks, command != "ask for value" && command != "sign");
+    let before = psd.state().clone();
+    let done = match command {
+        "sign" => psd.prepare(&piece(100), &context(&tenant())).map(drop).map_err(|refusal| refusal.code()),
+        "ask for value" => psd.value_terms(mills(500)).map(drop).map_err(|refusal| refusal.code()),
+        "apply value" => {
+            let authorisation = Authorisation {
+                appliance: "dev-1".parse().unwrap(),
+                psd: id(),
+                amount: mills(500),
+                control_total: mills(1_500),
+                sequence: before.value_sequence + 1,
+                expires: UnixMillis(NOW),
+            };
+            psd.apply_value(&authorisation, &"dev-1".parse().unwrap(), UnixMillis(NOW))
+                .map_err(|refusal| refusal.code())
+        }
+        "void value" => psd.void_terms(before.value_sequence + 1).map(drop).map_err(|refusal| refusal.code()),
+        other => panic!("docs/protocol.md speaks of a command {other:?}"),
+    };
+    match done {
+        Ok(()) => "yes",
+        Err(code) => {
+            assert_eq!(*psd.state(), before, "{command}, {lifecycle}: a refused command changed something");
+            code
+        }
+    }
+}
+
+#[test]
+fn every_cell_of_the_documented_table_holds() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocol.md");
+    let document = std::fs::read_to_string(&path).unwrap();
+    let table = document.split("### States and locks").nth(1).expect("docs/protocol.md has the section");
+    let rows = table.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<&str>> =
+        rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect()).collect();
+    assert_eq!(rows[0][2..8], ["initialised", "authorised", "active", "active, locked", "withdrawn", "scrapped"]);
+    let mut commands: Vec<&str> = Vec::new();
+    for row in &rows[2..] {
+        let (command, cells) = (row[1], &row[2..8]);
+        commands.push(command);
+        for lifecycle in STATES {
+            for locks in (0..64).filter_map(Locks::from_bits) {
+                let column = match lifecycle {
+                    Lifecycle::Initialised => 0,
+                    Lifecycle::Authorised => 1,
+                    Lifecycle::Active if locks.is_empty() => 2,
+                    Lifecycle::Active => 3,
+                    Lifecycle::Withdrawn => 4,
+                    Lifecycle::Scrapped => 5,
+                };
+                let context = format!("{command}, {lifecycle}, locks {:06b}", locks.bits());
+                assert_eq!(outcome(command, lifecycle, locks), cells[column], "{context}");
+            }
+        }
+    }
+    assert_eq!(commands, ["sign", "ask for value", "apply value", "void value"]);
+}
+
+/// No step of a life touches the registers, and none goes back.
+#[test]
+fn no_step_erases_registers() {
+    for from in STATES {
+        for to in STATES {
+            let mut psd = device(from, Locks::NONE, false);
+            let before = psd.state().registers;
+            let event = lifecycle(&psd, to, Locks::NONE);
+            let taken = psd.replay(&event).is_ok();
+            assert_eq!(taken, from == to || from.may_become(to), "{from} → {to}");
+            assert_eq!(psd.state().registers, before, "{from} → {to}");
+        }
+    }
+}
