@@ -275,6 +275,7 @@ fn authorisation(amount: u64) -> Vec<u8> {
     let claims = ValueAuthorisationClaims {
         psd: psd(),
         amount: mills(amount),
+        refund: None,
         expires: u64::MAX,
         sequence: 2,
         appliance: "test".to_owned(),

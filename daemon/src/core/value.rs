@@ -170,6 +170,7 @@ impl Engine {
             time: at.time.0,
             nonce,
             amount: terms.amount,
+            refund: None,
             sequence: terms.sequence,
             appliance: self.settings.appliance.to_string(),
             registers: terms.registers.into(),

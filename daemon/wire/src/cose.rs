@@ -11,6 +11,15 @@ pub const VALUE_VOID: &str = "application/psdd-value-void+cbor";
 /// Content type of a value authorisation.
 pub const VALUE_AUTHORISATION: &str = "application/psdd-value-authorisation+cbor";
 
+/// Content type of a request for withdrawal.
+pub const WITHDRAWAL_REQUEST: &str = "application/psdd-withdrawal-request+cbor";
+/// Content type of the acknowledgement of a withdrawal.
+pub const WITHDRAWAL_ACKNOWLEDGEMENT: &str = "application/psdd-withdrawal-acknowledgement+cbor";
+/// Content type of the final report of a PSD.
+pub const WITHDRAWAL_REPORT: &str = "application/psdd-withdrawal-report+cbor";
+/// Content type of an instruction of the postal authority.
+pub const INSTRUCTION: &str = "application/psdd-instruction+cbor";
+
 const ES256: i8 = -7;
 const SIGN1: u64 = 18;
 

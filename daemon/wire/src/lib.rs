@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod cose;
 pub mod digest;
 mod exact;
+pub mod funds;
 pub mod gather;
 pub mod item;
 pub mod message;

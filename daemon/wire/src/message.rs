@@ -373,7 +373,8 @@ pub struct ValueRequestResponse {
     pub sequence: u64,
 }
 
-/// Payload of the request's COSE_Sign1, and of the statement that the same download is void.
+/// Payload of what the PSD's device key says of value: a request, the statement that it is void, a request for withdrawal, the final
+/// report after it. The content type tells which.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct ValueRequestClaims {
@@ -388,12 +389,29 @@ pub struct ValueRequestClaims {
     /// Asked for.
     #[serde(with = "text")]
     pub amount: PostageAmount,
+    /// The spoiled mark, where its postage is asked back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund: Option<RefundClaims>,
     /// Number of the download.
     pub sequence: u64,
     /// The appliance's name.
     pub appliance: String,
     /// At the time of signing.
     pub registers: RegisterView,
+}
+
+/// A spoiled mark whose postage is asked back.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct RefundClaims {
+    /// Key of the piece.
+    #[serde(with = "serde_bytes")]
+    pub key: [u8; 16],
+    /// Its index in the log.
+    pub leaf: u64,
+    /// The symbol's bytes.
+    #[serde(with = "serde_bytes")]
+    pub indicium: Vec<u8>,
 }
 
 /// POST /v1/psds/{psd}/value-authorisations.
@@ -405,7 +423,7 @@ pub struct ValueAuthorisation {
     pub authorisation: Vec<u8>,
 }
 
-/// Payload of the authorisation's COSE_Sign1.
+/// Payload of the authorisation's COSE_Sign1, and of the acknowledgement of a withdrawal.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct ValueAuthorisationClaims {
@@ -415,6 +433,9 @@ pub struct ValueAuthorisationClaims {
     /// Authorised.
     #[serde(with = "text")]
     pub amount: PostageAmount,
+    /// Leaf of the spoiled mark, where its postage was asked back.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_number")]
+    pub refund: Option<u64>,
     /// Milliseconds since 1970.
     pub expires: u64,
     /// Number of the download it answers.
@@ -476,6 +497,107 @@ pub struct ValueVoidedResponse {
     /// COSE_Sign1 by the device key over [`ValueRequestClaims`], for the authority.
     #[serde(with = "serde_bytes")]
     pub statement: Vec<u8>,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+/// POST /v1/psds/{psd}/refund-requests.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct RefundRequest<'a> {
+    /// Key of the spoiled mark.
+    #[serde(borrow, serialize_with = "serde_bytes::serialize", deserialize_with = "exact::bytes")]
+    pub key: Cow<'a, [u8]>,
+}
+
+/// POST /v1/psds/{psd}/withdrawals.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawal {}
+
+/// POST /v1/psds/{psd}/withdrawal-acknowledgements.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawalAcknowledgement {
+    /// COSE_Sign1 by the authority's funds key.
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "exact::byte_vec")]
+    pub acknowledgement: Vec<u8>,
+}
+
+/// Answer to [`WithdrawalAcknowledgement`]; the same for every repetition.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawnResponse {
+    /// Device ID.
+    #[serde(with = "text")]
+    pub psd: PsdId,
+    /// Index in the log.
+    pub leaf: u64,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// What went back.
+    #[serde(with = "text")]
+    pub amount: PostageAmount,
+    /// COSE_Sign1 by the device key over [`ValueRequestClaims`], for the authority.
+    #[serde(with = "serde_bytes")]
+    pub report: Vec<u8>,
+    /// Number of the withdrawal.
+    pub sequence: u64,
+    /// Descending is zero.
+    pub registers: RegisterView,
+    /// The newest signed checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+/// POST /v1/instructions.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Instruction {
+    /// COSE_Sign1 by a key of the postal authority over [`InstructionClaims`].
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "exact::byte_vec")]
+    pub instruction: Vec<u8>,
+}
+
+/// Payload of an instruction. Which fields there are depends on `act`; the daemon refuses others.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct InstructionClaims {
+    /// `lock`, `unlock` or `ceiling`.
+    pub act: String,
+    /// Device ID, of a lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub psd: Option<String>,
+    /// Of a ceiling: most value loaded under the licence in a period. Absent: no ceiling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// Of a ceiling: `day`, `month` or `year` of UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<String>,
+    /// Milliseconds since 1970.
+    pub expires: u64,
+    /// Of a ceiling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+    /// Rises with every instruction of this key to this appliance.
+    pub sequence: u64,
+    /// The appliance's name.
+    pub appliance: String,
+}
+
+/// Answer to [`Instruction`]; the same for every repetition.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct InstructionResponse {
+    /// Index in the log.
+    pub leaf: u64,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// Of the key that signed: `funds`, `inspection` or `policy`.
+    pub purpose: String,
+    /// Of the instruction.
+    pub sequence: u64,
     /// The newest signed checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,

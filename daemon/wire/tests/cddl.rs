@@ -4,7 +4,8 @@ mod contract;
 
 use contract::{Contract, V, deterministic};
 use psd::{PostageAmount, PsdId};
-use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
+use psdd_wire::cose::{INSTRUCTION, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
+use psdd_wire::funds::*;
 use psdd_wire::message::*;
 use psdd_wire::problem::Problem;
 use serde_bytes::ByteBuf;
@@ -77,6 +78,46 @@ fn key(full: bool) -> KeyView {
     }
 }
 
+/// A lock, or a ceiling with or without an amount.
+fn instruction(ceiling: Option<bool>) -> InstructionClaims {
+    InstructionClaims {
+        act: if ceiling.is_some() { "ceiling" } else { "unlock" }.to_owned(),
+        psd: ceiling.is_none().then(|| "PS010000000001".to_owned()),
+        amount: ceiling.filter(|amount| *amount).map(|_| "1000.00".to_owned()),
+        period: ceiling.map(|_| "month".to_owned()),
+        expires: 1_795_176_000_000,
+        licence: ceiling.map(|_| "L-1000".to_owned()),
+        sequence: 1,
+        appliance: "dev".to_owned(),
+    }
+}
+
+/// What the authority's funds system hears and says.
+fn funds_messages() -> Vec<(&'static str, Vec<u8>)> {
+    use psdd_wire::encode;
+    let (cose, balance) = (vec![0xd2, 0x84], amount(1_000));
+    vec![
+        ("funds-request", encode(&FundsRequest { request: cose.clone() })),
+        ("funds-authorisation", encode(&FundsAuthorisation { balance, authorisation: cose.clone() })),
+        ("funds-void", encode(&FundsVoid { statement: cose.clone() })),
+        ("funds-voided", encode(&FundsVoided { psd: psd(), balance, credited: amount(0), sequence: 4 })),
+        ("funds-withdrawal", encode(&FundsRequest { request: cose.clone() })),
+        ("funds-acknowledgement", encode(&FundsAcknowledgement { balance, acknowledgement: cose.clone() })),
+        ("funds-report", encode(&FundsReport { report: cose })),
+        ("funds-closed", encode(&FundsClosed { psd: psd(), balance, sequence: 4 })),
+        (
+            "account-response",
+            encode(&AccountResponse {
+                psds: 2,
+                balance,
+                licence: "L-1000".to_owned(),
+                deposited: amount(5_000),
+                authorised: amount(4_000),
+            }),
+        ),
+    ]
+}
+
 /// Every message type, with all its optional fields and with none of them, by its rule.
 fn messages() -> Vec<(&'static str, Vec<u8>)> {
     use psdd_wire::encode;
@@ -130,24 +171,26 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
             time: 1,
             nonce: [9; 16],
             amount: amount(1),
+            refund: full.then(|| RefundClaims { key: [7; 16], leaf: 5, indicium: vec![0; 113] }),
             sequence: 1,
             appliance: "dev".to_owned(),
             registers: registers(),
         };
-        all.push(("value-request-claims", encode(&claims)));
-        all.push(("value-void-claims", encode(&claims)));
+        let of_the_device_key =
+            ["value-request-claims", "value-void-claims", "withdrawal-request-claims", "withdrawal-report-claims"];
+        all.extend(of_the_device_key.map(|rule| (rule, encode(&claims))));
         all.push(("value-authorisation", encode(&ValueAuthorisation { authorisation: vec![0xd2, 0x84] })));
-        all.push((
-            "value-authorisation-claims",
-            encode(&ValueAuthorisationClaims {
-                psd: psd(),
-                amount: amount(1),
-                expires: 2,
-                sequence: 1,
-                appliance: "dev".to_owned(),
-                control_total: amount(3),
-            }),
-        ));
+        let answer = ValueAuthorisationClaims {
+            psd: psd(),
+            amount: amount(1),
+            refund: full.then_some(5),
+            expires: 2,
+            sequence: 1,
+            appliance: "dev".to_owned(),
+            control_total: amount(3),
+        };
+        let of_the_funds_key = ["value-authorisation-claims", "withdrawal-acknowledgement-claims"];
+        all.extend(of_the_funds_key.map(|rule| (rule, encode(&answer))));
         all.push((
             "value-applied-response",
             encode(&ValueAppliedResponse {
@@ -173,6 +216,40 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
                 checkpoint: checkpoint.clone(),
             }),
         ));
+        all.push(("refund-request", encode(&RefundRequest { key: Cow::Borrowed(&[7; 16]) })));
+        all.push(("withdrawal", encode(&Withdrawal {})));
+        all.push((
+            "withdrawal-acknowledgement",
+            encode(&WithdrawalAcknowledgement { acknowledgement: vec![0xd2, 0x84] }),
+        ));
+        all.push((
+            "withdrawn-response",
+            encode(&WithdrawnResponse {
+                psd: psd(),
+                leaf: 1,
+                time: 2,
+                amount: amount(3),
+                report: vec![0xd2, 0x84],
+                sequence: 4,
+                registers: registers(),
+                checkpoint: checkpoint.clone(),
+            }),
+        ));
+        all.push(("instruction", encode(&Instruction { instruction: vec![0xd2, 0x84] })));
+        all.push(("lock-claims", encode(&instruction(None))));
+        all.push(("ceiling-claims", encode(&instruction(Some(full)))));
+        all.push(("instruction-claims", encode(&instruction(full.then_some(true)))));
+        all.push((
+            "instruction-response",
+            encode(&InstructionResponse {
+                leaf: 1,
+                time: 2,
+                purpose: "policy".to_owned(),
+                sequence: 4,
+                checkpoint: checkpoint.clone(),
+            }),
+        ));
+        all.extend(funds_messages());
         let problem = if full { problem } else { Problem { detail: None, ..problem } };
         all.push(("problem", encode(&problem)));
     }
@@ -209,6 +286,7 @@ fn the_test_above_leaves_no_rule_out() {
         "limits",
         "value-state",
         "key-view",
+        "refund-claims",
         "problem-facts",
     ];
     let messages = messages();
@@ -289,6 +367,7 @@ fn cose_payloads_are_the_claims_of_the_contract() {
         let (content_type, certificate) = match rule {
             "value-request-claims" => (VALUE_REQUEST, None),
             "value-authorisation-claims" => (VALUE_AUTHORISATION, Some([0x30; 8].as_slice())),
+            "instruction-claims" => (INSTRUCTION, Some([0x30; 8].as_slice())),
             _ => continue,
         };
         let message = Sign1::unsigned(content_type, certificate, bytes.clone()).with_signature(&[1; 64]);

@@ -60,6 +60,7 @@ fn answer_to(reply: &Reply) -> ValueAuthorisationClaims {
     ValueAuthorisationClaims {
         psd: claims.psd,
         amount: claims.amount,
+        refund: None,
         expires: claims.time + 3_600_000,
         sequence: claims.sequence,
         appliance: claims.appliance,

@@ -399,6 +399,7 @@ impl State {
             time: now().0,
             nonce: [3; 16],
             amount: over,
+            refund: None,
             sequence: 2,
             appliance: "test".to_owned(),
             registers: self.registers.into(),

@@ -58,6 +58,7 @@ pub fn authorise(layout: &Layout, request: &[u8]) -> Result<Vec<u8>, FundsError>
     let answer = ValueAuthorisationClaims {
         psd: claims.psd,
         amount: claims.amount,
+        refund: None,
         expires: u64::try_from((now + VALID).as_millis()).unwrap_or(u64::MAX),
         sequence: claims.sequence,
         appliance: claims.appliance,

@@ -131,6 +131,7 @@ mod tests {
             time: 1_000,
             nonce: [1; 16],
             amount: mills(50),
+            refund: None,
             sequence: 3,
             appliance: "dev-1".to_owned(),
             registers: asked.into(),
@@ -166,6 +167,7 @@ mod tests {
         let claims = ValueAuthorisationClaims {
             psd,
             amount: mills(50),
+            refund: None,
             expires: 1_000,
             sequence: 3,
             appliance: "dev-1".to_owned(),
