@@ -48,6 +48,12 @@ enum Command {
         /// The authority's funds certificate, PEM.
         #[arg(long, value_name = "PEM")]
         funds: PathBuf,
+        /// The authority's inspection certificate, PEM: locks and unlocks.
+        #[arg(long, value_name = "PEM")]
+        inspection: Option<PathBuf>,
+        /// The authority's policy certificate, PEM: ceilings.
+        #[arg(long, value_name = "PEM")]
+        policy: Option<PathBuf>,
         /// Name of the token that gets the log key.
         #[arg(long, value_name = "NAME")]
         log_token: String,
@@ -120,12 +126,28 @@ fn perform(command: Command) -> anyhow::Result<()> {
             check(&Config::read(&file)?)?;
             println!("{} holds", file.display());
         }
-        Command::BirthGenesis { config, appliance, environment, authority_root, funds, log_token } => {
+        Command::BirthGenesis {
+            config,
+            appliance,
+            environment,
+            authority_root,
+            funds,
+            inspection,
+            policy,
+            log_token,
+        } => {
             let environment = match environment.as_str() {
                 "production" => Environment::Production,
                 _ => Environment::Development,
             };
-            let authority_keys = vec![(AuthorityPurpose::Funds, certificate(&funds)?)];
+            let given = [
+                (AuthorityPurpose::Funds, Some(funds)),
+                (AuthorityPurpose::Inspection, inspection),
+                (AuthorityPurpose::Policy, policy),
+            ];
+            let given = given.into_iter().filter_map(|(purpose, path)| Some((purpose, path?)));
+            let authority_keys: Vec<_> =
+                given.map(|(purpose, path)| Ok((purpose, certificate(&path)?))).collect::<anyhow::Result<_>>()?;
             let authority_root = certificate(&authority_root)?;
             let options = GenesisOptions { appliance, environment, authority_root, authority_keys, log_token };
             bear(&Config::read(&config)?, &options)?;

@@ -3,12 +3,14 @@
 //! Owns the doors, the core and everything between them and the two stores of truth, the token and the ledger. The binary is a
 //! dozen lines over [`cli::main`].
 
+pub mod authority;
 pub mod birth;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
 pub mod door;
+pub mod funds;
 mod run;
 pub mod spine;
 pub mod tokens;

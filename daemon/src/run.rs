@@ -3,27 +3,31 @@
 //! The order matters: nothing is served until what was read from the ledger is durable and proven, every token holds every key,
 //! no anchor is ahead of the ledger, and this daemon has raised its fence.
 
+use crate::authority::{AuthorityKey, AuthorityKeys};
 use crate::clock::Sampler;
 use crate::config::Config;
 use crate::core::{Engine, EngineSettings, Event, PolicyGeneration, TokenIndex};
 use crate::door::local::{self, LocalState};
 use crate::door::tls::{TlsError, TlsFiles, server_config};
 use crate::door::vendor::{Limits, Listening, PolicyInForce, VendorDoor, VendorState};
+use crate::funds::{self, Need};
 use crate::spine::{Metrics, Newest, Spine, SpineParts, SpineSettings};
 use crate::tokens::{ExpectedKey, Guard, GuardError, Tokens, TokensError};
 use arc_swap::ArcSwap;
 use psd::clock::{ClockGuard, ClockReading, ClockStop};
 use psd::key::{Algorithm, Role};
 use psd::record::{AuthorityPurpose, Environment, Event as RecordEvent, Genesis, Record};
+use psdd_client::FundsSystem;
 use psdd_ledger::open::ProvenHead;
 use psdd_ledger::{Appliance, Ledger, OpenError, Reader, Recovered, StoreFault};
 use psdd_policy::{PolicySet, Resource};
 use psdd_wire::checkpoint::{Checkpoint, LogKey, origin};
 use rand::RngCore;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// Why the daemon did not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +95,8 @@ struct Started {
     spine: Spine,
     state: Arc<VendorState>,
     local: Arc<LocalState>,
+    /// What PSDs need, for whoever asks the authority for it.
+    needs: std::sync::Mutex<Option<mpsc::Receiver<Need>>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -190,7 +196,6 @@ fn finish_start(
     let metrics = Arc::new(Metrics::default());
     metrics.log_size.store(journal.size(), Ordering::Release);
     metrics.checkpoint_size.store(newest.size(), Ordering::Relaxed);
-    let funds = funds_key(&appliance)?;
     let psds = appliance.psds.values().map(|psd| {
         let identity = psd.identity();
         (identity.psd, Resource::new(identity.psd, &identity.licence, &identity.tenant))
@@ -209,7 +214,9 @@ fn finish_start(
     let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
     let indicium_keys = keys.filter(|key| key.role == Role::Indicium);
     let indicium_keys = indicium_keys.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.spki))).collect();
-    let engine = Engine::new(settings, clock, appliance.psds.into_values(), greatest, generation);
+    let authority = authority_keys(&appliance)?;
+    let (need, needs) = mpsc::channel(appliance.psds.len().max(1));
+    let engine = Engine::new(settings, clock, appliance.psds.into_values(), appliance.authority, greatest, generation);
     let parts = SpineParts {
         engine,
         journal,
@@ -220,6 +227,7 @@ fn finish_start(
         log_token,
         newest: Arc::clone(&newest),
         indicium_keys,
+        needs: need,
         metrics: Arc::clone(&metrics),
         started: begun,
     };
@@ -247,19 +255,20 @@ fn finish_start(
         appliance: genesis.appliance.clone(),
         environment: genesis.environment.as_str(),
         authority_root: Arc::clone(&genesis.authority_root),
-        funds,
+        authority,
         metrics: Arc::clone(&metrics),
         limits: limits(config),
     });
     let names = config.tokens.iter().map(|token| token.name.clone()).collect();
     let local = Arc::new(LocalState { core, router: tokens.router, tokens: names, metrics, vendor: OnceLock::new() });
-    Ok(Started { spine, state, local, stop })
+    Ok(Started { spine, state, local, needs: std::sync::Mutex::new(Some(needs)), stop })
 }
 
 async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(io("watching signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("watching signals"))?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(io("watching signals"))?;
+    start_top_ups(config, started)?;
     local::open(&config.local.socket, Arc::clone(&started.local)).map_err(io("opening the local door"))?;
     let door = VendorDoor::bind(config.vendor.listen, Arc::clone(&started.state)).await;
     let door = door.and_then(VendorDoor::open).map_err(io("opening the vendor door"))?;
@@ -287,6 +296,18 @@ async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
     notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping");
     door.close(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+/// Starts to ask the authority for the value that PSDs need, where the configuration says how.
+fn start_top_ups(config: &Config, started: &Started) -> Result<(), RunError> {
+    let Some(funds) = &config.funds else { return Ok(()) };
+    let system = FundsSystem::start(&funds.client()).map_err(|error| RunError::Unfit(format!("funds: {error}")))?;
+    let needs = started.needs.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(needs) = needs {
+        let (core, keys) = (started.local.core.clone(), started.state.authority.clone());
+        funds::start(core, keys, system, funds.most_requests, Arc::clone(&started.local.metrics), needs);
+    }
     Ok(())
 }
 
@@ -415,14 +436,16 @@ fn resume_clock(config: &Config, appliance: &Appliance) -> ClockGuard {
     ClockGuard::resume(config.clock.rules(), appliance.latest.epoch, appliance.latest.time)
 }
 
-/// Certificate, DER, and public key, SPKI DER, of the authority's funds system.
-type FundsKey = (Arc<[u8]>, Vec<u8>);
-
-fn funds_key(appliance: &Appliance) -> Result<Option<FundsKey>, RunError> {
-    let Some(certificate) = appliance.authority_key(AuthorityPurpose::Funds) else { return Ok(None) };
-    let spki = crate::birth::spki_of(certificate)
-        .ok_or_else(|| RunError::Unfit("the authority's funds certificate cannot be read".to_owned()))?;
-    Ok(Some((Arc::clone(certificate), spki)))
+/// The keys of the authority that are installed.
+fn authority_keys(appliance: &Appliance) -> Result<AuthorityKeys, RunError> {
+    let purposes = [AuthorityPurpose::Funds, AuthorityPurpose::Inspection, AuthorityPurpose::Policy];
+    let installed = purposes.into_iter().filter_map(|purpose| Some((purpose, appliance.authority_key(purpose)?)));
+    let keys = installed.map(|(purpose, certificate)| {
+        let unreadable = || RunError::Unfit(format!("the authority's {} certificate cannot be read", purpose.as_str()));
+        let spki = crate::birth::spki_of(certificate).ok_or_else(unreadable)?;
+        Ok(AuthorityKey { purpose, certificate: Arc::clone(certificate), spki })
+    });
+    keys.collect::<Result<_, RunError>>().map(AuthorityKeys)
 }
 
 fn engine_settings(config: &Config, genesis: &Genesis) -> EngineSettings {
@@ -438,6 +461,7 @@ fn engine_settings(config: &Config, genesis: &Genesis) -> EngineSettings {
         queued_items_per_tenant: signing.queued_items_per_tenant,
         queued_items: signing.queued_items,
         tokens: config.tokens.iter().map(|token| token.name.as_str().into()).collect(),
+        top_ups: config.top_up_rules(),
     }
 }
 

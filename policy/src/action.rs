@@ -30,6 +30,13 @@ pub enum Action {
     ApplyValue,
     /// The end of a request for value that nobody will answer.
     VoidValue,
+    /// A signed request that the postage of a spoiled mark comes back.
+    RequestRefund {
+        /// The postage.
+        amount: PostageAmount,
+    },
+    /// That all that is left goes back to the authority, and its acknowledgement.
+    Withdraw,
     /// The register readings.
     ReadRegisters,
     /// The certificates of the PSD's keys.
@@ -45,6 +52,8 @@ impl Action {
             Action::RequestValue { .. } => ActionName::RequestValue,
             Action::ApplyValue => ActionName::ApplyValue,
             Action::VoidValue => ActionName::VoidValue,
+            Action::RequestRefund { .. } => ActionName::RequestRefund,
+            Action::Withdraw => ActionName::Withdraw,
             Action::ReadRegisters => ActionName::ReadRegisters,
             Action::ReadCertificates => ActionName::ReadCertificates,
             Action::ReadResult => ActionName::ReadResult,
@@ -57,12 +66,31 @@ impl Action {
             Action::SignIndicium(SigningTotals { count, total, largest }) => {
                 longs([("count", i64::from(count)), ("total", long(total)?), ("largest", long(largest)?)])
             }
-            Action::RequestValue { amount } => longs([("amount", long(amount)?)]),
+            Action::RequestValue { amount } | Action::RequestRefund { amount } => longs([("amount", long(amount)?)]),
             Action::ApplyValue
             | Action::VoidValue
+            | Action::Withdraw
             | Action::ReadRegisters
             | Action::ReadCertificates
             | Action::ReadResult => Some(Context::empty()),
+        }
+    }
+}
+
+/// What a client asks of the appliance as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ApplianceAction {
+    /// What it is.
+    Read,
+    /// To take an instruction of the postal authority, which proves itself.
+    CarryInstruction,
+}
+
+impl ApplianceAction {
+    pub(crate) fn name(self) -> ActionName {
+        match self {
+            ApplianceAction::Read => ActionName::ReadAppliance,
+            ApplianceAction::CarryInstruction => ActionName::CarryInstruction,
         }
     }
 }
@@ -82,10 +110,13 @@ pub(crate) enum ActionName {
     RequestValue,
     ApplyValue,
     VoidValue,
+    RequestRefund,
+    Withdraw,
     ReadRegisters,
     ReadCertificates,
     ReadResult,
     ReadAppliance,
+    CarryInstruction,
 }
 
 impl ActionName {
@@ -95,10 +126,13 @@ impl ActionName {
             ActionName::RequestValue => "request_value",
             ActionName::ApplyValue => "apply_value",
             ActionName::VoidValue => "void_value",
+            ActionName::RequestRefund => "request_refund",
+            ActionName::Withdraw => "withdraw",
             ActionName::ReadRegisters => "read_registers",
             ActionName::ReadCertificates => "read_certificates",
             ActionName::ReadResult => "read_result",
             ActionName::ReadAppliance => "read_appliance",
+            ActionName::CarryInstruction => "carry_instruction",
         }
     }
 

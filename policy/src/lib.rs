@@ -13,7 +13,7 @@ mod pairing;
 mod set;
 mod source;
 
-pub use action::{Action, SigningTotals};
+pub use action::{Action, ApplianceAction, SigningTotals};
 pub use decision::{Decision, PolicyName, Reason};
 pub use load::LoadError;
 pub use pairing::{AppliancePairing, Pairing, Resource, Subject};

@@ -3,7 +3,7 @@
 //! Owns the checked policies, sorted by the actions they can apply to, so that a request meets only those. Cedar skips
 //! a policy that it cannot evaluate; here such a policy denies.
 
-use crate::action::{Action, ActionName};
+use crate::action::{Action, ActionName, ApplianceAction};
 use crate::check::{Checked, check};
 use crate::decision::{Decision, PolicyName, Reason};
 use crate::pairing::{AppliancePairing, Known, Pairing};
@@ -26,10 +26,13 @@ pub struct PolicySet {
     request_value: Slice,
     apply_value: Slice,
     void_value: Slice,
+    request_refund: Slice,
+    withdraw: Slice,
     read_registers: Slice,
     read_certificates: Slice,
     read_result: Slice,
     read_appliance: Slice,
+    carry_instruction: Slice,
     names: HashMap<PolicyId, (PolicyName, Party)>,
     authorizer: Authorizer,
     digest: [u8; 32],
@@ -71,10 +74,13 @@ impl PolicySet {
             request_value: slice(ActionName::RequestValue),
             apply_value: slice(ActionName::ApplyValue),
             void_value: slice(ActionName::VoidValue),
+            request_refund: slice(ActionName::RequestRefund),
+            withdraw: slice(ActionName::Withdraw),
             read_registers: slice(ActionName::ReadRegisters),
             read_certificates: slice(ActionName::ReadCertificates),
             read_result: slice(ActionName::ReadResult),
             read_appliance: slice(ActionName::ReadAppliance),
+            carry_instruction: slice(ActionName::CarryInstruction),
             names: checked.iter().map(|c| (c.policy.id().clone(), (c.name.clone(), c.source.party))).collect(),
             authorizer: Authorizer::new(),
             digest: digest([SCHEMA, vendor.1, authority.1]),
@@ -95,9 +101,9 @@ impl PolicySet {
         }
     }
 
-    /// Whether the client of this pairing may read what concerns the appliance as a whole.
-    pub fn decide_read_appliance(&self, pairing: &AppliancePairing) -> Decision {
-        self.judge(&pairing.0, ActionName::ReadAppliance, Context::empty())
+    /// Whether the client of this pairing may do this on the appliance as a whole.
+    pub fn decide_on_appliance(&self, pairing: &AppliancePairing, action: ApplianceAction) -> Decision {
+        self.judge(&pairing.0, action.name(), Context::empty())
     }
 
     fn judge(&self, known: &Known, action: ActionName, context: Context) -> Decision {
@@ -146,10 +152,13 @@ impl PolicySet {
             ActionName::RequestValue => &self.request_value,
             ActionName::ApplyValue => &self.apply_value,
             ActionName::VoidValue => &self.void_value,
+            ActionName::RequestRefund => &self.request_refund,
+            ActionName::Withdraw => &self.withdraw,
             ActionName::ReadRegisters => &self.read_registers,
             ActionName::ReadCertificates => &self.read_certificates,
             ActionName::ReadResult => &self.read_result,
             ActionName::ReadAppliance => &self.read_appliance,
+            ActionName::CarryInstruction => &self.carry_instruction,
         }
     }
 }
@@ -207,12 +216,15 @@ mod tests {
             Action::RequestValue { amount },
             Action::ApplyValue,
             Action::VoidValue,
+            Action::RequestRefund { amount },
+            Action::Withdraw,
             Action::ReadRegisters,
             Action::ReadCertificates,
             Action::ReadResult,
         ];
         let mut asked: Vec<_> = on_psd.map(|a| (&pairing, a.name().uid(), a.context().unwrap())).into();
-        asked.push((&appliance, ActionName::ReadAppliance.uid(), Context::empty()));
+        let on_appliance = [ApplianceAction::Read, ApplianceAction::CarryInstruction];
+        asked.extend(on_appliance.map(|action| (&appliance, action.name().uid(), Context::empty())));
         assert_eq!(asked.len(), schema.actions().count(), "an action of the schema is asked by nobody");
         for (known, action, context) in asked {
             let entities = known.entities.iter().cloned();

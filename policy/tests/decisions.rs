@@ -2,7 +2,8 @@
 
 use psd::PostageAmount;
 use psdd_policy::{
-    Action, AppliancePairing, Decision, Pairing, Party, PolicySet, Reason, Resource, SigningTotals, Subject,
+    Action, ApplianceAction, AppliancePairing, Decision, Pairing, Party, PolicySet, Reason, Resource, SigningTotals,
+    Subject,
 };
 
 fn pairing(client_of: &str) -> Pairing {
@@ -46,6 +47,9 @@ fn a_client_may_do_everything_on_the_psds_of_its_tenant_and_nothing_on_others() 
         Action::RequestValue { amount: amount(500_000) },
         Action::RequestValue { amount: PostageAmount::MAX },
         Action::ApplyValue,
+        Action::VoidValue,
+        Action::RequestRefund { amount: amount(730) },
+        Action::Withdraw,
         Action::ReadRegisters,
         Action::ReadCertificates,
         Action::ReadResult,
@@ -56,7 +60,9 @@ fn a_client_may_do_everything_on_the_psds_of_its_tenant_and_nothing_on_others() 
     }
     let anyone = Subject::new(&"acme-2".parse().unwrap(), "reader");
     let appliance = AppliancePairing::new(&anyone, &"east-1".parse().unwrap());
-    assert_eq!(set.decide_read_appliance(&appliance), Decision::Permit);
+    for action in [ApplianceAction::Read, ApplianceAction::CarryInstruction] {
+        assert_eq!(set.decide_on_appliance(&appliance, action), Decision::Permit, "{action:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The client: what a vendor backend calls.
 
 use crate::config::ClientConfig;
-use crate::connection::{Endpoint, Pool};
 use crate::error::{ClientError, ContractError};
 use crate::exchange::{Call, Exchange};
 use crate::tls;
@@ -13,7 +12,6 @@ use psdd_wire::message::{
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tokio_rustls::TlsConnector;
 
 /// A vendor backend's handle on one appliance. Cheap to clone; all clones share connections and memory.
 #[derive(Clone)]
@@ -37,17 +35,9 @@ impl Client {
     ///
     /// Must be called inside a tokio runtime with IO and time.
     pub async fn connect(config: ClientConfig) -> Result<Self, ClientError> {
-        let rustls = tls::rustls_config(&config)?;
         let book = tls::authority_root(&config)?.map(Book::new);
-        let address: Arc<str> = config.endpoint.as_str().into();
-        let name = tls::server_name(&config)?;
-        let port = config.endpoint.rsplit_once(':').map_or("443", |(_, port)| port);
-        let authority = format!("{}:{port}", name.to_str()).into();
-        let (tls, deadline) = (TlsConnector::from(Arc::new(rustls)), config.deadline);
-        let endpoint = Endpoint { address: Arc::clone(&address), name, tls, deadline };
-        let pool = Pool::start(endpoint, config.connections.get(), config.requests_per_connection.get());
-        pool.first_contact().await?;
-        let exchange = Exchange { pool, authority, endpoint: address, deadline, most_retries: config.most_retries };
+        let exchange = Exchange::start(&config)?;
+        exchange.pool.first_contact().await?;
         let appliance: ApplianceResponse = exchange.ask(&Call::get("/v1/appliance".to_owned())).await?;
         if let Some(book) = &book {
             book.is_under(&appliance.authority_root)?;

@@ -3,9 +3,11 @@
 //! A call is repeated only after a lost connection, a deadline or a problem that says `retry`; its bytes, and with them its
 //! idempotency keys, stay the same.
 
-use crate::connection::{Lease, Pool};
+use crate::config::{ClientConfig, ConfigError};
+use crate::connection::{Endpoint, Lease, Pool};
 use crate::error::{ClientError, ConnectError, ContractError};
 use crate::retry::Retries;
+use crate::tls;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -16,6 +18,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// Beyond 4096 results of every field at its longest.
 const LONGEST_BODY: usize = 16 << 20;
@@ -47,6 +50,19 @@ impl Call {
 }
 
 impl Exchange {
+    /// Starts to connect. Must be called inside a tokio runtime with IO and time.
+    pub(crate) fn start(config: &ClientConfig) -> Result<Self, ConfigError> {
+        let tls = TlsConnector::from(Arc::new(tls::rustls_config(config)?));
+        let address: Arc<str> = config.endpoint.as_str().into();
+        let name = tls::server_name(config)?;
+        let port = config.endpoint.rsplit_once(':').map_or("443", |(_, port)| port);
+        let authority = format!("{}:{port}", name.to_str()).into();
+        let (deadline, most_retries) = (config.deadline, config.most_retries);
+        let endpoint = Endpoint { address: Arc::clone(&address), name, tls, deadline };
+        let pool = Pool::start(endpoint, config.connections.get(), config.requests_per_connection.get());
+        Ok(Self { pool, authority, endpoint: address, deadline, most_retries })
+    }
+
     /// The decoded answer to a call.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ClientError> {
         let body = self.answer(call).await?;

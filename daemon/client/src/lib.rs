@@ -1,4 +1,4 @@
-//! The SDK of a vendor backend: signatures on indicia over the vendor door of `psdd`.
+//! The SDK of a vendor backend: signatures on indicia over the vendor door of `psdd`, and the way to the authority's funds system.
 //!
 //! Owns the connections, the retries and the judgement of what comes back: a [`SignedPiece`] that a caller holds was checked
 //! against what was asked, against the registers told before and, with [`Verification::Full`], against the postal authority's
@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod error;
 mod exchange;
+mod funds;
 mod item;
 mod retry;
 mod sign;
@@ -21,10 +22,11 @@ pub mod verify;
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Files, Verification};
 pub use error::{ClientError, ConnectError, ContractError, InputError};
+pub use funds::FundsSystem;
 pub use item::{Item, Outcome, new_key};
 pub use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, PsdView, RegisterView, SignedPiece, ValueAppliedResponse,
-    ValueRequestResponse, ValueVoidedResponse,
+    ApplianceResponse, CertificatesResponse, InstructionResponse, PsdView, RegisterView, SignedPiece,
+    ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse, WithdrawnResponse,
 };
 pub use psdd_wire::problem::Problem;
 pub use verify::VerificationError;

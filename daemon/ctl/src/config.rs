@@ -1,7 +1,7 @@
 //! `psdctl.toml`: where the appliance is and with which files to meet it.
 
 use psd::PsdId;
-use psdd_client::{ClientConfig, Files};
+use psdd_client::{ClientConfig, Files, Verification};
 use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,25 @@ pub struct CtlConfig {
     /// Certificates of PSD keys and their issuers for offline verification, PEM.
     #[serde(default)]
     pub certificates: Option<PathBuf>,
+    /// The authority's funds system, for commands that go there by themselves.
+    #[serde(default)]
+    pub funds: Option<FundsConfig>,
+}
+
+/// `[funds]`: the authority's funds system.
+#[derive(Deserialize, Debug, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct FundsConfig {
+    /// `host:port`.
+    pub endpoint: String,
+    /// Name in its certificate.
+    pub server_name: String,
+    /// CA of its certificate, PEM.
+    pub server_ca: PathBuf,
+    /// Client certificate there, PEM.
+    pub client_cert: PathBuf,
+    /// Its key, PEM.
+    pub client_key: PathBuf,
 }
 
 /// The configuration cannot be used.
@@ -63,6 +82,12 @@ pub enum ConfigError {
     /// No PSD is named.
     #[error("no PSD named: pass --psd ID, or set psd = \"…\" in psdctl.toml (`psdctl vendor psds` lists them)")]
     NoPsd,
+    /// The funds system is not configured.
+    #[error(
+        "psdctl.toml has no [funds]: carry the statements by hand with `psdctl vendor value-request` and `value-apply`, \
+         or say there how the authority's funds system is reached"
+    )]
+    NoFunds,
     /// What is named is no device ID.
     #[error(transparent)]
     Psd(#[from] psd::id::NameError),
@@ -81,7 +106,8 @@ impl CtlConfig {
         let base = path.parent().unwrap_or(Path::new(""));
         let files =
             [&mut config.server_ca, &mut config.client_cert, &mut config.client_key, &mut config.authority_root];
-        for file in files.into_iter().chain(&mut config.certificates) {
+        let funds = config.funds.iter_mut().flat_map(|f| [&mut f.server_ca, &mut f.client_cert, &mut f.client_key]);
+        for file in files.into_iter().chain(&mut config.certificates).chain(funds) {
             *file = base.join(&*file);
         }
         Ok(config)
@@ -105,6 +131,19 @@ impl CtlConfig {
             authority_root: Some(self.authority_root.clone()),
         };
         ClientConfig::new(&self.endpoint, &self.server_name, files)
+    }
+
+    /// The configuration of a client of the funds system.
+    pub fn funds_client(&self) -> Result<ClientConfig, ConfigError> {
+        let funds = self.funds.as_ref().ok_or(ConfigError::NoFunds)?;
+        let files = Files {
+            server_ca: funds.server_ca.clone(),
+            client_cert: funds.client_cert.clone(),
+            client_key: funds.client_key.clone(),
+            authority_root: None,
+        };
+        let client = ClientConfig::new(&funds.endpoint, &funds.server_name, files);
+        Ok(ClientConfig { verification: Verification::Registers, ..client })
     }
 
     /// The PSD a command shall use.

@@ -5,7 +5,7 @@ use crate::indicium::CertificatesError;
 use crate::input::InputError;
 use crate::output::OutputError;
 use crate::render::RenderError;
-use crate::vendor::{JournalError, MailingError, ValueError};
+use crate::vendor::{FundsError, JournalError, MailingError, ValueError};
 use psdd_client::ClientError;
 use std::error::Error;
 use std::process::ExitCode;
@@ -40,6 +40,9 @@ pub enum CtlError {
     /// Files and amounts of a value download.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// What goes to the authority and comes back, asked for in a way that cannot be.
+    #[error(transparent)]
+    Funds(#[from] FundsError),
     /// A mark could not be drawn.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -49,6 +52,9 @@ pub enum CtlError {
     /// The appliance, or the way to it.
     #[error("the vendor door: {0}")]
     Client(#[from] ClientError),
+    /// The authority's funds system, or the way to it.
+    #[error("the funds system: {0}")]
+    FundsSystem(#[source] ClientError),
     /// The appliance's certificates cannot be judged.
     #[error("certificates of the appliance")]
     Root(#[source] psdd_client::verify::ChainError),
@@ -73,11 +79,12 @@ impl CtlError {
             | CtlError::Input(_)
             | CtlError::Certificates(_)
             | CtlError::Mailing(_)
-            | CtlError::Value(_) => 2,
+            | CtlError::Value(_)
+            | CtlError::Funds(_) => 2,
             CtlError::Root(_) => 1,
             CtlError::Journal(error) => error.exit_code(),
             CtlError::Render(_) | CtlError::Output(_) | CtlError::Runtime(_) => 3,
-            CtlError::Client(error) => match error {
+            CtlError::Client(error) | CtlError::FundsSystem(error) => match error {
                 ClientError::Config(_) | ClientError::Input(_) => 2,
                 ClientError::Refused(_) | ClientError::Verification(_) => 1,
                 ClientError::Connect { .. }
@@ -110,6 +117,9 @@ impl CtlError {
 
     /// What a person can do about it, where the message does not say it already.
     fn advice(&self) -> Option<&'static str> {
+        if let CtlError::FundsSystem(ClientError::Connect { .. } | ClientError::Tls { .. }) = self {
+            return Some("check [funds] in psdctl.toml, then run the same command again: it goes on where it stopped");
+        }
         let CtlError::Client(error) = self else { return None };
         Some(match error {
             ClientError::Connect { .. } => {

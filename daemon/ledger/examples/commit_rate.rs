@@ -2,12 +2,13 @@
 //!
 //! Prints records a second, CPU a record, the longest commit, and what each start costs afterwards. Signatures are made up.
 
+use psd::authority::Loaded;
 use psd::clock::{ClockReading, ClockSource};
-use psd::device::{DateWindow, Piece, PieceContext};
+use psd::device::{DateWindow, Piece, PieceContext, Purpose};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
-use psd::record::{Environment, Event, Genesis, Record, Stamp};
+use psd::record::{Applied, Environment, Event, Genesis, Record, Stamp};
 use psd::{PieceKey, PostageAmount, Psd, PsdId, Registers, UnixMillis};
 use psdd_ledger::open::ProvenHead;
 use psdd_ledger::{Journal, Ledger, NewRecord, Rules};
@@ -109,8 +110,13 @@ impl Bench {
                 smallest_postage: amount(1)?,
                 largest_postage: amount(100_000)?,
                 largest_descending: amount(4_200_000_000)?,
+                smallest_refill: amount(1)?,
+                largest_refill: amount(4_200_000_000)?,
             },
         };
+        // All PSDs load under one licence, one after the other.
+        let sum = amount(4_200_000_000 * u64::from(number + 1))?;
+        let loaded = Loaded { day: sum, month: sum, year: sum };
         let mut device = Psd::from_created(&created).ok_or("PSD")?;
         let (tenant, value) = (device.identity().tenant.clone(), amount(4_200_000_000)?);
         let key_id: std::sync::Arc<[u8]> = [1, u8::try_from(number)?][..].into();
@@ -132,6 +138,7 @@ impl Bench {
                 tenant: tenant.clone(),
                 value_sequence: 1,
                 amount: value,
+                purpose: Purpose::Download,
                 request: b"request"[..].into(),
             },
             &|stamp| Event::ValueApplied {
@@ -140,6 +147,7 @@ impl Bench {
                 value_sequence: 1,
                 amount: value,
                 authorisation: b"authorisation"[..].into(),
+                applied: Applied::Download { loaded },
             },
         ];
         for step in steps {

@@ -1,8 +1,9 @@
 //! The whole appliance as its records describe it.
 
+use psd::authority::{AboveCeiling, AuthorityState};
 use psd::clock::ClockReading;
 use psd::device::ReplayError;
-use psd::record::{AuthorityPurpose, Event, Genesis, Record};
+use psd::record::{Applied, AuthorityPurpose, Event, Genesis, Record};
 use psd::{Psd, PsdId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub struct Appliance {
     pub genesis: Genesis,
     /// Certificates of the authority, DER, by purpose.
     pub authority_keys: BTreeMap<u8, Arc<[u8]>>,
+    /// What the authority instructed, and the value of licences.
+    pub authority: AuthorityState,
     /// Every PSD.
     pub psds: BTreeMap<PsdId, Psd>,
     /// Latest reading in any record.
@@ -37,6 +40,22 @@ pub enum FollowError {
     /// The state digest is not that of the state before it.
     #[error("the state digest is not that of the records before it")]
     StateDigest,
+    /// The number of an instruction does not rise.
+    #[error("instruction {found} of the authority's {purpose} key follows {before}")]
+    Instruction {
+        /// Which key.
+        purpose: &'static str,
+        /// In the record.
+        found: u64,
+        /// Before it.
+        before: u64,
+    },
+    /// More value than a licence may load.
+    #[error(transparent)]
+    Ceiling(#[from] AboveCeiling),
+    /// The sums of the licence are not those of its downloads.
+    #[error("the value loaded under the licence so far is not the sum of its downloads")]
+    Loaded,
     /// The PSD's own rules.
     #[error(transparent)]
     Psd(#[from] ReplayError),
@@ -46,7 +65,13 @@ impl Appliance {
     /// The appliance as leaf 0 describes it.
     pub fn born(record: &Record) -> Result<Self, FollowError> {
         let Event::Genesis(genesis) = &record.event else { return Err(FollowError::Genesis) };
-        Ok(Self { genesis: genesis.clone(), authority_keys: BTreeMap::new(), psds: BTreeMap::new(), latest: record.at })
+        Ok(Self {
+            genesis: genesis.clone(),
+            authority_keys: BTreeMap::new(),
+            authority: AuthorityState::default(),
+            psds: BTreeMap::new(),
+            latest: record.at,
+        })
     }
 
     /// Takes in the next record after leaf 0, checking that it follows. State digests are the caller's to check.
@@ -62,8 +87,13 @@ impl Appliance {
                 Some(stamp) => {
                     let psd = self.psds.get_mut(&stamp.psd).ok_or(ReplayError::UnknownPsd(stamp.psd))?;
                     psd.replay(event)?;
+                    self.check_loaded(record)?;
+                    self.fold_loaded(record);
                 }
-                None => self.fold_appliance(event),
+                None => {
+                    self.check_instruction(event)?;
+                    self.fold_appliance(event);
+                }
             },
         }
         Ok(())
@@ -80,6 +110,7 @@ impl Appliance {
             event => match event.stamp() {
                 Some(stamp) => {
                     self.psds.get_mut(&stamp.psd).ok_or(ReplayError::UnknownPsd(stamp.psd))?.fold(event);
+                    self.fold_loaded(record);
                 }
                 None => self.fold_appliance(event),
             },
@@ -94,8 +125,40 @@ impl Appliance {
     }
 
     fn fold_appliance(&mut self, event: &Event) {
-        if let Event::AuthorityKeyInstalled { purpose, certificate } = event {
-            self.authority_keys.insert(purpose.number(), Arc::clone(certificate));
+        match event {
+            Event::AuthorityKeyInstalled { purpose, certificate } => {
+                self.authority_keys.insert(purpose.number(), Arc::clone(certificate));
+            }
+            Event::InstructionTaken { purpose, number, .. } => self.authority.instructed(*purpose, *number),
+            Event::CeilingSet { licence, period, amount } => self.authority.set_ceiling(licence, *period, *amount),
+            _ => {}
+        }
+    }
+
+    fn check_instruction(&self, event: &Event) -> Result<(), FollowError> {
+        let Event::InstructionTaken { purpose, number, .. } = event else { return Ok(()) };
+        let (found, before) = (*number, self.authority.newest(*purpose));
+        if found > before {
+            return Ok(());
+        }
+        Err(FollowError::Instruction { purpose: purpose.as_str(), found, before })
+    }
+
+    /// Value loaded is under the ceilings of its licence, and told by the sums.
+    fn check_loaded(&self, record: &Record) -> Result<(), FollowError> {
+        let Event::ValueApplied { stamp, amount, applied: Applied::Download { loaded }, .. } = &record.event else {
+            return Ok(());
+        };
+        let psd = self.psds.get(&stamp.psd).ok_or(ReplayError::UnknownPsd(stamp.psd))?;
+        let admitted = self.authority.admit(&psd.identity().licence, *amount, record.at.time)?;
+        if admitted == *loaded { Ok(()) } else { Err(FollowError::Loaded) }
+    }
+
+    fn fold_loaded(&mut self, record: &Record) {
+        if let Event::ValueApplied { stamp, applied: Applied::Download { loaded }, .. } = &record.event
+            && let Some(psd) = self.psds.get(&stamp.psd)
+        {
+            self.authority.loaded(&psd.identity().licence, *loaded, record.at.time);
         }
     }
 

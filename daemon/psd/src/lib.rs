@@ -4,6 +4,7 @@
 //! every record. Refuses to do IO, to read a clock, to draw randomness or to know PKCS#11: all of that is
 //! passed in. `psdd`'s core thread, the ledger's replay and every offline verifier call it.
 
+pub mod authority;
 pub mod clock;
 pub mod device;
 pub mod id;

@@ -11,6 +11,10 @@ pub struct Limits {
     pub largest_postage: PostageAmount,
     /// Largest value the descending register may hold.
     pub largest_descending: PostageAmount,
+    /// Smallest value of one download.
+    pub smallest_refill: PostageAmount,
+    /// Largest value of one download.
+    pub largest_refill: PostageAmount,
 }
 
 /// Limits that contradict themselves.
@@ -25,6 +29,12 @@ pub enum LimitsError {
     /// Not even one piece could ever be paid for.
     #[error("the largest descending register is below the smallest postage")]
     NoRoomForOnePiece,
+    /// The smallest refill is above the largest.
+    #[error("the smallest refill is above the largest")]
+    SmallestRefillAboveLargest,
+    /// Not even one refill would fit.
+    #[error("the smallest refill is above the largest descending register")]
+    NoRoomForOneRefill,
 }
 
 impl Limits {
@@ -38,6 +48,12 @@ impl Limits {
         }
         if self.largest_descending < self.smallest_postage {
             return Err(LimitsError::NoRoomForOnePiece);
+        }
+        if self.smallest_refill > self.largest_refill {
+            return Err(LimitsError::SmallestRefillAboveLargest);
+        }
+        if self.largest_descending < self.smallest_refill {
+            return Err(LimitsError::NoRoomForOneRefill);
         }
         Ok(self)
     }

@@ -40,6 +40,9 @@ pub enum Refusal {
     /// The PSD is locked.
     #[error("the PSD is locked: {}", list(*.0))]
     Locked(Locks),
+    /// All that is left was asked to go back to the authority.
+    #[error("the PSD is being withdrawn; it signs nothing any more")]
+    Withdrawing,
     /// There is no time that can be believed.
     #[error("no trusted time: {0}")]
     ClockStopped(#[from] ClockStop),
@@ -110,6 +113,7 @@ impl Refusal {
             Refusal::KeyReused => "key-reused",
             Refusal::NotActive(_) => "psd-not-active",
             Refusal::Locked(_) => "psd-locked",
+            Refusal::Withdrawing => "psd-withdrawing",
             Refusal::ClockStopped(_) => "clock-stopped",
             Refusal::NoCertifiedKey => "no-certified-key",
             Refusal::DateOutOfWindow { .. } => "date-out-of-window",

@@ -77,6 +77,11 @@ impl Registers {
         let control_total = self.control_total.checked_add(amount).ok_or(RegisterError::Overflow)?;
         Ok(Self { ascending: self.ascending, descending, control_total, piece_count: self.piece_count })
     }
+
+    /// The registers after all that is left went back to the authority: descending zero, and the control total what was used.
+    pub fn withdrawn(self) -> Self {
+        Self { descending: PostageAmount::ZERO, control_total: self.ascending, ..self }
+    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,10 @@ pub struct PlannedLimits {
     pub largest_postage: String,
     /// Largest descending register.
     pub largest_descending: String,
+    /// Smallest value of one download; the smallest postage where absent.
+    pub smallest_refill: Option<String>,
+    /// Largest value of one download; the largest descending register where absent.
+    pub largest_refill: Option<String>,
 }
 
 /// A group that was checked.
@@ -96,10 +100,17 @@ impl PlannedPsds {
         }
         let nth = |n| PsdId::new(first.manufacturer(), first.model(), first.serial().checked_add(n)?);
         let psds: Option<Vec<PsdId>> = (0..self.count).map(nth).collect();
+        let planned = &self.limits;
+        let or = |given: &Option<String>, other: &String| given.as_ref().unwrap_or(other).clone();
         let limits = Limits {
-            smallest_postage: amount("limits.smallest_postage", &self.limits.smallest_postage)?,
-            largest_postage: amount("limits.largest_postage", &self.limits.largest_postage)?,
-            largest_descending: amount("limits.largest_descending", &self.limits.largest_descending)?,
+            smallest_postage: amount("limits.smallest_postage", &planned.smallest_postage)?,
+            largest_postage: amount("limits.largest_postage", &planned.largest_postage)?,
+            largest_descending: amount("limits.largest_descending", &planned.largest_descending)?,
+            smallest_refill: amount(
+                "limits.smallest_refill",
+                &or(&planned.smallest_refill, &planned.smallest_postage),
+            )?,
+            largest_refill: amount("limits.largest_refill", &or(&planned.largest_refill, &planned.largest_descending))?,
         };
         let software_id = <[u8; 6]>::try_from(self.software_id.as_bytes()).ok().filter(|id| id.is_ascii());
         let format = format_named(&self.format)

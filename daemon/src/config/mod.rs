@@ -4,12 +4,14 @@
 
 mod clock;
 mod doors;
+mod funds;
 mod ledger;
 mod signing;
 mod token;
 
 pub use clock::ClockConfig;
 pub use doors::{LocalConfig, VendorConfig};
+pub use funds::{FundsConfig, TopUpConfig, TopUpRule};
 pub use ledger::LedgerConfig;
 pub use signing::SigningConfig;
 pub use token::TokenConfig;
@@ -35,6 +37,11 @@ pub struct Config {
     /// The tokens.
     #[serde(rename = "token")]
     pub tokens: Vec<TokenConfig>,
+    /// The authority's funds system; without it nothing is topped up.
+    pub funds: Option<FundsConfig>,
+    /// When to top up; the first rule that names a PSD's licence, else the first that names none.
+    #[serde(rename = "top_up", default)]
+    pub top_ups: Vec<TopUpConfig>,
     /// The ledger.
     #[serde(default)]
     pub ledger: LedgerConfig,
@@ -77,6 +84,7 @@ impl Config {
             .into_iter()
             .chain(self.policy_dir.as_mut())
             .chain(self.vendor.paths_mut())
+            .chain(self.funds.iter_mut().flat_map(FundsConfig::paths_mut))
             .chain(self.tokens.iter_mut().map(|token| &mut token.socket));
         for path in paths {
             *path = base.join(&*path);
@@ -112,7 +120,26 @@ impl Config {
         if self.ledger.state_digest_records < 256 {
             return wrong("ledger.state_digest_records", "256 or more");
         }
+        for (index, top_up) in self.top_ups.iter().enumerate() {
+            top_up.check()?;
+            if self.top_ups[..index].iter().any(|other| other.licence == top_up.licence) {
+                let licence = top_up.licence.as_deref().unwrap_or("(all others)");
+                return Err(("top_up.licence".to_owned(), format!("{licence} stands twice")));
+            }
+        }
+        match &self.funds {
+            Some(funds) => funds.check()?,
+            None if !self.top_ups.is_empty() => {
+                return wrong("top_up", "needs [funds]: the authority's funds system and how to reach it");
+            }
+            None => {}
+        }
         self.vendor.check()
+    }
+
+    /// The rules of top-up, checked.
+    pub fn top_up_rules(&self) -> Vec<TopUpRule> {
+        self.top_ups.iter().filter_map(|top_up| top_up.check().ok()).collect()
     }
 }
 

@@ -1,12 +1,16 @@
 //! The engine's state and its entry: one event in, actions out.
 
+use super::instruct::Instructions;
 use super::keys::{KeyBook, TenantIndex};
 use super::pipeline::Chunk;
 use super::schedule::TenantQueue;
-use super::value::Waiting;
+use super::top_up::TopUp;
+use super::value::{Loading, Waiting};
 use super::{
     Action, ChunkId, Event, Outcome, PolicyGeneration, RequestId, Submission, SubmitReply, TokenIndex, ValueReply, View,
 };
+use crate::config::TopUpRule;
+use psd::authority::AuthorityState;
 use psd::clock::{ClockGuard, ClockReading, ClockStop};
 use psd::device::{DateWindow, Piece};
 use psd::record::{Environment, Event as RecordEvent, Record};
@@ -38,6 +42,8 @@ pub struct EngineSettings {
     pub queued_items: usize,
     /// Names of the tokens, in the order of [`TokenIndex`].
     pub tokens: Vec<Arc<str>>,
+    /// When PSDs are topped up.
+    pub top_ups: Vec<TopUpRule>,
 }
 
 /// A PSD and what is in flight on it.
@@ -48,6 +54,7 @@ pub(super) struct Device {
     pub(super) pipeline: VecDeque<ChunkId>,
     /// Value commands in turn; while there is one, nothing else is prepared.
     pub(super) commands: VecDeque<Waiting>,
+    pub(super) top_up: TopUp,
 }
 
 /// A sign request in the core.
@@ -90,6 +97,10 @@ pub struct Engine {
     pub(super) queued_items: usize,
     pub(super) token_up: Vec<bool>,
     pub(super) log_overdue: bool,
+    /// What the authority instructed, and the value of licences.
+    pub(super) authority: AuthorityState,
+    pub(super) instructions: Instructions,
+    pub(super) loading: Loading,
     pub(super) policy: PolicyGeneration,
     pub(super) refusals: BTreeMap<(TenantName, &'static str), u64>,
     /// Commits without a chunk (refusals noted) that are not yet durable do not hold up a stop.
@@ -107,11 +118,13 @@ impl Engine {
         settings: EngineSettings,
         clock: ClockGuard,
         psds: impl IntoIterator<Item = Psd>,
+        authority: AuthorityState,
         greatest: Vec<(TenantName, PieceKey)>,
         policy: PolicyGeneration,
     ) -> Self {
         let device = |psd: Psd| Device {
             committed: psd.state().clone(),
+            top_up: TopUp::new(&settings.top_ups, psd.identity()),
             psd,
             pipeline: VecDeque::new(),
             commands: VecDeque::new(),
@@ -134,6 +147,9 @@ impl Engine {
             queued_items: 0,
             token_up,
             log_overdue: false,
+            authority,
+            instructions: Instructions::default(),
+            loading: Loading::default(),
             policy,
             refusals: BTreeMap::new(),
             stopping: false,
@@ -149,6 +165,7 @@ impl Engine {
         match event {
             Event::Submit(submission) => self.submit(submission),
             Event::Value(command) => self.value_command(command, monotonic_ms),
+            Event::Instruct(command) => self.instruct(command, monotonic_ms),
             Event::LookedUp(request, found) => self.looked_up(request, found),
             Event::Signed(chunk, signatures) => self.signed(chunk, &signatures, monotonic_ms),
             Event::SignFailed(chunk, fault) => self.sign_failed(chunk, &fault, monotonic_ms),
@@ -159,6 +176,8 @@ impl Engine {
             Event::LogOverdue(overdue) => self.log_overdue = overdue,
             Event::Policy(generation) => self.policy = generation,
             Event::View(request) => self.view(request, monotonic_ms),
+            Event::TopUpEnded(psd) => self.top_up_ended(psd),
+            Event::TopUpAll => self.consider_all_top_ups(),
             Event::NoteRefusals => self.note_refusals(monotonic_ms),
             Event::Stop => self.stopping = true,
         }
@@ -170,7 +189,8 @@ impl Engine {
             self.now = self.clock.read(monotonic_ms);
             self.schedule();
         }
-        if self.stopping && !self.drained && self.requests.is_empty() && self.chunks.is_empty() {
+        let idle = self.requests.is_empty() && self.chunks.is_empty() && self.instructions.is_empty();
+        if self.stopping && !self.drained && idle {
             self.drained = true;
             let reading = self.clock.read(monotonic_ms).ok();
             self.actions.push(Action::Drained(reading));
@@ -265,7 +285,10 @@ impl Engine {
 
     pub(super) fn count_refusal(&mut self, tenant: TenantIndex, code: &'static str) {
         // Those a client cannot cause by mere lack of funds or a busy day: they point at misuse.
-        if matches!(code, "key-reused" | "value-wrong-amount" | "value-wrong-psd" | "value-wrong-control-total") {
+        if matches!(
+            code,
+            "key-reused" | "value-wrong-amount" | "value-wrong-psd" | "value-wrong-control-total" | "value-wrong-piece"
+        ) {
             *self.refusals.entry((self.keys.name(tenant).clone(), code)).or_default() += 1;
         }
     }

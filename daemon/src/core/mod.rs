@@ -4,10 +4,12 @@
 //! commits and answers. What the core decides is in the order in which it decides it: that is the linearisation point.
 
 mod engine;
+mod instruct;
 mod judge;
 mod keys;
 mod pipeline;
 mod schedule;
+mod top_up;
 mod value;
 
 #[cfg(test)]
@@ -15,12 +17,14 @@ mod tests;
 
 pub use engine::{Engine, EngineSettings};
 
+use psd::authority::{Instruction, InstructionRefusal};
 use psd::clock::{ClockReading, ClockSample, ClockStop};
-use psd::device::{Authorisation, Identity, Piece, ValueRefusal};
+use psd::device::{Authorisation, Identity, Piece, Purpose, ValueRefusal};
 use psd::{PieceKey, PostageAmount, PsdId, Refusal, State, TenantName};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::HsmFault;
 use psdd_ledger::{Body, Durable, NewRecord};
+use psdd_wire::message::RefundClaims;
 use std::sync::Arc;
 
 /// A request of a client, for the time it is in the core.
@@ -69,8 +73,19 @@ pub struct ValueCommand {
     pub step: ValueStep,
 }
 
-/// The steps of a value download.
+/// A signed instruction of the postal authority; the signature is verified already.
 #[derive(Debug)]
+pub struct InstructionCommand {
+    /// The name of the request.
+    pub request: RequestId,
+    /// What the authority signed.
+    pub instruction: Instruction,
+    /// The bytes it signed.
+    pub bytes: Arc<[u8]>,
+}
+
+/// The steps by which value comes in and goes back.
+#[derive(Clone, Debug)]
 pub enum ValueStep {
     /// Ask.
     Request {
@@ -85,6 +100,29 @@ pub enum ValueStep {
         authorisation: Authorisation,
         /// The bytes it signed.
         bytes: Arc<[u8]>,
+    },
+    /// Ask that the postage of a spoiled mark of this PSD comes back.
+    Refund {
+        /// The piece, as it stands in the log.
+        piece: RefundClaims,
+        /// Its postage.
+        postage: PostageAmount,
+        /// Fresh randomness.
+        nonce: [u8; 16],
+    },
+    /// Ask that all that is left goes back.
+    Withdraw {
+        /// Fresh randomness.
+        nonce: [u8; 16],
+    },
+    /// End the withdrawal; the signature is verified already.
+    Acknowledge {
+        /// What the authority signed.
+        acknowledgement: Authorisation,
+        /// The bytes it signed.
+        bytes: Arc<[u8]>,
+        /// Fresh randomness.
+        nonce: [u8; 16],
     },
     /// Give it up for ever.
     Void {
@@ -102,6 +140,8 @@ pub enum Event {
     Submit(Submission),
     /// A value command.
     Value(ValueCommand),
+    /// An instruction of the authority.
+    Instruct(InstructionCommand),
     /// Answer to [`Action::LookUp`], in its order.
     LookedUp(RequestId, Vec<Option<Durable>>),
     /// A frame is signed.
@@ -122,6 +162,10 @@ pub enum Event {
     Policy(PolicyGeneration),
     /// Read committed state.
     View(RequestId),
+    /// Asking for value of a PSD ended, see [`Action::TopUp`].
+    TopUpEnded(PsdId),
+    /// Say which PSDs need value.
+    TopUpAll,
     /// Count refusals into the log.
     NoteRefusals,
     /// Take nothing new; say so when all is done.
@@ -141,6 +185,15 @@ pub enum Action {
     Reply(RequestId, SubmitReply),
     /// Answer a value command.
     ValueReply(RequestId, ValueReply),
+    /// The PSD needs value: ask for it. [`Event::TopUpEnded`] must follow.
+    TopUp {
+        /// Which.
+        psd: PsdId,
+        /// Whose it is.
+        tenant: TenantName,
+        /// How much.
+        amount: PostageAmount,
+    },
     /// Answer a view.
     ViewReply(RequestId, View),
     /// After [`Event::Stop`]: nothing is in flight any more.
@@ -215,6 +268,8 @@ pub enum ValueReply {
         sequence: u64,
         /// Its amount.
         amount: PostageAmount,
+        /// What for.
+        purpose: Purpose,
         /// COSE_Sign1 by the device key.
         request: Arc<[u8]>,
     },
@@ -222,8 +277,14 @@ pub enum ValueReply {
     Applied(Durable),
     /// Given up, and on stable storage.
     Voided(Durable),
-    /// A download of this number ended before; the ledger tells how.
+    /// All that was left went back, and that is on stable storage.
+    Withdrawn(Durable),
+    /// The instruction is taken, its effect with it, and on stable storage.
+    Instructed(Durable),
+    /// A download of this number ended before; the ledger tells how. Or an instruction of this number was taken before.
     EndedBefore,
+    /// The instruction is refused.
+    InstructionRefused(InstructionRefusal),
     /// Refused by the PSD.
     Refused(ValueRefusal),
     /// There is no time that can be believed.

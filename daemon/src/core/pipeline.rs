@@ -25,8 +25,14 @@ pub(super) struct Chunk {
 }
 
 pub(super) enum Work {
-    Pieces { slots: Vec<Slot>, prepared: Vec<PreparedPiece>, bodies: Vec<Option<Body>> },
+    Pieces {
+        slots: Vec<Slot>,
+        prepared: Vec<PreparedPiece>,
+        bodies: Vec<Option<Body>>,
+    },
     Value(ValueWork),
+    /// Locks changed by an instruction.
+    Instruction,
 }
 
 pub(super) struct Slot {
@@ -62,6 +68,7 @@ impl Engine {
         let wanted = match &chunk.work {
             Work::Pieces { prepared, .. } => prepared.len(),
             Work::Value(_) => 1,
+            Work::Instruction => return,
         };
         if signatures.len() != wanted {
             let (code, step) = ("signatures-missing".to_owned(), "signing a frame".to_owned());
@@ -75,6 +82,7 @@ impl Engine {
                 let signed = pieces.zip(signatures.iter());
                 signed.map(|((piece, body), signature)| NewRecord { record: piece.signed(signature), body }).collect()
             }
+            Work::Instruction => Vec::new(),
             Work::Value(_) => {
                 signatures.iter().next().map_or_else(Vec::new, |signature| self.value_signed(id, signature))
             }
@@ -116,7 +124,7 @@ impl Engine {
     }
 
     pub(super) fn committed(&mut self, id: ChunkId, durable: Vec<Durable>, monotonic_ms: u64) {
-        let Some(chunk) = self.chunks.remove(&id) else { return };
+        let Some(chunk) = self.chunks.remove(&id) else { return self.ceiling_committed(id, durable, monotonic_ms) };
         let device = &mut self.devices[chunk.device];
         let in_turn = device.pipeline.pop_front();
         debug_assert_eq!(in_turn, Some(id), "chunks of a PSD are committed in order");
@@ -135,7 +143,8 @@ impl Engine {
                     self.settle(slot.request, slot.index, Outcome::Signed(durable));
                 }
             }
-            Work::Value(work) => self.value_committed(chunk.device, work, durable),
+            Work::Value(work) => self.value_committed(id, chunk.device, work, durable, monotonic_ms),
+            Work::Instruction => self.lock_committed(chunk.device, durable, monotonic_ms),
         }
         for parked in chunk.parked {
             match parked {
@@ -156,6 +165,7 @@ impl Engine {
             }
         }
         self.run_commands(chunk.device, monotonic_ms);
+        self.consider_top_up(chunk.device);
     }
 
     /// The token failed a frame: drops this chunk and all after it on the PSD (DESIGN.md §4, guarantee 3).
@@ -183,6 +193,8 @@ impl Engine {
                     }
                 }
                 Work::Value(work) => self.value_dropped(device_index, work, &fault),
+                // Nothing is prepared before it or signed for it, so nothing drops it.
+                Work::Instruction => {}
             }
             self.release_parked(chunk.parked, &fault, &mut again);
             // What the token has against this frame, it has not against those behind it.

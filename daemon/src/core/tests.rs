@@ -9,4 +9,5 @@ mod gates;
 mod model;
 mod refusals;
 pub(super) mod shell;
+mod top_up;
 mod value;

@@ -4,16 +4,17 @@ use super::engine::Engine;
 use super::keys::TenantIndex;
 use super::pipeline::{Chunk, Stage, Work};
 use super::{Action, ChunkId, Fault, RequestId, ValueCommand, ValueReply, ValueStep};
+use psd::TenantName;
 use psd::clock::ClockReading;
-use psd::device::{Authorisation, ValueTerms};
+use psd::device::{Authorisation, PendingValue, Purpose, ValueRefusal, ValueTerms};
 use psd::key::Role;
-use psd::record::{Event, Record};
-use psd::{PostageAmount, TenantName};
+use psd::record::{Applied, Event, Record};
 use psdd_hsm::link::SignFrame;
 use psdd_hsm::protocol::{Form, Messages};
 use psdd_ledger::{Durable, NewRecord};
-use psdd_wire::cose::{Sign1, VALUE_REQUEST, VALUE_VOID};
-use psdd_wire::message::ValueRequestClaims;
+use psdd_wire::cose::{Sign1, VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_REPORT, WITHDRAWAL_REQUEST};
+use psdd_wire::message::{RefundClaims, ValueRequestClaims};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Most commands on one PSD, the one in flight included.
@@ -23,14 +24,54 @@ const MOST_COMMANDS: usize = 16;
 pub(super) struct Waiting {
     request: RequestId,
     tenant: TenantIndex,
-    step: Option<ValueStep>,
+    step: Step,
+}
+
+enum Step {
+    Value(ValueStep),
+    /// A lock or its end, in the hands of [`super::instruct`].
+    Instruction,
+    /// Begun: being signed or committed.
+    UnderWay,
+}
+
+impl Waiting {
+    pub(super) fn instruction(request: RequestId) -> Self {
+        Self { request, tenant: TenantIndex(usize::MAX), step: Step::Instruction }
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(self.step, Step::UnderWay)
+    }
+}
+
+/// Downloads under ceilings: what a refusal of one PSD's may rest on is another PSD's that is not yet durable.
+#[derive(Default)]
+pub(super) struct Loading {
+    in_flight: BTreeSet<ChunkId>,
+    /// PSDs whose next command waits until every chunk up to this one is durable.
+    held: BTreeMap<usize, ChunkId>,
+}
+
+impl Loading {
+    /// Whether a refusal of this PSD's must wait: something is in flight that was so when it was first judged.
+    fn hold(&mut self, device: usize) -> bool {
+        let newest = self.in_flight.last().copied();
+        let upto = self.held.get(&device).copied().or(newest);
+        let rests = upto.filter(|upto| self.in_flight.first().is_some_and(|oldest| oldest <= upto));
+        match rests {
+            Some(upto) => self.held.insert(device, upto),
+            None => self.held.remove(&device),
+        };
+        rests.is_some()
+    }
 }
 
 /// A command that is being signed or committed.
 pub(super) struct ValueWork {
     request: RequestId,
     /// What its signature will complete; nothing of the PSD signs when value is loaded.
-    statement: Option<Statement>,
+    statement: Option<Box<Statement>>,
 }
 
 /// What the device key is to sign.
@@ -43,17 +84,21 @@ struct Statement {
     signed: Option<Arc<[u8]>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 enum Kind {
     Request,
     Void,
+    /// The final report, with the acknowledgement it follows.
+    Report(Arc<[u8]>),
 }
 
 impl Kind {
-    const fn content_type(self) -> &'static str {
-        match self {
-            Kind::Request => VALUE_REQUEST,
-            Kind::Void => VALUE_VOID,
+    const fn content_type(&self, purpose: Purpose) -> &'static str {
+        match (self, purpose) {
+            (Kind::Request, Purpose::Withdrawal) => WITHDRAWAL_REQUEST,
+            (Kind::Request, Purpose::Download | Purpose::Refund { .. }) => VALUE_REQUEST,
+            (Kind::Void, _) => VALUE_VOID,
+            (Kind::Report(_), _) => WITHDRAWAL_REPORT,
         }
     }
 }
@@ -71,7 +116,7 @@ impl Engine {
         if self.devices[device].commands.len() >= MOST_COMMANDS {
             return self.reply_value(request, ValueReply::Overloaded);
         }
-        self.devices[device].commands.push_back(Waiting { request, tenant, step: Some(step) });
+        self.devices[device].commands.push_back(Waiting { request, tenant, step: Step::Value(step) });
         self.run_commands(device, monotonic_ms);
     }
 
@@ -84,69 +129,107 @@ impl Engine {
             }
             let Some(waiting) = device.commands.front_mut() else { return };
             let (request, tenant) = (waiting.request, waiting.tenant);
-            // A step that was taken is in flight; its end removes the command.
-            let Some(step) = waiting.step.take() else { return };
-            let reply = match self.clock.read(monotonic_ms) {
-                Err(stop) => Some(ValueReply::NoClock(stop)),
-                Ok(at) => match step {
-                    ValueStep::Request { amount, nonce } => {
-                        self.ask_value(device_index, request, tenant, amount, nonce, at)
+            let step = match std::mem::replace(&mut waiting.step, Step::UnderWay) {
+                Step::Value(step) => step,
+                // Its end removes the command.
+                Step::UnderWay => return,
+                Step::Instruction => {
+                    if !self.run_lock(device_index, request)
+                        && let Some(waiting) = self.devices[device_index].commands.front_mut()
+                    {
+                        waiting.step = Step::Instruction;
                     }
-                    ValueStep::Apply { authorisation, bytes } => {
-                        self.apply_value(device_index, request, tenant, &authorisation, bytes, at)
-                    }
-                    ValueStep::Void { sequence, nonce } => {
-                        self.void_value(device_index, request, tenant, sequence, nonce, at)
-                    }
-                },
+                    return;
+                }
             };
-            let Some(reply) = reply else { return };
+            let taken = match self.clock.read(monotonic_ms) {
+                Err(stop) => Some(ValueReply::NoClock(stop)),
+                Ok(at) => self.take_step(device_index, request, tenant, step.clone(), at),
+            };
+            let Some(reply) = taken else { return };
             if let ValueReply::Refused(refusal) = &reply {
+                if matches!(refusal, ValueRefusal::AboveCeiling(_))
+                    && self.loading.hold(device_index)
+                    && let Some(waiting) = self.devices[device_index].commands.front_mut()
+                {
+                    waiting.step = Step::Value(step);
+                    return;
+                }
                 self.count_refusal(tenant, refusal.code());
             }
+            self.loading.held.remove(&device_index);
             self.devices[device_index].commands.pop_front();
             self.reply_value(request, reply);
         }
     }
 
-    fn ask_value(
+    /// Begins a step, or says at once what becomes of it.
+    fn take_step(
         &mut self,
-        device_index: usize,
+        device: usize,
         request: RequestId,
         tenant: TenantIndex,
-        amount: PostageAmount,
-        nonce: [u8; 16],
+        step: ValueStep,
         at: ClockReading,
     ) -> Option<ValueReply> {
-        let psd = &self.devices[device_index].psd;
-        if let Some(pending) = psd.state().pending.as_ref().filter(|pending| pending.amount == amount) {
-            let (sequence, request) = (pending.sequence, Arc::clone(&pending.request));
-            return Some(ValueReply::Requested { sequence, amount, request });
-        }
-        let terms = match psd.value_terms(amount) {
-            Ok(terms) => terms,
-            Err(refusal) => return Some(ValueReply::Refused(refusal)),
+        let begun = match step {
+            ValueStep::Request { amount, nonce } => {
+                if let Some(reply) =
+                    self.pending(device, |pending| pending.purpose == Purpose::Download && pending.amount == amount)
+                {
+                    return Some(reply);
+                }
+                let psd = &self.devices[device].psd;
+                let admitted = self.authority.admit(&psd.identity().licence, amount, at.time);
+                let terms = psd.value_terms(amount).and_then(|terms| Ok(admitted.map(|_| terms)?));
+                terms.map(|terms| (Kind::Request, terms, None, nonce))
+            }
+            ValueStep::Refund { piece, postage, nonce } => {
+                let purpose = Purpose::Refund { leaf: piece.leaf };
+                if let Some(reply) = self.pending(device, |pending| pending.purpose == purpose) {
+                    return Some(reply);
+                }
+                let terms = self.devices[device].psd.refund_terms(piece.leaf, postage);
+                terms.map(|terms| (Kind::Request, terms, Some(piece), nonce))
+            }
+            ValueStep::Withdraw { nonce } => {
+                if let Some(reply) = self.pending(device, |pending| pending.purpose == Purpose::Withdrawal) {
+                    return Some(reply);
+                }
+                self.devices[device].psd.withdrawal_terms().map(|terms| (Kind::Request, terms, None, nonce))
+            }
+            ValueStep::Void { sequence, nonce } => {
+                let psd = &self.devices[device].psd;
+                if sequence <= psd.state().value_sequence {
+                    return Some(ValueReply::EndedBefore);
+                }
+                psd.void_terms(sequence).map(|terms| (Kind::Void, terms, None, nonce))
+            }
+            ValueStep::Acknowledge { acknowledgement, bytes, nonce } => {
+                let psd = &self.devices[device].psd;
+                if acknowledgement.sequence <= psd.state().value_sequence && acknowledgement.psd == psd.identity().psd {
+                    return Some(ValueReply::EndedBefore);
+                }
+                let terms = psd.report_terms(&acknowledgement, &self.settings.appliance, at.time);
+                terms.map(|terms| (Kind::Report(bytes), terms, None, nonce))
+            }
+            ValueStep::Apply { authorisation, bytes } => {
+                return self.apply_value(device, request, tenant, &authorisation, bytes, at);
+            }
         };
-        self.sign_statement(device_index, request, tenant, (Kind::Request, terms), nonce, at)
-    }
-
-    fn void_value(
-        &mut self,
-        device_index: usize,
-        request: RequestId,
-        tenant: TenantIndex,
-        sequence: u64,
-        nonce: [u8; 16],
-        at: ClockReading,
-    ) -> Option<ValueReply> {
-        let psd = &self.devices[device_index].psd;
-        if sequence <= psd.state().value_sequence {
-            return Some(ValueReply::EndedBefore);
-        }
-        match psd.void_terms(sequence) {
-            Ok(terms) => self.sign_statement(device_index, request, tenant, (Kind::Void, terms), nonce, at),
+        match begun {
+            Ok((kind, terms, refund, nonce)) => {
+                self.sign_statement(device, request, tenant, (kind, terms, refund), nonce, at)
+            }
             Err(refusal) => Some(ValueReply::Refused(refusal)),
         }
+    }
+
+    /// The answer of before, where what is asked for is under way already.
+    fn pending(&self, device: usize, same: impl Fn(&PendingValue) -> bool) -> Option<ValueReply> {
+        let pending = self.devices[device].psd.state().pending.as_ref().filter(|pending| same(pending))?;
+        let PendingValue { sequence, amount, purpose, request } = pending.clone();
+        Some(ValueReply::Requested { sequence, amount, purpose, request })
     }
 
     /// Has the device key sign a statement over these terms.
@@ -155,7 +238,7 @@ impl Engine {
         device_index: usize,
         request: RequestId,
         tenant: TenantIndex,
-        (kind, terms): (Kind, ValueTerms),
+        (kind, terms, refund): (Kind, ValueTerms, Option<RefundClaims>),
         nonce: [u8; 16],
         at: ClockReading,
     ) -> Option<ValueReply> {
@@ -170,19 +253,19 @@ impl Engine {
             time: at.time.0,
             nonce,
             amount: terms.amount,
-            refund: None,
+            refund,
             sequence: terms.sequence,
             appliance: self.settings.appliance.to_string(),
             registers: terms.registers.into(),
         };
-        let message = Sign1::unsigned(kind.content_type(), None, psdd_wire::encode(&claims));
+        let message = Sign1::unsigned(kind.content_type(terms.purpose), None, psdd_wire::encode(&claims));
         let mut messages = Messages::with_capacity(1, 256);
         messages.push(&message.to_be_signed());
         let frame = SignFrame { key_id, role: Role::Device, form: Form::CoseSign1, floor: 0, messages };
         let tenant = self.keys.name(tenant).clone();
         let statement = Statement { kind, terms, message, at, tenant, signed: None };
-        let work = ValueWork { request, statement: Some(statement) };
-        let id = self.start_value(device_index, work, Stage::Signing);
+        let work = ValueWork { request, statement: Some(Box::new(statement)) };
+        let id = self.start_command(device_index, Work::Value(work), Stage::Signing);
         self.actions.push(Action::Sign(id, token, frame));
         None
     }
@@ -200,9 +283,19 @@ impl Engine {
         if authorisation.sequence <= psd.state().value_sequence && authorisation.psd == psd.identity().psd {
             return Some(ValueReply::EndedBefore);
         }
-        if let Err(refusal) = psd.apply_value(authorisation, &self.settings.appliance, at.time) {
-            return Some(ValueReply::Refused(refusal));
-        }
+        // The time of the log never runs backwards, and the sums of a licence are those at the time in the record.
+        let at = self.latest.filter(|latest| (latest.epoch, latest.time) > (at.epoch, at.time)).unwrap_or(at);
+        let licence = &psd.identity().clone().licence;
+        let admitted = self.authority.admit(licence, authorisation.amount, at.time);
+        let applied = match psd.apply_value(authorisation, &self.settings.appliance, at.time, admitted) {
+            Ok((Purpose::Refund { leaf }, _)) => Applied::Refund { leaf },
+            Ok((Purpose::Download | Purpose::Withdrawal, loaded)) => {
+                let loaded = loaded.unwrap_or_default();
+                self.authority.loaded(licence, loaded, at.time);
+                Applied::Download { loaded }
+            }
+            Err(refusal) => return Some(ValueReply::Refused(refusal)),
+        };
         let stamp = psd.next_stamp();
         let event = Event::ValueApplied {
             stamp,
@@ -210,21 +303,28 @@ impl Engine {
             value_sequence: authorisation.sequence,
             amount: authorisation.amount,
             authorisation: bytes,
+            applied,
         };
         let records = vec![Record { at, event }.into()];
-        self.start_value(device_index, ValueWork { request, statement: None }, Stage::Signed(records));
+        let work = Work::Value(ValueWork { request, statement: None });
+        let id = self.start_command(device_index, work, Stage::Signed(records));
+        self.loading.in_flight.insert(id);
         self.commit_ready(device_index);
         None
     }
 
-    fn start_value(&mut self, device_index: usize, work: ValueWork, stage: Stage) -> ChunkId {
+    pub(super) fn next_chunk(&mut self) -> ChunkId {
         let id = ChunkId(self.next_chunk);
         self.next_chunk += 1;
+        id
+    }
+
+    pub(super) fn start_command(&mut self, device_index: usize, work: Work, stage: Stage) -> ChunkId {
+        let id = self.next_chunk();
         let device = &mut self.devices[device_index];
         device.pipeline.push_back(id);
         // Nothing else is in flight, so what is committed is what was before.
         let (before, after) = (device.committed.clone(), device.psd.state().clone());
-        let work = Work::Value(work);
         self.chunks.insert(id, Chunk { device: device_index, work, before, after, stage, parked: Vec::new() });
         id
     }
@@ -237,32 +337,53 @@ impl Engine {
         statement.signed = Some(Arc::clone(&bytes));
         let psd = &mut self.devices[chunk.device].psd;
         let (terms, tenant) = (&statement.terms, statement.tenant.clone());
-        let (value_sequence, amount) = (terms.sequence, terms.amount);
-        let event = match statement.kind {
+        let (value_sequence, amount, purpose) = (terms.sequence, terms.amount, terms.purpose);
+        let event = match &statement.kind {
             Kind::Request => {
                 psd.value_requested(terms, Arc::clone(&bytes));
-                Event::ValueRequested { stamp: psd.next_stamp(), tenant, value_sequence, amount, request: bytes }
+                let (stamp, request) = (psd.next_stamp(), bytes);
+                Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request }
             }
             Kind::Void => {
                 psd.value_voided(terms);
                 Event::ValueVoided { stamp: psd.next_stamp(), tenant, value_sequence, amount, statement: bytes }
+            }
+            Kind::Report(acknowledgement) => {
+                psd.withdrawn(terms);
+                let (stamp, acknowledgement) = (psd.next_stamp(), Arc::clone(acknowledgement));
+                Event::Withdrawn { stamp, tenant, value_sequence, amount, acknowledgement, report: bytes }
             }
         };
         chunk.after = psd.state().clone();
         vec![Record { at: statement.at, event }.into()]
     }
 
-    pub(super) fn value_committed(&mut self, device: usize, work: ValueWork, durable: Vec<Durable>) {
+    pub(super) fn value_committed(
+        &mut self,
+        id: ChunkId,
+        device: usize,
+        work: ValueWork,
+        durable: Vec<Durable>,
+        monotonic_ms: u64,
+    ) {
         self.finish_command(device);
-        let reply = match (work.statement, durable.into_iter().next()) {
+        let durable = durable.into_iter().next();
+        let reply = match (work.statement.map(|statement| *statement), durable) {
             (Some(Statement { kind: Kind::Request, terms, signed: Some(request), .. }), Some(_)) => {
-                ValueReply::Requested { sequence: terms.sequence, amount: terms.amount, request }
+                let ValueTerms { sequence, amount, purpose, .. } = terms;
+                ValueReply::Requested { sequence, amount, purpose, request }
             }
             (Some(Statement { kind: Kind::Void, .. }), Some(durable)) => ValueReply::Voided(durable),
-            (_, Some(durable)) => ValueReply::Applied(durable),
-            (_, None) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
+            (Some(Statement { kind: Kind::Report(_), .. }), Some(durable)) => ValueReply::Withdrawn(durable),
+            (Some(_), _) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
+            (None, Some(durable)) => ValueReply::Applied(durable),
+            (None, None) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
         };
         self.reply_value(work.request, reply);
+        if self.loading.in_flight.remove(&id) {
+            let held: Vec<usize> = self.loading.held.keys().copied().collect();
+            held.into_iter().for_each(|device| self.run_commands(device, monotonic_ms));
+        }
     }
 
     pub(super) fn value_dropped(&mut self, device: usize, work: ValueWork, fault: &Fault) {
@@ -271,7 +392,8 @@ impl Engine {
     }
 
     /// The command in flight is always the first in turn.
-    fn finish_command(&mut self, device: usize) {
+    pub(super) fn finish_command(&mut self, device: usize) {
+        self.loading.held.remove(&device);
         self.devices[device].commands.pop_front();
     }
 }

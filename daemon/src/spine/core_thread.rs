@@ -7,8 +7,10 @@ use super::metrics::Metrics;
 use super::spot_check::{InToken, SpotCheck};
 use super::{Fatal, die};
 use crate::core::{
-    Action, ChunkId, Engine, Event, RequestId, Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, View,
+    Action, ChunkId, Engine, Event, InstructionCommand, RequestId, Submission, SubmitReply, TokenIndex, ValueCommand,
+    ValueReply, View,
 };
+use crate::funds::Need;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select, unbounded};
 use psd::clock::ClockReading;
 use psd::key::Role;
@@ -22,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// Look-ups of doors on their way.
 const LOOK_UPS: usize = 32_768;
@@ -60,6 +62,8 @@ pub struct SpineParts {
     pub newest: Arc<Newest>,
     /// CKA_ID and public half, SPKI DER, of every indicium key.
     pub indicium_keys: HashMap<Arc<[u8]>, Arc<[u8]>>,
+    /// Where to tell of PSDs that need value.
+    pub needs: mpsc::Sender<Need>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Start of the monotonic clock.
@@ -97,6 +101,7 @@ pub enum Unavailable {
 enum Inbound {
     Submit(Submission, oneshot::Sender<SubmitReply>),
     Value(ValueCommand, oneshot::Sender<ValueReply>),
+    Instruct(InstructionCommand, oneshot::Sender<ValueReply>),
     View(RequestId, oneshot::Sender<View>),
 }
 
@@ -118,6 +123,12 @@ impl Handle {
         self.send(Inbound::Value(command, reply)).map(|()| answer)
     }
 
+    /// Hands an instruction of the authority to the core.
+    pub fn instruct(&self, command: InstructionCommand) -> Result<oneshot::Receiver<ValueReply>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Inbound::Instruct(command, reply)).map(|()| answer)
+    }
+
     /// Asks for committed state.
     pub fn view(&self) -> Result<oneshot::Receiver<View>, Unavailable> {
         let (reply, answer) = oneshot::channel();
@@ -130,8 +141,8 @@ impl Handle {
         self.look_up(LookUp::Piece(tenant, key, reply)).map(|()| answer)
     }
 
-    /// Reads the newest record in a slot of a PSD.
-    pub fn live(&self, psd: String, slot: &'static str) -> Result<oneshot::Receiver<Option<Durable>>, Unavailable> {
+    /// Reads the newest record in a slot of a PSD, or of the appliance under the empty name.
+    pub fn live(&self, psd: String, slot: String) -> Result<oneshot::Receiver<Option<Durable>>, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.look_up(LookUp::Live(psd, slot, reply)).map(|()| answer)
     }
@@ -204,6 +215,7 @@ impl Spine {
             look_ups: look_ups.clone(),
             to_ledger: to_ledger.clone(),
             drain,
+            needs: parts.needs,
             metrics: parts.metrics,
             started: parts.started,
         };
@@ -274,6 +286,7 @@ struct CoreThread {
     look_ups: Sender<LookUp>,
     to_ledger: Sender<ToLedger>,
     drain: Sender<Option<ClockReading>>,
+    needs: mpsc::Sender<Need>,
     metrics: Arc<Metrics>,
     started: Instant,
 }
@@ -313,6 +326,10 @@ impl CoreThread {
             Inbound::Value(command, reply) => {
                 self.value_replies.insert(command.request, reply);
                 self.engine.handle(Event::Value(command), at);
+            }
+            Inbound::Instruct(command, reply) => {
+                self.value_replies.insert(command.request, reply);
+                self.engine.handle(Event::Instruct(command), at);
             }
             Inbound::View(request, reply) => {
                 self.view_replies.insert(request, reply);
@@ -378,6 +395,12 @@ impl CoreThread {
             }
             Action::Reply(request, reply) => answer(self.submit_replies.remove(&request), reply),
             Action::ValueReply(request, reply) => answer(self.value_replies.remove(&request), reply),
+            Action::TopUp { psd, tenant, amount } => {
+                // The queue has room for every PSD, and each has one need at a time.
+                if let Err(error) = self.needs.try_send(Need { psd, tenant, amount }) {
+                    tracing::error!(%psd, %error, "nobody asks for the value it needs");
+                }
+            }
             Action::ViewReply(request, view) => answer(self.view_replies.remove(&request), view),
             Action::Drained(reading) => {
                 if self.drain.send(reading).is_err() {

@@ -14,7 +14,7 @@ pub(super) enum LookUp {
     /// A stored result, for a door.
     Piece(TenantName, PieceKey, oneshot::Sender<Option<Durable>>),
     /// The newest record in a slot of a PSD, for a door.
-    Live(String, &'static str, oneshot::Sender<Option<Durable>>),
+    Live(String, String, oneshot::Sender<Option<Durable>>),
 }
 
 pub(super) fn run(mut reader: Reader, requests: &Receiver<LookUp>, core: &Sender<Event>) {
@@ -26,7 +26,7 @@ pub(super) fn run(mut reader: Reader, requests: &Receiver<LookUp>, core: &Sender
             LookUp::Piece(tenant, key, reply) => reader
                 .look_up(std::iter::once((&tenant, &key)))
                 .map(|mut found| reply.send(found.pop().flatten()).is_ok()),
-            LookUp::Live(psd, slot, reply) => reader.live(&psd, slot).map(|found| reply.send(found).is_ok()),
+            LookUp::Live(psd, slot, reply) => reader.live(&psd, &slot).map(|found| reply.send(found).is_ok()),
         };
         match outcome {
             Ok(true) => {}

@@ -20,6 +20,10 @@ pub struct Metrics {
     pub frames: AtomicU64,
     /// Frames that failed.
     pub frames_failed: AtomicU64,
+    /// Top-ups that loaded value.
+    pub top_ups: AtomicU64,
+    /// Top-ups that failed and will be tried again.
+    pub top_ups_failed: AtomicU64,
     /// Items in flight at the last look.
     pub in_flight: AtomicU64,
     /// Items waiting at the last look.
@@ -57,6 +61,8 @@ impl Metrics {
             ("psdd_commit_microseconds_total", "Time spent in ledger commits", &self.commit_us),
             ("psdd_frames_total", "Frames sent to tokens", &self.frames),
             ("psdd_frames_failed_total", "Frames that tokens failed", &self.frames_failed),
+            ("psdd_top_ups_total", "Automatic top-ups that loaded value", &self.top_ups),
+            ("psdd_top_ups_failed_total", "Automatic top-ups that failed", &self.top_ups_failed),
         ];
         let gauges = [
             ("psdd_items_in_flight", "Items prepared and not yet durable", &self.in_flight),

@@ -10,6 +10,7 @@ pub mod digest;
 mod exact;
 pub mod funds;
 pub mod gather;
+pub mod instruction;
 pub mod item;
 pub mod message;
 pub mod problem;

@@ -264,9 +264,15 @@ pub struct ClockView {
 #[derive(Serialize, Deserialize, Clone, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsView {
+    /// Largest value of one download.
+    #[serde(with = "text")]
+    pub largest_refill: PostageAmount,
     /// Largest postage of one piece.
     #[serde(with = "text")]
     pub largest_postage: PostageAmount,
+    /// Smallest value of one download.
+    #[serde(with = "text")]
+    pub smallest_refill: PostageAmount,
     /// Smallest postage of one piece.
     #[serde(with = "text")]
     pub smallest_postage: PostageAmount,
@@ -366,6 +372,8 @@ pub struct ValueRequestResponse {
     /// The only amount it works for.
     #[serde(with = "text")]
     pub amount: PostageAmount,
+    /// `download`, `refund` or `withdrawal`.
+    pub purpose: String,
     /// COSE_Sign1 by the device key.
     #[serde(with = "serde_bytes")]
     pub request: Vec<u8>,

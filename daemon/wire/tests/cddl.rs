@@ -38,7 +38,13 @@ fn item() -> SignItem<'static> {
 }
 
 fn requested() -> ValueRequestResponse {
-    ValueRequestResponse { psd: psd(), amount: amount(5_000), request: vec![0xd2], sequence: 3 }
+    ValueRequestResponse {
+        psd: psd(),
+        amount: amount(5_000),
+        purpose: "download".to_owned(),
+        request: vec![0xd2],
+        sequence: 3,
+    }
 }
 
 fn piece() -> SignedPiece {
@@ -56,7 +62,9 @@ fn view(full: bool) -> PsdView {
         value: ValueState { ended: 2, pending: full.then(requested) },
         format: "ibi".to_owned(),
         limits: LimitsView {
+            largest_refill: amount(4_000_000_000),
             largest_postage: amount(100_000),
+            smallest_refill: amount(10),
             smallest_postage: amount(10),
             largest_descending: amount(4_000_000_000),
         },

@@ -8,6 +8,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+LONGEST_CHAIN = 4
+
 
 def parse(der: bytes) -> x509.Certificate:
     """A certificate of exactly these bytes; ValueError otherwise."""
@@ -65,6 +67,8 @@ def check_chain(chain: list[x509.Certificate], root: x509.Certificate, at_ms: in
     """`chain` is leaf, issuer, ... without the root; every one issued by the next, the last by the root, valid at `at_ms`."""
     if not chain:
         raise ValueError("empty chain")
+    if len(chain) > LONGEST_CHAIN:
+        raise ValueError(f"{len(chain)} certificates without the root")
     for place, certificate in enumerate(chain):
         what = f"certificate {place}"
         issuer = chain[place + 1] if place + 1 < len(chain) else root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .cbor import decode
@@ -13,7 +14,7 @@ from .findings import Finding, Findings, Unusable
 from .indicium import IndiciumRules
 from .record import LARGEST_RECORD, is_uint, shape_fault
 from .replay import Replay
-from .source import check_schema, open_ledger
+from .source import check_schema, open_ledger, record_at
 from .tables import Tables
 from .tree import Tree
 
@@ -40,7 +41,7 @@ def check(given: Path, notes: list[Path], sample: int | None, quick: bool) -> Ou
     with open_ledger(given) as connection:
         usable = check_schema(connection, findings, integrity=not quick)
         indicia = IndiciumRules(findings, _share(connection, sample, quick))
-        replay, tree = Replay(findings, indicia), Tree()
+        replay, tree = Replay(findings, indicia, partial(record_at, connection)), Tree()
         _entries(connection, findings, replay, tree, indicia)
         tables = Tables(connection, findings, replay.state, tree)
         checkpoints = tables.check(usable, quick=quick)
@@ -70,9 +71,7 @@ def _share(connection: sqlite3.Connection, sample: int | None, quick: bool) -> f
     return min(1.0, sample / max(entries, 1))
 
 
-def _entries(
-    connection: sqlite3.Connection, findings: Findings, replay: Replay, tree: Tree, indicia: IndiciumRules
-) -> None:
+def _entries(connection: sqlite3.Connection, findings: Findings, replay: Replay, tree: Tree, indicia: IndiciumRules) -> None:
     for wanted, (leaf, blob) in enumerate(connection.execute("SELECT leaf, record FROM entry ORDER BY leaf")):
         if leaf != wanted:
             findings.leaf(wanted, "gap", f"the next row is leaf {leaf}")
@@ -94,6 +93,7 @@ def _entries(
                 replay.state.latest = max(replay.state.latest, record[1])
             continue
         replay.feed(leaf, record)
+    replay.finish()
     if tree.size == 0:
         findings.leaf(0, "genesis", "there is no record at all")
 

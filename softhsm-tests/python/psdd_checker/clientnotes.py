@@ -8,22 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from .amounts import mills
-from .cbor import decode
-from .cose import registers_of
+from .claims import registers_of
 from .findings import Findings, Unusable
-from .record import INDICIUM, VALUE_APPLIED, VALUE_VOIDED
+from .record import INDICIUM, REFUNDED, VALUE_APPLIED, VALUE_VOIDED, WITHDRAWN
+from .source import record_at
 from .state import State
 from .tables import Tables
 
+_END: dict[str, type] = {"psd": str, "sequence": int, "leaf": int, "amount": str}
 _FIELDS: dict[str, dict[str, type]] = {
     "signed": {
-        "tenant": str, "key": str, "leaf": int, "psd": str, "sequence": int, "indicium": str, "registers": dict, "time": int,
+        "tenant": str,
+        "key": str,
+        "leaf": int,
+        "psd": str,
+        "sequence": int,
+        "indicium": str,
+        "registers": dict,
+        "time": int,
     },
     "refused": {"tenant": str, "key": str, "code": str},
     "fault": {"tenant": str, "key": str, "code": str},
-    "value-applied": {"psd": str, "sequence": int, "leaf": int, "amount": str},
-    "value-voided": {"psd": str, "sequence": int, "leaf": int, "amount": str},
+    "value-applied": _END,
+    "value-voided": _END,
+    "refunded": _END,
+    "withdrawn": _END,
     "checkpoint": {"note": str},
+}
+_ENDS: dict[str, tuple[int, str, str]] = {
+    "value-applied": (VALUE_APPLIED, "apply", "applied"),
+    "value-voided": (VALUE_VOIDED, "void", "voided"),
+    "refunded": (REFUNDED, "refund", "refunded"),
+    "withdrawn": (WITHDRAWN, "withdraw", "withdrawn"),
 }
 _OPTIONAL: dict[str, dict[str, type]] = {"signed": {"digest": str}}
 
@@ -81,7 +97,7 @@ class Notes:
         kind = note["kind"]
         if kind == "checkpoint":
             self._checkpoint(where, note["note"])
-        elif kind in ("value-applied", "value-voided"):
+        elif kind in _ENDS:
             self._value(where, note)
         else:
             key = note["tenant"], bytes.fromhex(note["key"])
@@ -92,22 +108,13 @@ class Notes:
             if kind == "signed":
                 self._take_signed(where, note, key)
 
-    def _record(self, leaf: int) -> dict[int, Any]:
-        row = self._db.execute("SELECT record FROM entry WHERE leaf = ?", (leaf,)).fetchone()
-        if row is None or type(row[0]) is not bytes:
-            raise ValueError(f"leaf {leaf} does not exist")
-        record = decode(row[0])
-        if type(record) is not dict:
-            raise ValueError(f"leaf {leaf} is no record")
-        return record
-
     def _take_signed(self, where: str, note: dict[str, Any], key: tuple[str, bytes]) -> None:
         same = json.dumps({n: v for n, v in note.items() if n != "digest"}, sort_keys=True)
         first = self._signed.setdefault(key, (same, where))
         if first[0] != same:
             self._findings.add(where, "seen-twice", f"key {note['key']}: not what {first[1]} saw")
         try:
-            record = self._record(note["leaf"])
+            record = record_at(self._db, note["leaf"])
             wanted = {
                 "kind": (record.get(0), INDICIUM),
                 "tenant": (record.get(8), note["tenant"]),
@@ -129,22 +136,19 @@ class Notes:
             self._findings.add(where, "seen-record", str(error))
 
     def _value(self, where: str, note: dict[str, Any]) -> None:
-        if note["kind"] == "value-applied":
-            kind, verb, done, known = VALUE_APPLIED, "apply", "applied", self._state.applied
-        else:
-            kind, verb, done, known = VALUE_VOIDED, "void", "voided", self._state.voided
+        kind, verb, done = _ENDS[note["kind"]]
         download = f"download {note['sequence']} of {note['psd']}"
         try:
             seen = done, note["leaf"], mills(note["amount"])
             first = self._values.setdefault((note["psd"], note["sequence"]), seen)
             if first != seen:
                 raise ValueError(f"{download} was seen ended twice: {first} and {seen}")
-            record = self._record(note["leaf"])
+            record = record_at(self._db, note["leaf"])
             if (record.get(0), record.get(3), record.get(9)) != (kind, note["psd"], note["sequence"]):
                 raise ValueError(f"leaf {note['leaf']} does not {verb} {download}")
             if record.get(10) != seen[2]:
                 raise ValueError(f"amount {seen[2]} seen, {record.get(10)} in leaf {note['leaf']}")
-            if known.get((note["psd"], note["sequence"]), (None,))[0] != note["leaf"]:
+            if self._state.ended.get(kind, {}).get((note["psd"], note["sequence"])) != note["leaf"]:
                 raise ValueError(f"{download} was first {done} in another leaf")
         except ValueError as error:
             self._findings.add(where, "seen-value", str(error))

@@ -7,9 +7,8 @@ from typing import Any
 from .findings import Findings
 from .ibi import ALGORITHM, SIGNED, VERSION, parse
 from .keys import verifies
-from .state import DEVELOPMENT, Psd, State
-
-ACTIVE = 3
+from .record import WITHDRAWAL_REQUESTED
+from .state import ACTIVE, DEVELOPMENT, Psd, State
 
 
 def is_uuid7(key: bytes) -> bool:
@@ -35,6 +34,8 @@ class IndiciumRules:
         self.seen += 1
         if psd.state != ACTIVE or psd.locks:
             findings.leaf(leaf, "not-active", f"{psd.name} in state {psd.state}, lock bits {psd.locks}")
+        elif psd.pending is not None and psd.pending.kind == WITHDRAWAL_REQUESTED:
+            findings.leaf(leaf, "not-active", f"{psd.name} while withdrawal {psd.pending.number} is under way")
         if not is_uuid7(key):
             findings.leaf(leaf, "key-uuid", key.hex())
         if (record[8], key) in state.pieces:

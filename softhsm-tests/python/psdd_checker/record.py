@@ -8,12 +8,15 @@ from typing import Any
 
 GENESIS, KEY_CREATED, PSD_CREATED, CERTIFICATE, LIFECYCLE = 1, 2, 3, 4, 5
 VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
-VALUE_VOIDED, AUTHORITY_KEY, INDICIUM = 11, 12, 16
+VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12, 13, 14, 15
+INDICIUM, INSTRUCTION, CEILING = 16, 17, 18
 
 LOCK_BITS = 1 | 2 | 4 | 8 | 16 | 32
 LARGEST_RECORD = 65_535
+LARGEST_AMOUNT = (1 << 63) - 1
 _PSD_ID = re.compile(r"[A-Z0-9]{4}[0-9]{10}")
-_UINT64 = 1 << 64
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
+_UINT64, _UINT32 = 1 << 64, 1 << 32
 
 Check = Callable[[Any], bool]
 
@@ -25,6 +28,10 @@ def is_uint(value: Any) -> bool:
 
 def _text(value: Any) -> bool:
     return type(value) is str and value != ""
+
+
+def _name(value: Any) -> bool:
+    return type(value) is str and _NAME.fullmatch(value) is not None
 
 
 def _bytes(value: Any) -> bool:
@@ -47,8 +54,16 @@ def _positive(value: Any) -> bool:
     return type(value) is int and 0 < value < _UINT64
 
 
-def _uints(count: int) -> Check:
-    return lambda value: type(value) is list and len(value) == count and all(map(is_uint, value))
+def _amount(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_AMOUNT
+
+
+def _some(value: Any) -> bool:
+    return _amount(value) and value > 0
+
+
+def _amounts(count: int) -> Check:
+    return lambda value: type(value) is list and len(value) == count and all(map(_amount, value))
 
 
 def _byte_strings(least: int) -> Check:
@@ -56,44 +71,71 @@ def _byte_strings(least: int) -> Check:
 
 
 def _clock(value: Any) -> bool:
-    return type(value) is list and len(value) == 3 and all(map(is_uint, value)) and value[0] in (1, 2, 3)
+    return type(value) is list and len(value) == 3 and all(map(_below(_UINT32), value)) and value[0] in (1, 2, 3)
 
 
 def _psd_id(value: Any) -> bool:
-    return type(value) is str and _PSD_ID.fullmatch(value) is not None
+    return type(value) is str and _PSD_ID.fullmatch(value) is not None and int(value[4:]) < _UINT32
+
+
+def _format(value: Any) -> bool:
+    return value == "ibi"
+
+
+def _locks(value: Any) -> bool:
+    return type(value) is int and value >= 0 and value & ~LOCK_BITS == 0
 
 
 def _reference(value: Any) -> bool:
     return type(value) is str and 1 <= len(value.encode()) <= 64
 
 
-_registers = _uints(4)
+def _registers(value: Any) -> bool:
+    return type(value) is list and len(value) == 4 and all(map(_amount, value[:3])) and is_uint(value[3])
+
+
 _COMMON: dict[int, Check] = {0: is_uint, 1: is_uint, 2: _clock}
 _OF_PSD: dict[int, Check] = {3: _psd_id, 4: _positive, 5: _registers}
 
+_VALUE: dict[int, Check] = {8: _name, 9: _positive, 10: _some, 11: _bytes}
+
 KINDS: dict[int, dict[int, Check]] = {
     GENESIS: {
-        8: _text, 9: _one_of(0, 1), 10: _byte_strings(0), 11: is_uint, 12: _bytes, 13: _bytes, 14: _bytes, 15: _text,
+        8: _name,
+        9: _one_of(0, 1),
+        10: _byte_strings(0),
+        11: is_uint,
+        12: _bytes,
+        13: _bytes,
+        14: _bytes,
+        15: _text,
     },
     KEY_CREATED: {8: _bytes, 9: _one_of(1, 2, 3, 4, 5), 10: _one_of(1, 2), 11: _text, 12: _bytes},
-    PSD_CREATED: {8: _text, 9: _text, 10: _below(1 << 32), 11: _text, 12: _exactly(6), 13: _uints(3)},
-    CERTIFICATE: {8: _bytes, 9: _below(1 << 32), 10: _byte_strings(1)},
-    LIFECYCLE: {8: _one_of(1, 2, 3, 4, 5), 9: _below(LOCK_BITS + 1)},
-    VALUE_REQUESTED: {8: _text, 9: _positive, 10: _positive, 11: _bytes},
-    VALUE_APPLIED: {8: _text, 9: _positive, 10: _positive, 11: _bytes},
+    PSD_CREATED: {8: _name, 9: _name, 10: _below(_UINT32), 11: _format, 12: _exactly(6), 13: _amounts(5)},
+    CERTIFICATE: {8: _bytes, 9: _below(_UINT32), 10: _byte_strings(1)},
+    LIFECYCLE: {8: _one_of(1, 2, 3, 4, 5), 9: _locks},
+    VALUE_REQUESTED: _VALUE,
+    VALUE_APPLIED: {**_VALUE, 12: _amounts(3)},
     STATE_DIGEST: {8: _exactly(32), 9: is_uint},
     STARTED: {8: _text, 9: _exactly(16)},
-    REFUSALS: {8: _text, 9: _text, 10: _positive},
-    VALUE_VOIDED: {8: _text, 9: _positive, 10: _positive, 11: _bytes},
+    REFUSALS: {8: _name, 9: _text, 10: _positive},
+    VALUE_VOIDED: _VALUE,
     AUTHORITY_KEY: {8: _one_of(1, 2, 3), 9: _bytes},
-    INDICIUM: {8: _text, 9: _exactly(16), 10: _exactly(32), 11: is_uint, 12: _bytes},
+    REFUNDED: {**_VALUE, 12: is_uint},
+    WITHDRAWAL_REQUESTED: {**_VALUE, 10: _amount},
+    WITHDRAWN: {**_VALUE, 10: _amount, 12: _bytes},
+    INDICIUM: {8: _name, 9: _exactly(16), 10: _exactly(32), 11: _amount, 12: _bytes},
+    INSTRUCTION: {8: _one_of(1, 2, 3), 9: is_uint, 10: _bytes},
+    CEILING: {8: _name, 9: _one_of(1, 2, 3)},
 }
-_OPTIONAL: dict[int, dict[int, Check]] = {INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint}}
+_OPTIONAL: dict[int, dict[int, Check]] = {
+    VALUE_REQUESTED: {12: is_uint},
+    INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint},
+    CEILING: {10: _amount},
+}
 
-ALWAYS_PSD = frozenset(
-    {KEY_CREATED, PSD_CREATED, CERTIFICATE, LIFECYCLE, VALUE_REQUESTED, VALUE_APPLIED, VALUE_VOIDED, INDICIUM}
-)
-NEVER_PSD = frozenset({GENESIS, STATE_DIGEST, STARTED, REFUSALS, AUTHORITY_KEY})
+NEVER_PSD = frozenset({GENESIS, STATE_DIGEST, STARTED, REFUSALS, AUTHORITY_KEY, INSTRUCTION, CEILING})
+ALWAYS_PSD = frozenset(KINDS) - NEVER_PSD
 
 Fault = tuple[str, str]
 _NONE: dict[int, Check] = {}

@@ -8,9 +8,9 @@ from typing import Any
 
 from . import record as kinds
 from .certificates import check_chain, check_root, parse, public_spki
-from .cose import REQUEST_TYPE, VOID_TYPE, check_authorisation, check_statement
 from .findings import Findings
 from .indicium import IndiciumRules
+from .instructions import InstructionRules
 from .keys import ECDSA_P256, algorithm_of, load
 from .state import (
     ROLE_CERTIFICATION,
@@ -22,6 +22,7 @@ from .state import (
     slot_of,
     state_digest_input,
 )
+from .value import ValueRules
 
 Record = dict[int, Any]
 
@@ -31,23 +32,25 @@ _STEPS = frozenset({(1, 2), (2, 3), (2, 4), (3, 4), (1, 5), (4, 5)})
 class Replay:
     """Feeds well-shaped records through the rules. After a finding it goes on from what the record says."""
 
-    def __init__(self, findings: Findings, indicia: IndiciumRules) -> None:
+    def __init__(self, findings: Findings, indicia: IndiciumRules, record_at: Callable[[int], Record]) -> None:
         self.findings = findings
         self.state = State()
         self._indicia = indicia
+        self._values = ValueRules(findings, self.state, record_at)
+        self._instructions = InstructionRules(findings, self.state)
         self._rules: dict[int, Callable[[int, Record, Psd | None], None]] = {
             kinds.GENESIS: self._genesis,
             kinds.KEY_CREATED: self._key_created,
             kinds.PSD_CREATED: self._psd_created,
             kinds.CERTIFICATE: self._certificate,
             kinds.LIFECYCLE: self._lifecycle,
-            kinds.VALUE_REQUESTED: self._value_requested,
-            kinds.VALUE_APPLIED: self._value_applied,
-            kinds.VALUE_VOIDED: self._value_voided,
             kinds.STATE_DIGEST: self._state_digest,
             kinds.REFUSALS: self._refusals,
             kinds.AUTHORITY_KEY: self._authority_key,
             kinds.INDICIUM: self._indicium,
+            kinds.INSTRUCTION: lambda leaf, record, _: self._instructions.instruction(leaf, record),
+            kinds.CEILING: lambda leaf, record, _: self._instructions.ceiling(record),
+            **dict.fromkeys(self._values.kinds, self._value),
         }
 
     def feed(self, leaf: int, record: Record) -> None:
@@ -57,6 +60,7 @@ class Replay:
             self.findings.leaf(leaf, "genesis", f"kind {kind} at leaf {leaf}")
         self._clock(leaf, record)
         psd = self._sequence(leaf, record) if 3 in record else None
+        self._instructions.follow(leaf, record, psd)
         rule = self._rules.get(kind)
         if rule is not None:
             rule(leaf, record, psd)
@@ -65,6 +69,10 @@ class Replay:
         slot = slot_of(record)
         if slot is not None:
             self.state.live.setdefault(record.get(3, ""), {})[slot] = leaf
+
+    def finish(self) -> None:
+        """Judge what only the end of the ledger can tell."""
+        self._instructions.finish()
 
     def _clock(self, leaf: int, record: Record) -> None:
         state, time, epoch = self.state, record[1], record[2][2]
@@ -98,8 +106,10 @@ class Replay:
         wanted = list(psd.registers)
         if kind == kinds.INDICIUM:
             wanted = [wanted[0] + record[11], wanted[1] - record[11], wanted[2], wanted[3] + 1]
-        elif kind == kinds.VALUE_APPLIED:
+        elif kind in (kinds.VALUE_APPLIED, kinds.REFUNDED):
             wanted = [wanted[0], wanted[1] + record[10], wanted[2] + record[10], wanted[3]]
+        elif kind == kinds.WITHDRAWN:
+            wanted = [wanted[0], 0, wanted[0], wanted[3]]
         if kind != kinds.PSD_CREATED and after != wanted:
             self.findings.leaf(leaf, "registers-moved", f"kind {kind} takes {psd.registers} to {after}, not {wanted}")
         psd.registers = after
@@ -148,17 +158,16 @@ class Replay:
 
     def _psd_created(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
-        psd.zip, psd.software, psd.limits = record[10], record[12], record[13]
+        psd.licence, psd.zip, psd.software, psd.limits = record[9], record[10], record[12], record[13]
+        contradiction = _contradiction(*psd.limits)
         self.state.tenants.add(record[8])
         fault = None
         if record[4] != 1:
             fault = f"sequence {record[4]}, not 1"
         elif record[5] != [0, 0, 0, 0]:
             fault = f"registers {record[5]}, not zero"
-        elif psd.limits[0] > psd.limits[1]:
-            fault = f"smallest postage {psd.limits[0]} above the largest {psd.limits[1]}"
-        elif psd.limits[2] < psd.limits[0]:
-            fault = f"largest descending register {psd.limits[2]} below the smallest postage {psd.limits[0]}"
+        elif contradiction is not None:
+            fault = contradiction
         if fault is not None:
             self.findings.leaf(leaf, "created", f"{psd.name}: {fault}")
 
@@ -198,64 +207,9 @@ class Replay:
             self.findings.leaf(leaf, "lifecycle", f"{psd.name} goes from state {psd.state} to {record[8]}")
         psd.state, psd.locks = record[8], record[9]
 
-    def _value_requested(self, leaf: int, record: Record, psd: Psd | None) -> None:
+    def _value(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
-        self.state.tenants.add(record[8])
-        number, amount = record[9], record[10]
-        if psd.pending is not None:
-            self.findings.leaf(leaf, "value-number", f"request {number} while request {psd.pending[0]} is under way")
-        elif number != psd.ended + 1:
-            self.findings.leaf(leaf, "value-number", f"request {number} after download {psd.ended}")
-        self._statement(leaf, record, psd, REQUEST_TYPE, "value-request")
-        psd.pending = (number, amount)
-
-    def _value_applied(self, leaf: int, record: Record, psd: Psd | None) -> None:
-        assert psd is not None
-        self.state.tenants.add(record[8])
-        number, amount = record[9], record[10]
-        self._ends_pending(leaf, record, psd)
-        if psd.limits is not None and record[5][1] > psd.limits[2]:
-            self.findings.leaf(leaf, "limits", f"descending {record[5][1]} above {psd.limits[2]}")
-        try:
-            if self.state.funds is None:
-                raise ValueError("no funds key installed")
-            der, key = self.state.funds
-            check_authorisation(
-                record[11], key, der, psd=psd.name, appliance=self.state.appliance,
-                number=number, amount=amount, control_total=record[5][2], time=record[1],
-            )  # fmt: skip
-        except ValueError as error:
-            self.findings.leaf(leaf, "value-authorisation", str(error))
-        self.state.applied.setdefault((psd.name, number), (leaf, amount))
-
-    def _value_voided(self, leaf: int, record: Record, psd: Psd | None) -> None:
-        assert psd is not None
-        self.state.tenants.add(record[8])
-        self._ends_pending(leaf, record, psd)
-        self._statement(leaf, record, psd, VOID_TYPE, "value-void")
-        self.state.voided.setdefault((psd.name, record[9]), (leaf, record[10]))
-
-    def _statement(self, leaf: int, record: Record, psd: Psd, content_type: str, code: str) -> None:
-        try:
-            if psd.device_key is None:
-                raise ValueError(f"{psd.name} has no device key")
-            check_statement(
-                record[11], psd.device_key, content_type, psd=psd.name, appliance=self.state.appliance,
-                number=record[9], amount=record[10], registers=record[5], time=record[1],
-            )  # fmt: skip
-        except ValueError as error:
-            self.findings.leaf(leaf, code, str(error))
-
-    def _ends_pending(self, leaf: int, record: Record, psd: Psd) -> None:
-        number, amount = record[9], record[10]
-        if psd.pending is None:
-            self.findings.leaf(leaf, "value-number", f"kind {record[0]} ends download {number} with no request under way")
-        elif psd.pending[0] != number:
-            self.findings.leaf(leaf, "value-number", f"kind {record[0]} ends download {number} for request {psd.pending[0]}")
-        elif psd.pending[1] != amount:
-            message = f"kind {record[0]} ends download {number} of {amount}, requested {psd.pending[1]}"
-            self.findings.leaf(leaf, "value-amount", message)
-        psd.pending, psd.ended = None, number
+        self._values.check(leaf, record, psd)
 
     def _state_digest(self, leaf: int, record: Record, _: Psd | None) -> None:
         digest = sha256(state_digest_input(self.state)).digest()
@@ -276,15 +230,27 @@ class Replay:
                 raise ValueError("no authority root")
             check_chain([certificate], self.state.root, record[1])
             key = load(public_spki(certificate))
-            if record[8] == 1 and algorithm_of(key) != ECDSA_P256:
-                raise ValueError("a funds key must be ECDSA P-256 (ES256)")
+            if algorithm_of(key) != ECDSA_P256:
+                raise ValueError("an authority key must be ECDSA P-256 (ES256)")
         except ValueError as error:
             self.findings.leaf(leaf, "authority-key", str(error))
             return
-        if record[8] == 1:
-            self.state.funds = (record[9], key)
+        self.state.authority[record[8]] = (record[9], key)
 
     def _indicium(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
         self.state.tenants.add(record[8])
         self._indicia.check(leaf, record, psd, self.state)
+
+
+def _contradiction(smallest: int, largest: int, descending: int, smallest_refill: int, largest_refill: int) -> str | None:
+    """The first two limits of kind 3 that contradict each other."""
+    for low, high, what in (
+        (smallest, largest, "smallest postage {} above the largest {}"),
+        (smallest, descending, "smallest postage {} above the largest descending register {}"),
+        (smallest_refill, largest_refill, "smallest refill {} above the largest {}"),
+        (smallest_refill, descending, "smallest refill {} above the largest descending register {}"),
+    ):
+        if low > high:
+            return what.format(low, high)
+    return None

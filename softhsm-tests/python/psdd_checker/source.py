@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from .cbor import decode
 from .findings import Findings, Unusable
 
 TABLES: dict[str, tuple[str, ...]] = {
@@ -83,6 +85,20 @@ def check_schema(connection: sqlite3.Connection, findings: Findings, *, integrit
     if formats != [(1,)] or type(formats[0][0]) is not int:
         findings.add("table meta", "format", f"format is {formats!r}, not 1")
     return usable
+
+
+def record_at(connection: sqlite3.Connection, leaf: int) -> dict[int, Any]:
+    """The record of one leaf, decoded; ValueError where there is none."""
+    try:
+        row = connection.execute("SELECT record FROM entry WHERE leaf = ?", (leaf,)).fetchone()
+    except OverflowError:
+        row = None
+    if row is None or type(row[0]) is not bytes:
+        raise ValueError(f"leaf {leaf} does not exist")
+    record = decode(row[0])
+    if type(record) is not dict:
+        raise ValueError(f"leaf {leaf} is no record")
+    return record
 
 
 def typed_rows(

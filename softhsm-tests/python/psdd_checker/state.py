@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,19 +10,27 @@ from cryptography import x509
 
 from .cbor import encode
 from .keys import PublicKey
+from .loaded import Loaded
 from .record import (
     AUTHORITY_KEY,
+    CEILING,
     CERTIFICATE,
     GENESIS,
+    INSTRUCTION,
     KEY_CREATED,
     LIFECYCLE,
     PSD_CREATED,
+    REFUNDED,
     VALUE_APPLIED,
     VALUE_REQUESTED,
     VALUE_VOIDED,
+    WITHDRAWAL_REQUESTED,
+    WITHDRAWN,
 )
 
 ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG = 1, 2, 3, 4, 5
+FUNDS, INSPECTION, POLICY = 1, 2, 3
+AUTHORISED, ACTIVE, WITHDRAWN_STATE = 2, 3, 4
 DEVELOPMENT = 0
 _SLOTS = {
     GENESIS: "genesis",
@@ -30,6 +39,16 @@ _SLOTS = {
     VALUE_REQUESTED: "value-requested",
     VALUE_APPLIED: "value-applied",
     VALUE_VOIDED: "value-voided",
+    WITHDRAWAL_REQUESTED: "value-requested",
+    WITHDRAWN: "withdrawn",
+}
+_NAMED_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
+    KEY_CREATED: lambda record: f"key:{record[8].hex()}",
+    CERTIFICATE: lambda record: f"certificate:{record[8].hex()}",
+    AUTHORITY_KEY: lambda record: f"authority-key:{record[8]}",
+    REFUNDED: lambda record: f"refunded:{record[12]}",
+    INSTRUCTION: lambda record: f"instruction:{record[8]}",
+    CEILING: lambda record: f"ceiling:{record[8]}:{record[9]}",
 }
 
 
@@ -42,6 +61,16 @@ class Key:
     public: PublicKey | None
 
 
+@dataclass(frozen=True)
+class Pending:
+    """What kind 6 or 14 began and nothing has ended yet; `mark` is the leaf of a spoiled mark."""
+
+    kind: int
+    number: int
+    amount: int
+    mark: int | None
+
+
 @dataclass
 class Psd:
     """One PSD as of the last record read."""
@@ -49,6 +78,7 @@ class Psd:
     name: str
     sequence: int = 0
     registers: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    licence: str = ""
     zip: int = 0
     software: bytes = b""
     limits: list[int] | None = None
@@ -57,7 +87,7 @@ class Psd:
     keys: dict[bytes, Key] = field(default_factory=dict)
     device_key: PublicKey | None = None
     certified: dict[int, PublicKey] = field(default_factory=dict)
-    pending: tuple[int, int] | None = None
+    pending: Pending | None = None
     ended: int = 0
 
 
@@ -69,12 +99,15 @@ class State:
     environment: int = 1
     root: x509.Certificate | None = None
     log_key: PublicKey | None = None
-    funds: tuple[bytes, PublicKey] | None = None
+    authority: dict[int, tuple[bytes, PublicKey]] = field(default_factory=dict)
     psds: dict[str, Psd] = field(default_factory=dict)
     live: dict[str, dict[str, int]] = field(default_factory=dict)
     pieces: dict[tuple[str, bytes], int] = field(default_factory=dict)
-    applied: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
-    voided: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    ended: dict[int, dict[tuple[str, int], int]] = field(default_factory=dict)
+    refunded: dict[int, int] = field(default_factory=dict)
+    instructed: dict[int, int] = field(default_factory=dict)
+    loaded: Loaded = field(default_factory=Loaded)
+    ceilings: dict[tuple[str, int], int] = field(default_factory=dict)
     hashed: dict[int, bytes] = field(default_factory=dict)
     tenants: set[str] = field(default_factory=set)
     snapshot: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -100,11 +133,8 @@ class State:
 def slot_of(record: dict[int, Any]) -> str | None:
     """The slot in which a record is live."""
     kind = record[0]
-    if kind in _SLOTS:
-        return _SLOTS[kind]
-    if kind in (KEY_CREATED, CERTIFICATE):
-        return f"{'key' if kind == KEY_CREATED else 'certificate'}:{record[8].hex()}"
-    return f"authority-key:{record[8]}" if kind == AUTHORITY_KEY else None
+    named = _NAMED_SLOTS.get(kind)
+    return _SLOTS.get(kind) if named is None else named(record)
 
 
 def state_digest_input(state: State) -> bytes:

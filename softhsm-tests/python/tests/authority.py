@@ -1,4 +1,4 @@
-"""Owns the test authority: root, issuing CA, funds key, and certificates by them, made with `cryptography`."""
+"""Owns the test authority: root, issuing CA, keys of its purposes, and certificates by them, made with `cryptography`."""
 
 from __future__ import annotations
 
@@ -56,13 +56,17 @@ def der(cert: x509.Certificate) -> bytes:
 
 
 class Authority:
-    """Root, one issuing CA below it, and a funds key directly below the root."""
+    """Root, one issuing CA below it, and the keys of the three purposes directly below the root."""
 
     def __init__(self) -> None:
-        self.root_key, self.issuer_key, self.funds_key = new_key(), new_key(), new_key()
+        self.root_key, self.issuer_key = new_key(), new_key()
         self.root = certificate("root", self.root_key.public_key(), "root", self.root_key, 1, ca=True)
         self.issuer = certificate("issuer", self.issuer_key.public_key(), "root", self.root_key, 2, ca=True)
-        self.funds = certificate("funds", self.funds_key.public_key(), "root", self.root_key, 3)
+        keys = {purpose: new_key() for purpose in (1, 2, 3)}
+        self.purposes = {
+            purpose: (key, certificate(f"purpose {purpose}", key.public_key(), "root", self.root_key, 2 + purpose))
+            for purpose, key in keys.items()
+        }
 
     def certify(self, name: str, key, serial: int, **options) -> list[bytes]:
         """A chain for a key: its certificate and the issuing CA's."""

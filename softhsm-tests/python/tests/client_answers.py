@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ledger_builder import Builder, uuid7
+from ledger_builder import ONE, THREE, TWO, Builder, uuid7
 from ledger_writer import note
-from spoiled_records import ONE, TWO
 
 
 def signed(b: Builder, label: str, **over) -> dict:
@@ -30,6 +29,23 @@ def applied(b: Builder, **over) -> dict:
 def voided(b: Builder, **over) -> dict:
     """What a client saw of the third download."""
     return {"kind": "value-voided", "psd": ONE, "sequence": 3, "leaf": b.labels["void"], "amount": "1.500", **over}
+
+
+def ended(b: Builder, kind: str, label: str, **over) -> dict:
+    """What a client saw of the end of a download, refund or withdrawal."""
+    leaf = b.labels[label]
+    record = b.records[leaf]
+    return {"kind": kind, "psd": record[3], "sequence": record[9], "leaf": leaf, "amount": f"{record[10] / 1000:.3f}", **over}
+
+
+def refunded(b: Builder, **over) -> dict:
+    """What a client saw of the first refund."""
+    return ended(b, "refunded", "refund", **over)
+
+
+def withdrawn(b: Builder, **over) -> dict:
+    """What a client saw of the withdrawal."""
+    return ended(b, "withdrawn", "withdrawn", **over)
 
 
 NOTES: list[tuple[str, Callable[[Builder], list[dict]], str]] = [
@@ -58,8 +74,29 @@ NOTES: list[tuple[str, Callable[[Builder], list[dict]], str]] = [
     ("application seen voided", lambda b: [voided(b, sequence=2, leaf=b.labels["apply2"], amount="1")], "seen-value"),
     ("value voided twice", lambda b: [voided(b), voided(b, leaf=9)], "seen-value"),
     ("value applied twice", lambda b: [applied(b), applied(b, leaf=9)], "seen-value"),
+    ("refund without record", lambda b: [refunded(b, sequence=4)], "seen-value"),
+    ("refund of another PSD", lambda b: [refunded(b, psd=TWO)], "seen-value"),
+    ("refund of another amount", lambda b: [refunded(b, amount="2")], "seen-value"),
+    ("refund seen in its request", lambda b: [refunded(b, leaf=b.labels["refund-request"])], "seen-value"),
+    ("refund seen in another", lambda b: [refunded(b, leaf=b.labels["late-refund"])], "seen-value"),
+    ("refund seen applied", lambda b: [ended(b, "value-applied", "refund")], "seen-value"),
+    ("application seen refunded", lambda b: [ended(b, "refunded", "apply2")], "seen-value"),
+    ("refund seen twice", lambda b: [refunded(b), refunded(b, leaf=9)], "seen-value"),
+    ("refund seen voided too", lambda b: [refunded(b), ended(b, "value-voided", "refund")], "seen-value"),
+    ("refund seen of a voided one", lambda b: [ended(b, "refunded", "refund-void")], "seen-value"),
+    ("withdrawal without record", lambda b: [withdrawn(b, leaf=9999)], "seen-value"),
+    ("withdrawal of another PSD", lambda b: [withdrawn(b, psd=ONE)], "seen-value"),
+    ("withdrawal of another amount", lambda b: [withdrawn(b, amount="0")], "seen-value"),
+    ("withdrawal of another number", lambda b: [withdrawn(b, sequence=1)], "seen-value"),
+    ("withdrawal seen in its request", lambda b: [withdrawn(b, leaf=b.labels["withdrawal"])], "seen-value"),
+    ("withdrawal seen refunded", lambda b: [ended(b, "refunded", "withdrawn")], "seen-value"),
+    ("download of another PSD seen withdrawn", lambda b: [ended(b, "withdrawn", f"{THREE}:apply1")], "seen-value"),
     ("checkpoint of another tree", lambda b: [{"kind": "checkpoint", "note": note(b, 5, bytes(32)).decode()}], "seen-checkpoint"),
-    ("checkpoint of the future", lambda b: [{"kind": "checkpoint", "note": note(b, 9999, bytes(32)).decode()}], "seen-checkpoint"),
+    (
+        "checkpoint of the future",
+        lambda b: [{"kind": "checkpoint", "note": note(b, 9999, bytes(32)).decode()}],
+        "seen-checkpoint",
+    ),
     (
         "checkpoint of another origin",
         lambda b: [{"kind": "checkpoint", "note": note(b, 5, bytes(32), origin="psdd.log/other").decode()}],

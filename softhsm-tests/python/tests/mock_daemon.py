@@ -63,7 +63,10 @@ class Door:
 
     def _view(self, name: str) -> dict[str, Any]:
         device = self.b.devices[name]
-        limits = {"largest_postage": "99", "smallest_postage": "0.001", "largest_descending": "4000000"}
+        limits = {
+            "largest_postage": "99", "smallest_postage": "0.001", "largest_descending": "4000000",
+            "largest_refill": "4000000", "smallest_refill": "0.001",
+        }  # fmt: skip
         return {
             "psd": name, "locks": [], "state": "active", "value": {"ended": device.download}, "format": "IBI",
             "limits": limits, "licence": "licence", "sequence": device.sequence, "registers": registers(device.registers),

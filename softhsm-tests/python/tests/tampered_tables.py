@@ -7,9 +7,8 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from ledger_builder import Builder, cbor
+from ledger_builder import ONE, TWO, Builder, cbor
 from ledger_writer import encoded, mth, note
-from spoiled_records import ONE, TWO
 
 
 def other_record(b: Builder, db: sqlite3.Connection) -> None:
@@ -69,6 +68,11 @@ TAMPERED: list[tuple[str, Callable[[Builder, sqlite3.Connection], None], str]] =
     ("live row of a void old", sql("UPDATE live SET leaf = leaf - 1 WHERE leaf = (SELECT max(leaf) FROM live WHERE slot = 'value-voided')"), "live"),
     ("live row of a void at the last digest missing", sql("DELETE FROM live WHERE leaf = (SELECT min(leaf) FROM live WHERE slot = 'value-voided')"), "live"),
     ("live row of the last digest missing", sql("DELETE FROM live WHERE leaf = (SELECT min(leaf) FROM live WHERE slot = 'lifecycle' GROUP BY psd HAVING count(*) = 2)"), "live"),
+    ("live row of a refund missing", sql("DELETE FROM live WHERE leaf = (SELECT max(leaf) FROM live WHERE slot LIKE 'refunded:%')"), "live"),
+    ("live row of a refund under another mark", sql("UPDATE live SET slot = 'refunded:1' WHERE leaf = (SELECT min(leaf) FROM live WHERE slot LIKE 'refunded:%')"), "live"),
+    ("live row of the withdrawal missing", sql("DELETE FROM live WHERE slot = 'withdrawn'"), "live"),
+    ("live row of a ceiling missing", sql("DELETE FROM live WHERE slot = 'ceiling:licence:1'"), "live"),
+    ("live row of an instruction old", sql("UPDATE live SET leaf = leaf - 2 WHERE slot = 'instruction:2'"), "live"),
     ("live row surplus", sql("INSERT INTO live VALUES ('', 'refusals', 5)"), "live"),
     ("register cache", sql(f"UPDATE register SET descending = descending + 1 WHERE psd = '{ONE}'"), "register"),
     ("register row missing", sql(f"DELETE FROM register WHERE psd = '{ONE}'"), "register"),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from ledger_builder import Builder
+from ledger_builder import ONE, Builder
 from ledger_writer import write
 from mock_daemon import Door, MockDaemon, tls_files
-from spoiled_records import ONE
 
 from psdd_checker.__main__ import main as checker
 from vendor_client import main
@@ -41,7 +40,7 @@ def funded(ecdsa_log: bool) -> Builder:
     """A ledger with one active, funded PSD."""
     b = Builder(ecdsa_log=ecdsa_log)
     b.genesis()
-    b.funds()
+    b.authority_key(1)
     one = b.psd(ONE, "acme", 7001)
     b.request("request", one, 500_000)
     b.apply("apply", one, 500_000)
@@ -119,7 +118,9 @@ def test_daemon_that_breaks_the_contract_is_refused(files, capsys, name, spoil, 
 def test_bad_request_that_is_taken_is_refused(files, capsys) -> None:
     door = Door(funded(False))
     strict = door.answer
-    door.answer = lambda method, path, body: (200, "application/cbor", b"\xa0") if body[-1:] == b"\0" else strict(method, path, body)
+    door.answer = lambda method, path, body: (
+        (200, "application/cbor", b"\xa0") if body[-1:] == b"\0" else strict(method, path, body)
+    )
     daemon = MockDaemon(door, files)
     try:
         assert call(files, daemon.url) == 1

@@ -101,7 +101,13 @@ def table(shapes: dict[Any, Shape], optional: set[Any]) -> Shape:
 
 registers = struct(pieces=uint, ascending=amount, descending=amount, control_total=amount)
 clock = struct(time=uint, epoch=uint, source=choice("token", "host", "development"), error_ms=uint)
-value_request = struct(psd=psd_id, amount=amount, request=bstr, sequence=uint)
+value_request = struct(
+    psd=psd_id,
+    amount=amount,
+    purpose=choice("download", "refund", "withdrawal"),
+    request=bstr,
+    sequence=uint,
+)
 psd_view = struct(
     psd=psd_id,
     clock_=clock,
@@ -109,7 +115,13 @@ psd_view = struct(
     state=choice("initialised", "authorised", "active", "withdrawn", "scrapped"),
     value=struct(ended=uint, pending_=value_request),
     format=tstr,
-    limits=struct(largest_postage=amount, smallest_postage=amount, largest_descending=amount),
+    limits=struct(
+        largest_refill=amount,
+        largest_postage=amount,
+        smallest_refill=amount,
+        smallest_postage=amount,
+        largest_descending=amount,
+    ),
     licence=tstr,
     sequence=uint,
     registers=registers,

@@ -8,7 +8,7 @@ from typing import Any
 
 from psdd_checker import certificates, ibi, signednote
 from psdd_checker.amounts import mills
-from psdd_checker.cose import registers_of
+from psdd_checker.claims import registers_of
 from psdd_checker.keys import PublicKey, load, verifies
 
 from .errors import Failure, require

@@ -156,6 +156,9 @@ fn rule_of(method: &str, path: &str) -> &'static str {
         ("POST", ["v1", "psds", _, "value-requests"]) => "value-request-response",
         ("POST", ["v1", "psds", _, "value-authorisations"]) => "value-applied-response",
         ("POST", ["v1", "psds", _, "value-voids"]) => "value-voided-response",
+        ("POST", ["v1", "psds", _, "refund-requests" | "withdrawals"]) => "value-request-response",
+        ("POST", ["v1", "psds", _, "withdrawal-acknowledgements"]) => "withdrawn-response",
+        ("POST", ["v1", "instructions"]) => "instruction-response",
         other => panic!("no rule for {other:?}"),
     }
 }

@@ -8,67 +8,81 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use psd::PsdId;
 use psdctl::dev::ClientIdentity;
-use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST, VALUE_VOID};
+use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_REQUEST};
 use psdd_wire::message::{ValueAuthorisationClaims, ValueRequestClaims};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-/// The funds system of the authority, in a test's hand.
-struct Funds {
+/// A key of the authority, in a test's hand: its funds system's, if nothing else is said.
+pub struct Funds {
     certificate: Vec<u8>,
     key: EcdsaKeyPair,
 }
 
 impl Funds {
-    fn of(identity: &ClientIdentity) -> Self {
+    pub fn of(identity: &ClientIdentity) -> Self {
         let certificate = CertificateDer::from_pem_file(&identity.certificate).expect("a certificate").to_vec();
         let key = PrivatePkcs8KeyDer::from_pem_file(&identity.key).expect("a key");
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der()).expect("P-256");
         Self { certificate, key }
     }
 
-    fn real(caller: &Caller) -> Self {
+    pub fn real(caller: &Caller) -> Self {
         Self::of(&ClientIdentity { certificate: caller.layout.funds(), key: caller.layout.funds_key() })
     }
 
-    fn sign(&self, content_type: &str, certificate: Option<&[u8]>, payload: Vec<u8>) -> Vec<u8> {
+    pub fn sign(&self, content_type: &str, certificate: Option<&[u8]>, payload: Vec<u8>) -> Vec<u8> {
         let message = Sign1::unsigned(content_type, certificate, payload);
         let signature = self.key.sign(&SystemRandom::new(), &message.to_be_signed()).expect("a signature");
         message.with_signature(signature.as_ref())
     }
 
-    fn authorise(&self, claims: &ValueAuthorisationClaims) -> Vec<u8> {
-        self.sign(VALUE_AUTHORISATION, Some(&self.certificate), psdd_wire::encode(claims))
+    /// With its own certificate in the header.
+    pub fn signed(&self, content_type: &str, payload: Vec<u8>) -> Vec<u8> {
+        self.sign(content_type, Some(&self.certificate), payload)
+    }
+
+    pub fn authorise(&self, claims: &ValueAuthorisationClaims) -> Vec<u8> {
+        self.signed(VALUE_AUTHORISATION, psdd_wire::encode(claims))
     }
 }
 
-async fn ask(wire: &Wire, psd: PsdId, amount: &str) -> Reply {
+pub async fn ask(wire: &Wire, psd: PsdId, amount: &str) -> Reply {
     wire.post(&format!("/v1/psds/{psd}/value-requests"), &V::map([("amount", V::text(amount))]).encode()).await
 }
 
-async fn apply(wire: &Wire, psd: PsdId, authorisation: &[u8]) -> Reply {
+pub async fn apply(wire: &Wire, psd: PsdId, authorisation: &[u8]) -> Reply {
     let body = V::map([("authorisation", V::Bytes(authorisation.to_vec()))]).encode();
     wire.post(&format!("/v1/psds/{psd}/value-authorisations"), &body).await
 }
 
 /// What answers a request rightly.
-fn answer_to(reply: &Reply) -> ValueAuthorisationClaims {
+pub fn answer_to(reply: &Reply) -> ValueAuthorisationClaims {
     let request = Sign1::parse(reply.body.get("request").bytes()).expect("a COSE_Sign1");
-    assert_eq!(request.content_type, VALUE_REQUEST);
-    crate::client::contract().message("value-request-claims", &request.payload).unwrap_or_else(|why| panic!("{why}"));
+    let (rule, withdrawal) = match request.content_type.as_str() {
+        VALUE_REQUEST => ("value-request-claims", false),
+        WITHDRAWAL_REQUEST => ("withdrawal-request-claims", true),
+        other => panic!("{other}"),
+    };
+    crate::client::contract().message(rule, &request.payload).unwrap_or_else(|why| panic!("{why}"));
     let claims: ValueRequestClaims = psdd_wire::read(&request.payload).expect("claims");
+    let control_total = if withdrawal {
+        claims.registers.ascending
+    } else {
+        claims.registers.control_total.checked_add(claims.amount).expect("a sum")
+    };
     ValueAuthorisationClaims {
         psd: claims.psd,
         amount: claims.amount,
-        refund: None,
+        refund: claims.refund.map(|refund| refund.leaf),
         expires: claims.time + 3_600_000,
         sequence: claims.sequence,
         appliance: claims.appliance,
-        control_total: claims.registers.control_total.checked_add(claims.amount).expect("a sum"),
+        control_total,
     }
 }
 
-fn assert_code(reply: &Reply, status: u16, code: &str, name: &str) {
+pub fn assert_code(reply: &Reply, status: u16, code: &str, name: &str) {
     assert_ne!(reply.status, 200, "{name}: was accepted");
     assert_eq!((reply.status, code_of(&reply.body)), (status, code), "{name}: {:?}", reply.body);
 }
@@ -95,7 +109,8 @@ fn value_comes_in_once_and_only_by_the_authority() {
             ("1.0001", 400, "amount-too-fine"),
             ("1e9", 400, "amount-not-decimal"),
             ("9223372036854775.808", 400, "amount-too-large"),
-            ("9223372036854775.807", 409, "value-overflow"),
+            ("0.009", 409, "value-below-smallest-refill"),
+            ("9223372036854775.807", 409, "value-above-largest-refill"),
             ("4000000.00", 409, "value-above-largest-descending"),
         ] {
             assert_code(&ask(&wire, psd, text).await, status, code, text);
@@ -106,6 +121,7 @@ fn value_comes_in_once_and_only_by_the_authority() {
 
         // Answering what was never asked.
         let unasked = ValueAuthorisationClaims {
+            refund: None,
             psd,
             amount: amount("5.00"),
             expires: u64::MAX,
@@ -185,6 +201,7 @@ fn value_comes_in_once_and_only_by_the_authority() {
             ("for download 0", change(&|claims| claims.sequence = 0), 409, "value-wrong-sequence"),
             ("over more", change(&|claims| claims.amount = amount("5.01")), 409, "value-wrong-amount"),
             ("over less", change(&|claims| claims.amount = amount("4.99")), 409, "value-wrong-amount"),
+            ("for a refund", change(&|claims| claims.refund = Some(3)), 409, "value-wrong-piece"),
             (
                 "to another control total",
                 change(&|claims| claims.control_total = amount("1")),
@@ -259,10 +276,10 @@ fn a_download_must_fit_when_it_is_applied() {
     let funds = Funds::real(&caller);
     run(async {
         let wire = caller.connect().await;
-        assert_code(&ask(&wire, psd, "1000.001").await, 409, "value-above-largest-descending", "above the largest");
+        assert_code(&ask(&wire, psd, "1000.001").await, 409, "value-above-largest-refill", "above the largest");
         let asked = ask(&wire, psd, "1000.00").await;
         assert_eq!(apply(&wire, psd, &funds.authorise(&answer_to(&asked))).await.status, 200);
-        assert_code(&ask(&wire, psd, "0.001").await, 409, "value-above-largest-descending", "full");
+        assert_code(&ask(&wire, psd, "0.10").await, 409, "value-above-largest-descending", "full");
         // Value commands and pieces of one PSD at once: all of them take effect, in some order.
         assert_eq!(outcomes(&wire.sign(psd, &[item("100.00")]).await), ["signed"]);
         let asked = ask(&wire, psd, "50.00").await;

@@ -342,7 +342,9 @@ impl State {
             value: ValueState { ended: 1, pending: None },
             format: "ibi".to_owned(),
             limits: LimitsView {
+                largest_refill: mills(LOADED),
                 largest_postage: mills(100_000),
+                smallest_refill: mills(1),
                 smallest_postage: mills(1),
                 largest_descending: mills(LOADED),
             },
@@ -378,7 +380,7 @@ impl State {
         let asked: ValueRequest<'_> = psdd_wire::read(body).unwrap();
         let amount: PostageAmount = asked.amount.parse().unwrap();
         let request = self.device_statement(VALUE_REQUEST, amount);
-        ok(&ValueRequestResponse { psd: psd(), amount, request, sequence: 2 })
+        ok(&ValueRequestResponse { psd: psd(), amount, purpose: "download".to_owned(), request, sequence: 2 })
     }
 
     fn value_voided(&mut self, body: &[u8]) -> Answer {

@@ -35,6 +35,14 @@ impl Layout {
         funds = "pki/funds.pem";
         /// Its key, PEM.
         funds_key = "pki/funds.key";
+        /// The authority's inspection certificate, PEM.
+        inspection = "pki/inspection.pem";
+        /// Its key, PEM.
+        inspection_key = "pki/inspection.key";
+        /// The authority's policy certificate, PEM.
+        policy = "pki/policy.pem";
+        /// Its key, PEM.
+        policy_key = "pki/policy.key";
         /// The vendors' client CA, PEM.
         vendor_ca = "pki/vendor-ca.pem";
         /// Its CRL, PEM.

@@ -112,10 +112,16 @@ pub(super) fn make(layout: &Layout, tenant: &str) -> Result<(), PkiError> {
     let authority = root(layout, "authority-root", "Development Postal Authority Root", 1)?;
     let psd_ca = ca("Development PSD CA", 2, 0)?;
     issue(layout, "psd-ca", &psd_ca, &authority)?;
-    let mut funds = params("Development Funds", "Development Postal Authority", 3)?;
-    funds.is_ca = IsCa::ExplicitNoCa;
-    funds.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    issue(layout, "funds", &funds, &authority)?;
+    for (name, title, serial) in [
+        ("funds", "Development Funds", 3),
+        ("inspection", "Development Inspection", 4),
+        ("policy", "Development Policy", 5),
+    ] {
+        let mut params = params(title, "Development Postal Authority", serial)?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        issue(layout, name, &params, &authority)?;
+    }
     let server_ca = root(layout, "server-ca", "Development Server CA", 0)?;
     let mut server =
         CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).map_err(made("server"))?;

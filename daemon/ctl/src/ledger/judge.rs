@@ -1,14 +1,19 @@
 //! What the ledger asks to have judged: notes, certificate chains, COSE messages.
 
-use psd::UnixMillis;
+use psd::authority::Act;
 use psd::key::Algorithm;
 use psd::record::Genesis;
+use psd::{ApplianceId, UnixMillis};
 use psdd_ledger::open::ProvenHead;
-use psdd_ledger::verify::{Certified, Judge, Refuted, ValueFacts};
+use psdd_ledger::verify::{Answer, AuthorityKey, Certified, Judge, Refuted, Statement, ValueFacts};
 use psdd_wire::certificate::verify_end_entity;
 use psdd_wire::checkpoint::{Checkpoint, LogKey, origin};
-use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST, VALUE_VOID};
-use psdd_wire::message::{RegisterView, ValueAuthorisationClaims, ValueRequestClaims};
+use psdd_wire::cose::{
+    INSTRUCTION, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_ACKNOWLEDGEMENT, WITHDRAWAL_REPORT,
+    WITHDRAWAL_REQUEST,
+};
+use psdd_wire::instruction::act_of;
+use psdd_wire::message::{InstructionClaims, RefundClaims, RegisterView, ValueAuthorisationClaims, ValueRequestClaims};
 
 /// Judges with `psdd-wire`, as the daemon does.
 pub(super) struct WireJudge;
@@ -20,10 +25,10 @@ enum Differs {
     #[error("its {0} is not that of the record")]
     Claim(&'static str),
     /// The header.
-    #[error("the certificate in its header is not the authority's funds certificate")]
+    #[error("the certificate in its header is not the one the authority installed")]
     Certificate,
     /// The time.
-    #[error("it was applied after it had expired")]
+    #[error("it was taken after it had expired")]
     Expired,
 }
 
@@ -44,6 +49,12 @@ fn device_statement(content_type: &str, message: &[u8], spki: &[u8], facts: &Val
     same("appliance", &claims.appliance.as_str(), &facts.appliance.as_str())?;
     same("number", &claims.sequence, &facts.sequence)?;
     same("amount", &claims.amount, &facts.amount)?;
+    let spoiled = facts.refund.map(|(leaf, piece)| RefundClaims {
+        key: *piece.key.as_bytes(),
+        leaf,
+        indicium: piece.indicium.clone(),
+    });
+    same("spoiled mark", &claims.refund, &spoiled)?;
     // Pieces may have been debited between signing and the record; value cannot have come.
     let recorded = RegisterView::from(facts.registers);
     let (asked, now) = (&claims.registers, &recorded);
@@ -52,6 +63,16 @@ fn device_statement(content_type: &str, message: &[u8], spki: &[u8], facts: &Val
     same("registers", &(sum, before), &(Some(now.control_total), true))?;
     same("control total", &asked.control_total, &now.control_total)?;
     same("time", &(claims.time <= facts.at.0), &true)
+}
+
+/// A message by this key of the authority, which names it by its certificate.
+fn of_the_authority(content_type: &str, message: &[u8], key: &AuthorityKey) -> Result<Sign1, Refuted> {
+    let message = Sign1::parse(message).map_err(refuted)?;
+    message.verify(content_type, &key.spki).map_err(refuted)?;
+    if message.certificate.as_deref() != Some(&*key.certificate) {
+        return Err(refuted(Differs::Certificate));
+    }
+    Ok(message)
 }
 
 impl Judge for WireJudge {
@@ -68,31 +89,56 @@ impl Judge for WireJudge {
         Ok(Certified { spki: key.spki.into(), serial: key.serial })
     }
 
-    fn value_request(&self, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted> {
-        device_statement(VALUE_REQUEST, message, spki, facts)
-    }
-
-    fn value_void(&self, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted> {
-        device_statement(VALUE_VOID, message, spki, facts)
-    }
-
-    fn value_authorisation(
+    fn device_statement(
         &self,
+        statement: Statement,
         message: &[u8],
-        certificate: &[u8],
         spki: &[u8],
         facts: &ValueFacts<'_>,
     ) -> Result<(), Refuted> {
-        let message = Sign1::parse(message).map_err(refuted)?;
-        message.verify(VALUE_AUTHORISATION, spki).map_err(refuted)?;
-        if message.certificate.as_deref() != Some(certificate) {
-            return Err(refuted(Differs::Certificate));
+        let content_type = match statement {
+            Statement::Request => VALUE_REQUEST,
+            Statement::Void => VALUE_VOID,
+            Statement::WithdrawalRequest => WITHDRAWAL_REQUEST,
+            Statement::WithdrawalReport => WITHDRAWAL_REPORT,
+        };
+        device_statement(content_type, message, spki, facts)
+    }
+
+    fn instruction(
+        &self,
+        message: &[u8],
+        key: &AuthorityKey,
+        appliance: &ApplianceId,
+        at: UnixMillis,
+    ) -> Result<(u64, Act), Refuted> {
+        let message = of_the_authority(INSTRUCTION, message, key)?;
+        let claims: InstructionClaims = psdd_wire::read(&message.payload).map_err(refuted)?;
+        same("appliance", &claims.appliance.as_str(), &appliance.as_str())?;
+        if at.0 > claims.expires {
+            return Err(refuted(Differs::Expired));
         }
+        Ok((claims.sequence, act_of(&claims).map_err(refuted)?))
+    }
+
+    fn funds_answer(
+        &self,
+        answer: Answer,
+        message: &[u8],
+        key: &AuthorityKey,
+        facts: &ValueFacts<'_>,
+    ) -> Result<(), Refuted> {
+        let content_type = match answer {
+            Answer::Authorisation => VALUE_AUTHORISATION,
+            Answer::Acknowledgement => WITHDRAWAL_ACKNOWLEDGEMENT,
+        };
+        let message = of_the_authority(content_type, message, key)?;
         let claims: ValueAuthorisationClaims = psdd_wire::read(&message.payload).map_err(refuted)?;
         same("PSD", &claims.psd, &facts.psd)?;
         same("appliance", &claims.appliance.as_str(), &facts.appliance.as_str())?;
         same("number", &claims.sequence, &facts.sequence)?;
         same("amount", &claims.amount, &facts.amount)?;
+        same("spoiled mark", &claims.refund, &facts.refund.map(|(leaf, _)| leaf))?;
         same("control total", &claims.control_total, &facts.registers.control_total())?;
         if facts.at.0 > claims.expires { Err(refuted(Differs::Expired)) } else { Ok(()) }
     }
@@ -123,8 +169,15 @@ mod tests {
         let appliance: ApplianceId = "dev-1".parse().unwrap();
         let registers = Registers::from_parts(mills(30), mills(70), mills(100), 2).unwrap();
         let psd = "PS010001000001".parse().unwrap();
-        let facts =
-            ValueFacts { appliance: &appliance, psd, sequence: 3, amount: mills(50), registers, at: UnixMillis(1_000) };
+        let facts = ValueFacts {
+            appliance: &appliance,
+            psd,
+            sequence: 3,
+            amount: mills(50),
+            refund: None,
+            registers,
+            at: UnixMillis(1_000),
+        };
         let asked = Registers::from_parts(mills(10), mills(90), mills(100), 1).unwrap();
         let claims = ValueRequestClaims {
             psd,
@@ -137,15 +190,19 @@ mod tests {
             registers: asked.into(),
         };
         let request = |claims: &ValueRequestClaims| signed(&key, VALUE_REQUEST, None, psdd_wire::encode(claims));
-        let judged = |bytes: &[u8]| WireJudge.value_request(bytes, spki.as_ref(), &facts).is_ok();
+        let says =
+            |statement, bytes: &[u8]| WireJudge.device_statement(statement, bytes, spki.as_ref(), &facts).is_ok();
+        let judged = |bytes: &[u8]| says(Statement::Request, bytes);
         assert!(judged(&request(&claims)));
         let void = signed(&key, VALUE_VOID, None, psdd_wire::encode(&claims));
-        assert!(WireJudge.value_void(&void, spki.as_ref(), &facts).is_ok());
+        assert!(says(Statement::Void, &void));
         assert!(!judged(&void), "the end of a download is no request for one");
-        assert!(WireJudge.value_void(&request(&claims), spki.as_ref(), &facts).is_err(), "nor the reverse");
+        assert!(!says(Statement::Void, &request(&claims)), "nor the reverse");
+        assert!(!says(Statement::WithdrawalRequest, &request(&claims)), "nor a request for withdrawal");
         let later = Registers::from_parts(mills(31), mills(69), mills(100), 2).unwrap();
         let other = Registers::from_parts(mills(10), mills(80), mills(90), 1).unwrap();
-        let changes: [fn(&mut ValueRequestClaims); 5] = [
+        let changes: [fn(&mut ValueRequestClaims); 6] = [
+            |claims| claims.refund = Some(RefundClaims { key: [1; 16], leaf: 1, indicium: Vec::new() }),
             |claims| claims.psd = "PS010001000002".parse().unwrap(),
             |claims| claims.time = 1_001,
             |claims| claims.amount = mills(51),
@@ -175,11 +232,15 @@ mod tests {
         };
         let judged = |claims: &ValueAuthorisationClaims, header: &[u8]| {
             let bytes = signed(&key, VALUE_AUTHORISATION, Some(header), psdd_wire::encode(claims));
-            WireJudge.value_authorisation(&bytes, b"funds", spki.as_ref(), &facts).is_ok()
+            let key = AuthorityKey { certificate: b"funds"[..].into(), spki: spki.as_ref().into() };
+            let acknowledged = WireJudge.funds_answer(Answer::Acknowledgement, &bytes, &key, &facts);
+            assert!(acknowledged.is_err(), "an authorisation acknowledges nothing");
+            WireJudge.funds_answer(Answer::Authorisation, &bytes, &key, &facts).is_ok()
         };
         assert!(judged(&claims, b"funds"));
         assert!(!judged(&claims, b"other"));
-        let changes: [fn(&mut ValueAuthorisationClaims); 6] = [
+        let changes: [fn(&mut ValueAuthorisationClaims); 7] = [
+            |claims| claims.refund = Some(1),
             |claims| claims.psd = "PS010001000002".parse().unwrap(),
             |claims| claims.expires = 999,
             |claims| claims.amount = mills(51),

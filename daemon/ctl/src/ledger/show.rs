@@ -5,8 +5,9 @@ use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use crate::output::{count, hex, money, print, print_json, table};
 use clap::Args;
+use psd::authority::Period;
 use psd::indicium::format_named;
-use psd::record::{Event, Record};
+use psd::record::{Applied, Event, Record};
 use psdd_ledger::Reader;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -74,6 +75,7 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ("layout", format.to_string()),
                 ("postage", format!("{} to {}", money(limits.smallest_postage), money(limits.largest_postage))),
                 ("largest descending", money(limits.largest_descending)),
+                ("refill", format!("{} to {}", money(limits.smallest_refill), money(limits.largest_refill))),
             ],
         ),
         Event::KeyCreated { key_id, role, token, spki, .. } => (
@@ -94,12 +96,38 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
             let locks = if reasons.is_empty() { "none".to_owned() } else { reasons.join(", ") };
             ("lifecycle changed", vec![("state", lifecycle.to_string()), ("locks", locks)])
         }
-        Event::ValueRequested { tenant, value_sequence, amount, .. } => {
-            ("value requested", value_fields(tenant, *value_sequence, *amount))
+        Event::ValueRequested { tenant, value_sequence, amount, purpose, .. } => {
+            let mut fields = value_fields(tenant, *value_sequence, *amount);
+            fields.push(("for", purpose.as_str().to_owned()));
+            fields.extend(purpose.refund().map(|leaf| ("spoiled mark", format!("leaf {leaf}"))));
+            ("value requested", fields)
         }
-        Event::ValueApplied { tenant, value_sequence, amount, .. } => {
-            ("value applied", value_fields(tenant, *value_sequence, *amount))
+        Event::ValueApplied { tenant, value_sequence, amount, applied, .. } => {
+            let mut fields = value_fields(tenant, *value_sequence, *amount);
+            match applied {
+                Applied::Download { loaded } => fields.extend(Period::ALL.map(|period| match period {
+                    Period::Day => ("licence, this day", money(loaded.day)),
+                    Period::Month => ("licence, this month", money(loaded.month)),
+                    Period::Year => ("licence, this year", money(loaded.year)),
+                })),
+                Applied::Refund { leaf } => fields.push(("spoiled mark", format!("leaf {leaf}"))),
+            }
+            ("value applied", fields)
         }
+        Event::Withdrawn { tenant, value_sequence, amount, .. } => {
+            ("withdrawn", value_fields(tenant, *value_sequence, *amount))
+        }
+        Event::InstructionTaken { purpose, number, .. } => {
+            ("instruction taken", vec![("key", purpose.as_str().to_owned()), ("number", number.to_string())])
+        }
+        Event::CeilingSet { licence, period, amount } => (
+            "ceiling set",
+            vec![
+                ("licence", licence.to_string()),
+                ("period", period.as_str().to_owned()),
+                ("at most", amount.map_or_else(|| "no ceiling".to_owned(), money)),
+            ],
+        ),
         Event::ValueVoided { tenant, value_sequence, amount, .. } => {
             ("value download void", value_fields(tenant, *value_sequence, *amount))
         }
@@ -115,7 +143,7 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
         ),
         Event::AuthorityKeyInstalled { purpose, certificate } => (
             "authority key installed",
-            vec![("purpose", format!("{purpose:?}").to_lowercase()), ("certificate", hex(certificate))],
+            vec![("purpose", purpose.as_str().to_owned()), ("certificate", hex(certificate))],
         ),
         Event::Indicium(piece) => ("indicium", indicium_fields(piece)),
     }

@@ -1,12 +1,15 @@
 //! `psdctl vendor`: what a postage vendor's backend does, by hand.
 
+mod funds;
 mod journal;
 mod mailing;
 mod psds;
+mod registers;
 mod report;
 mod sign;
 mod value;
 
+pub use funds::FundsError;
 pub use journal::{Journal, JournalError, JournalHead};
 pub use mailing::{Mailing, MailingError, MailingRow};
 pub use value::ValueError;
@@ -22,6 +25,16 @@ pub enum VendorCommand {
     Sign(sign::Sign),
     /// List the PSDs with state, registers and value downloads
     Psds(psds::Psds),
+    /// Read the registers of all PSDs, with their sums
+    Registers(registers::Registers),
+    /// Load value: ask the PSD, ask the authority's funds system, bring its answer
+    TopUp(funds::TopUp),
+    /// Bring back the postage of a spoiled mark, by the authority's leave
+    Refund(funds::Refund),
+    /// Give all that is left back to the authority; the PSD never signs again
+    Withdraw(funds::Withdraw),
+    /// Carry a signed instruction of the postal authority to the appliance
+    Carry(funds::Carry),
     /// Ask a PSD for a value request, to be carried to the authority's funds system
     ValueRequest(value::ValueRequest),
     /// Bring a PSD the authority's authorisation of value
@@ -37,6 +50,11 @@ pub fn run(global: &Global, command: VendorCommand) -> Result<Exit, CtlError> {
         match command {
             VendorCommand::Sign(command) => sign::run(global, &command).await,
             VendorCommand::Psds(command) => psds::run(global, &command).await,
+            VendorCommand::Registers(command) => registers::run(global, &command).await,
+            VendorCommand::TopUp(command) => funds::top_up(global, &command).await,
+            VendorCommand::Refund(command) => funds::refund(global, &command).await,
+            VendorCommand::Withdraw(command) => funds::withdraw(global, &command).await,
+            VendorCommand::Carry(command) => funds::carry(global, &command).await,
             VendorCommand::ValueRequest(command) => value::request(global, &command).await,
             VendorCommand::ValueApply(command) => value::apply(global, &command).await,
             VendorCommand::ValueVoid(command) => value::void(global, &command).await,

@@ -70,11 +70,11 @@ pub struct ValueVoid {
     encoding: Encoding,
 }
 
-/// A file that is no authorisation.
+/// A file that is nothing the authority signed.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {
     /// It cannot be read.
-    #[error("cannot read the authorisation {}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -153,7 +153,7 @@ pub(super) async fn request(global: &Global, command: &ValueRequest) -> Result<E
 pub(super) async fn apply(global: &Global, command: &ValueApply) -> Result<Exit, CtlError> {
     let config = CtlConfig::read(global.config.as_deref())?;
     let psd = config.psd(command.psd.as_deref())?;
-    let authorisation = read(&command.authorisation)?;
+    let authorisation = read_cose(&command.authorisation)?;
     let client = Client::connect(config.client()).await?;
     let told = client.apply_value(psd, &authorisation).await?;
     let registers = &told.registers;
@@ -215,7 +215,8 @@ pub(super) async fn void(global: &Global, command: &ValueVoid) -> Result<Exit, C
     Ok(Exit::Done)
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, ValueError> {
+/// The COSE_Sign1 in a file, as bytes, hex or base64, or on stdin.
+pub(super) fn read_cose(path: &PathBuf) -> Result<Vec<u8>, ValueError> {
     let mut bytes = Vec::new();
     let read = if path.as_os_str() == "-" {
         io::stdin().lock().take(LONGEST).read_to_end(&mut bytes)

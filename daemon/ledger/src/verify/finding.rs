@@ -60,6 +60,17 @@ pub enum Fault {
     /// A COSE message does not hold.
     #[error("the signed message does not hold: {0}")]
     Message(#[source] super::Refuted),
+    /// The spoiled mark is not what the refund says.
+    #[error("the piece at leaf {leaf}, whose postage comes back, {what}")]
+    Refund {
+        /// The piece.
+        leaf: u64,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// An instruction of the authority and its effect do not belong together.
+    #[error("{0}")]
+    Instruction(&'static str),
     /// No key that could have signed the message.
     #[error("there is no {0} that could have signed the message")]
     NoKey(&'static str),

@@ -13,7 +13,8 @@ pub use finding::{Fault, Finding};
 
 use crate::open::ProvenHead;
 use crate::{Hash, StoreFault, schema};
-use psd::record::Genesis;
+use psd::authority::Act;
+use psd::record::{Genesis, Indicium};
 use psd::{ApplianceId, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct ValueFacts<'a> {
     pub sequence: u64,
     /// How much.
     pub amount: PostageAmount,
+    /// Leaf and record of the spoiled mark, for a refund.
+    pub refund: Option<(u64, &'a Indicium)>,
     /// The registers after the event.
     pub registers: Registers,
     /// Time of the record.
@@ -56,18 +59,61 @@ pub trait Judge {
     fn checkpoint(&self, genesis: &Genesis, note: &str) -> Option<ProvenHead>;
     /// A certificate and its issuers up to but without the root, DER, at the time it was installed.
     fn chain(&self, chain: &[&[u8]], root: &[u8], at: UnixMillis) -> Result<Certified, Refuted>;
-    /// A COSE_Sign1 by a PSD's device key (SPKI DER): a statement that a download is void.
-    fn value_void(&self, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted>;
     /// A COSE_Sign1 by a PSD's device key (SPKI DER).
-    fn value_request(&self, message: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted>;
-    /// A COSE_Sign1 by the authority's funds key: its certificate, DER, and its public key, SPKI DER.
-    fn value_authorisation(
+    fn device_statement(
         &self,
+        statement: Statement,
         message: &[u8],
-        certificate: &[u8],
         spki: &[u8],
         facts: &ValueFacts<'_>,
     ) -> Result<(), Refuted>;
+    /// A COSE_Sign1 by the authority's funds key.
+    fn funds_answer(
+        &self,
+        answer: Answer,
+        message: &[u8],
+        key: &AuthorityKey,
+        facts: &ValueFacts<'_>,
+    ) -> Result<(), Refuted>;
+    /// An instruction to this appliance, a COSE_Sign1 by a key of the authority, taken at this time: its number, and what it wants.
+    fn instruction(
+        &self,
+        message: &[u8],
+        key: &AuthorityKey,
+        appliance: &ApplianceId,
+        at: UnixMillis,
+    ) -> Result<(u64, Act), Refuted>;
+}
+
+/// A key of the authority, as it was installed.
+#[derive(Clone, Debug)]
+pub struct AuthorityKey {
+    /// Its certificate, DER.
+    pub certificate: Arc<[u8]>,
+    /// Its public half, SPKI DER.
+    pub spki: Arc<[u8]>,
+}
+
+/// What a device key signs of value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Statement {
+    /// It is asked for.
+    Request,
+    /// It is void.
+    Void,
+    /// All that is left shall go back.
+    WithdrawalRequest,
+    /// All that was left went back.
+    WithdrawalReport,
+}
+
+/// What the funds key signs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Value comes in.
+    Authorisation,
+    /// A withdrawal is acknowledged.
+    Acknowledgement,
 }
 
 /// How to verify.

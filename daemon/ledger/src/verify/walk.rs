@@ -2,15 +2,18 @@
 
 use super::finding::{Fault, Finding};
 use super::symbol::{self, Job};
-use super::{Certified, Judge, Progress, PsdSummary, Refuted, Settings, Summary, ValueFacts};
+use super::{Answer, AuthorityKey, Judge, Progress, PsdSummary, Settings, Statement, Summary, ValueFacts};
 use crate::digest::StateFacts;
 use crate::replay::{Appliance, FollowError};
 use crate::rows;
 use crate::tree::{FullTile, Tree, leaf_hash};
 use crate::{AtStep, StoreFault, sql};
 use aws_lc_rs::signature::ParsedPublicKey;
+use psd::authority::{Act, Instruction};
+use psd::device::Purpose;
 use psd::key::Role;
-use psd::record::{AuthorityPurpose, Event, Genesis, Record, Stamp};
+use psd::lifecycle::{Lifecycle, Locks};
+use psd::record::{Applied, AuthorityPurpose, Event, Genesis, Indicium, Record, Stamp};
 use psd::{PostageAmount, PsdId, TenantName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::collections::{BTreeMap, HashMap};
@@ -45,11 +48,15 @@ fn facts<'a>(
     stamp: &Stamp,
     sequence: u64,
     amount: PostageAmount,
+    refund: Option<(u64, &'a Indicium)>,
     at: UnixMillis,
 ) -> ValueFacts<'a> {
     let appliance = &appliance.genesis.appliance;
-    ValueFacts { appliance, psd: stamp.psd, sequence, amount, registers: stamp.registers, at }
+    ValueFacts { appliance, psd: stamp.psd, sequence, amount, refund, registers: stamp.registers, at }
 }
+
+/// What an instruction changes: state and locks of a PSD.
+type Standing = (Lifecycle, Locks);
 
 /// The state of the walk. Grows with PSDs and keys, not with records.
 pub(super) struct Walk<'j, J> {
@@ -63,7 +70,9 @@ pub(super) struct Walk<'j, J> {
     appliance: Option<Appliance>,
     /// Keys of indicium certificates, by PSD and serial.
     certificates: BTreeMap<(PsdId, u32), Arc<ParsedPublicKey>>,
-    funds: Option<(Arc<[u8]>, Certified)>,
+    authority: BTreeMap<u8, AuthorityKey>,
+    /// The last record was an instruction; this is its effect, which must follow.
+    instructed: Option<(AuthorityPurpose, Act)>,
     tenants: HashMap<TenantName, i64>,
     pub(super) pieces: u64,
     pub(super) latest_time: u64,
@@ -81,7 +90,8 @@ impl<'j, J: Judge> Walk<'j, J> {
             digest_leaf: None,
             appliance: None,
             certificates: BTreeMap::new(),
-            funds: None,
+            authority: BTreeMap::new(),
+            instructed: None,
             tenants: HashMap::new(),
             pieces: 0,
             latest_time: 0,
@@ -173,7 +183,9 @@ impl<'j, J: Judge> Walk<'j, J> {
         let leaf = self.tree.size();
         let at = |fault: Fault| found(leaf, fault);
         let record = Record::decode(bytes).map_err(|error| at(error.into()))?;
+        let before = self.standing(&record.event);
         self.follow(leaf, &record).map_err(at)?;
+        self.effect(&record.event, before).map_err(at)?;
         match &record.event {
             Event::Indicium(piece) => {
                 jobs.push(self.symbol(leaf, piece).map_err(at)?);
@@ -183,7 +195,7 @@ impl<'j, J: Judge> Walk<'j, J> {
                     hashes.insert(leaf, hash);
                 }
             }
-            event => self.signed_facts(event, &record).map_err(at)?,
+            event => self.signed_facts(connection, leaf, event, &record)?,
         }
         self.facts.note(leaf, &record.event);
         self.latest_time = self.latest_time.max(record.at.time.0);
@@ -211,8 +223,82 @@ impl<'j, J: Judge> Walk<'j, J> {
         Ok(appliance.follow(record)?)
     }
 
+    /// State and locks of the PSD before its record.
+    fn standing(&self, event: &Event) -> Option<Standing> {
+        let state = self.appliance.as_ref()?.psds.get(&event.stamp()?.psd)?.state();
+        Some((state.lifecycle, state.locks))
+    }
+
+    /// Locks of the authority and ceilings change by its instruction only, and every instruction has its effect at once.
+    fn effect(&mut self, event: &Event, before: Option<Standing>) -> Result<(), Fault> {
+        let instructed = self.instructed.take();
+        let of_the_authority = |locks: Locks| locks.bits() & Instruction::LOCKS.bits();
+        match (event, instructed) {
+            (Event::LifecycleChanged { stamp, lifecycle, locks }, Some((purpose, act))) => {
+                let reason = Instruction::lock_reason(purpose);
+                let wanted = match (&act, reason, before) {
+                    (Act::Lock(psd), Some(reason), Some((lifecycle, locks))) => (*psd, lifecycle, locks.with(reason)),
+                    (Act::Unlock(psd), Some(reason), Some((lifecycle, locks))) => {
+                        (*psd, lifecycle, locks.without(reason))
+                    }
+                    _ => return Err(Fault::Instruction("the change is not the one instructed")),
+                };
+                if wanted == (stamp.psd, *lifecycle, *locks) {
+                    return Ok(());
+                }
+                Err(Fault::Instruction("the change is not the one instructed"))
+            }
+            (Event::CeilingSet { licence, period, amount }, Some((AuthorityPurpose::Policy, act))) => {
+                let set = Act::Ceiling { licence: licence.clone(), period: *period, amount: *amount };
+                if act == set { Ok(()) } else { Err(Fault::Instruction("the ceiling is not the one instructed")) }
+            }
+            (_, Some(_)) => Err(Fault::Instruction("the effect of the instruction before it is missing")),
+            (Event::LifecycleChanged { locks, .. }, None) => {
+                let before = before.map_or(Locks::NONE, |(_, locks)| locks);
+                if of_the_authority(*locks) == of_the_authority(before) {
+                    return Ok(());
+                }
+                Err(Fault::Instruction("a lock of the authority changes without its instruction"))
+            }
+            (Event::CeilingSet { .. }, None) => {
+                Err(Fault::Instruction("a ceiling changes without an instruction of the authority"))
+            }
+            (_, None) => Ok(()),
+        }
+    }
+
+    /// The spoiled mark of a refund, as it stands in the log.
+    fn spoiled(&self, connection: &Connection, leaf: u64, event: &Event) -> Result<Option<(u64, Indicium)>, Stop> {
+        let (stamp, amount, piece) = match event {
+            Event::ValueRequested { stamp, amount, purpose: Purpose::Refund { leaf }, .. }
+            | Event::ValueApplied { stamp, amount, applied: Applied::Refund { leaf }, .. } => (stamp, amount, *leaf),
+            _ => return Ok(None),
+        };
+        let wrong = |what: &'static str| found(leaf, Fault::Refund { leaf: piece, what });
+        if piece >= leaf {
+            return Err(wrong("comes later"));
+        }
+        let bytes = rows::entry(connection, piece)?.ok_or_else(|| wrong("is missing"))?;
+        match Record::decode(&bytes).map_err(|error| found(piece, error))?.event {
+            Event::Indicium(spoiled) if spoiled.stamp.psd != stamp.psd => Err(wrong("is of another PSD")),
+            Event::Indicium(spoiled) if spoiled.postage != *amount => Err(wrong("has another postage")),
+            Event::Indicium(spoiled) => Ok(Some((piece, spoiled))),
+            _ => Err(wrong("is no indicium")),
+        }
+    }
+
+    fn funds_key(&self) -> Result<&AuthorityKey, Fault> {
+        self.authority.get(&AuthorityPurpose::Funds.number()).ok_or(Fault::NoKey("funds key of the authority"))
+    }
+
+    fn signed_facts(&mut self, connection: &Connection, leaf: u64, event: &Event, record: &Record) -> Result<(), Stop> {
+        let spoiled = self.spoiled(connection, leaf, event)?;
+        let refund = spoiled.as_ref().map(|(leaf, piece)| (*leaf, piece));
+        self.messages(event, record, refund).map_err(|fault| found(leaf, fault))
+    }
+
     /// Certificates and COSE messages: everything signed but indicia.
-    fn signed_facts(&mut self, event: &Event, record: &Record) -> Result<(), Fault> {
+    fn messages(&mut self, event: &Event, record: &Record, refund: Option<(u64, &Indicium)>) -> Result<(), Fault> {
         let Some(appliance) = &self.appliance else { return Ok(()) };
         let (root, at) = (&*appliance.genesis.authority_root, record.at.time);
         match event {
@@ -236,28 +322,47 @@ impl<'j, J: Judge> Walk<'j, J> {
             }
             Event::AuthorityKeyInstalled { purpose, certificate } => {
                 let certified = self.judge.chain(&[certificate], root, at).map_err(Fault::Certificate)?;
-                if *purpose == AuthorityPurpose::Funds {
-                    self.funds = Some((Arc::clone(certificate), certified));
-                }
+                let key = AuthorityKey { certificate: Arc::clone(certificate), spki: certified.spki };
+                self.authority.insert(purpose.number(), key);
             }
-            Event::ValueRequested { stamp, value_sequence, amount, request, .. } => {
-                let facts = facts(appliance, stamp, *value_sequence, *amount, at);
-                self.by_device_key(appliance, stamp, |judge, spki| judge.value_request(request, spki, &facts))?;
+            Event::ValueRequested { stamp, value_sequence, amount, purpose, request, .. } => {
+                let facts = facts(appliance, stamp, *value_sequence, *amount, refund, at);
+                let statement = match purpose {
+                    Purpose::Download | Purpose::Refund { .. } => Statement::Request,
+                    Purpose::Withdrawal => Statement::WithdrawalRequest,
+                };
+                self.by_device_key(appliance, stamp, statement, request, &facts)?;
             }
             Event::ValueVoided { stamp, value_sequence, amount, statement, .. } => {
-                let facts = facts(appliance, stamp, *value_sequence, *amount, at);
-                self.by_device_key(appliance, stamp, |judge, spki| judge.value_void(statement, spki, &facts))?;
+                let facts = facts(appliance, stamp, *value_sequence, *amount, refund, at);
+                self.by_device_key(appliance, stamp, Statement::Void, statement, &facts)?;
             }
             Event::ValueApplied { stamp, value_sequence, amount, authorisation, .. } => {
-                let facts = facts(appliance, stamp, *value_sequence, *amount, at);
-                let (certificate, certified) = self.funds.as_ref().ok_or(Fault::NoKey("funds key of the authority"))?;
-                let judged = self.judge.value_authorisation(authorisation, certificate, &certified.spki, &facts);
+                let facts = facts(appliance, stamp, *value_sequence, *amount, refund, at);
+                let judged = self.judge.funds_answer(Answer::Authorisation, authorisation, self.funds_key()?, &facts);
                 judged.map_err(Fault::Message)?;
+            }
+            Event::Withdrawn { stamp, value_sequence, amount, acknowledgement, report, .. } => {
+                let facts = facts(appliance, stamp, *value_sequence, *amount, refund, at);
+                let judged =
+                    self.judge.funds_answer(Answer::Acknowledgement, acknowledgement, self.funds_key()?, &facts);
+                judged.map_err(Fault::Message)?;
+                self.by_device_key(appliance, stamp, Statement::WithdrawalReport, report, &facts)?;
+            }
+            Event::InstructionTaken { purpose, number, instruction } => {
+                let key = self.authority.get(&purpose.number()).ok_or(Fault::NoKey("key of the authority"))?;
+                let judged = self.judge.instruction(instruction, key, &appliance.genesis.appliance, at);
+                let (told, act) = judged.map_err(Fault::Message)?;
+                if told != *number {
+                    return Err(Fault::Instruction("the number in the instruction is not that of the record"));
+                }
+                self.instructed = Some((*purpose, act));
             }
             Event::Genesis(_)
             | Event::PsdCreated { .. }
             | Event::KeyCreated { .. }
             | Event::LifecycleChanged { .. }
+            | Event::CeilingSet { .. }
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::RefusalsNoted { .. }
@@ -271,13 +376,16 @@ impl<'j, J: Judge> Walk<'j, J> {
         &self,
         appliance: &Appliance,
         stamp: &Stamp,
-        judged: impl Fn(&J, &[u8]) -> Result<(), Refuted>,
+        statement: Statement,
+        message: &[u8],
+        facts: &ValueFacts<'_>,
     ) -> Result<(), Fault> {
         let keys = appliance.psds.get(&stamp.psd).map(|psd| psd.state().keys.iter().rev());
         let keys = keys.into_iter().flatten().filter(|certified| certified.key.role == Role::Device);
         let mut verdict = Err(Fault::NoKey("device key"));
         for certified in keys {
-            verdict = judged(self.judge, &certified.key.spki).map_err(Fault::Message);
+            let judged = self.judge.device_statement(statement, message, &certified.key.spki, facts);
+            verdict = judged.map_err(Fault::Message);
             if verdict.is_ok() {
                 break;
             }

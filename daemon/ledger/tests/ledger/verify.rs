@@ -109,12 +109,14 @@ fn what_was_signed_wrongly_is_found_at_its_record() {
 fn messages_and_certificates_that_do_not_hold_are_found() {
     type Change = fn(&mut World) -> Event;
     let changes: [(&str, Change); 5] = [
-        ("value request", |world| {
+        ("request", |world| {
             let NewRecord { record, .. } = world.value_request(0, 100);
-            let Event::ValueRequested { stamp, tenant, value_sequence, amount, .. } = record.event else { panic!() };
-            Event::ValueRequested { stamp, tenant, value_sequence, amount, request: b"forged"[..].into() }
+            let Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, .. } = record.event else {
+                panic!()
+            };
+            Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request: b"forged"[..].into() }
         }),
-        ("void statement", |world| {
+        ("void", |world| {
             let request = world.value_request(0, 100);
             world.commit(vec![request]);
             let NewRecord { record, .. } = world.value_void(0);

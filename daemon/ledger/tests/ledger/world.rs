@@ -3,15 +3,16 @@
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use psd::authority::{Act, Period};
 use psd::clock::{ClockReading, ClockSource};
-use psd::device::{DateWindow, Piece, PieceContext};
+use psd::device::{DateWindow, Piece, PieceContext, Purpose};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
-use psd::record::{AuthorityPurpose, Environment, Event, Genesis, Record};
-use psd::{PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
+use psd::record::{Applied, AuthorityPurpose, Environment, Event, Genesis, Record};
+use psd::{ApplianceId, PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
 use psdd_ledger::open::{LedgerLock, OpenError, ProvenHead};
-use psdd_ledger::verify::{Certified, Judge, Outcome, Refuted, Settings, ValueFacts};
+use psdd_ledger::verify::{Answer, AuthorityKey, Certified, Judge, Outcome, Refuted, Settings, Statement, ValueFacts};
 use psdd_ledger::{Appliance, Body, Durable, Hash, Journal, Ledger, NewRecord, Recovered, Rules};
 use std::path::Path;
 use std::sync::Arc;
@@ -87,25 +88,58 @@ impl Judge for TestJudge {
         }
     }
 
-    fn value_request(&self, bytes: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted> {
-        let right = spki == b"device key" && bytes == message("request", facts);
-        if right { Ok(()) } else { Err(refuted("value request")) }
-    }
-
-    fn value_void(&self, bytes: &[u8], spki: &[u8], facts: &ValueFacts<'_>) -> Result<(), Refuted> {
-        let right = spki == b"device key" && bytes == message("void", facts);
-        if right { Ok(()) } else { Err(refuted("void statement")) }
-    }
-
-    fn value_authorisation(
+    fn device_statement(
         &self,
+        statement: Statement,
         bytes: &[u8],
-        certificate: &[u8],
         spki: &[u8],
         facts: &ValueFacts<'_>,
     ) -> Result<(), Refuted> {
-        let right = certificate == FUNDS && spki == b"funds key" && bytes == message("authorisation", facts);
-        if right { Ok(()) } else { Err(refuted("value authorisation")) }
+        let kind = match statement {
+            Statement::Request => "request",
+            Statement::Void => "void",
+            Statement::WithdrawalRequest => "withdrawal",
+            Statement::WithdrawalReport => "report",
+        };
+        let right = spki == b"device key" && bytes == message(kind, facts);
+        if right { Ok(()) } else { Err(refuted(kind)) }
+    }
+
+    fn funds_answer(
+        &self,
+        answer: Answer,
+        bytes: &[u8],
+        key: &AuthorityKey,
+        facts: &ValueFacts<'_>,
+    ) -> Result<(), Refuted> {
+        let kind = match answer {
+            Answer::Authorisation => "authorisation",
+            Answer::Acknowledgement => "acknowledgement",
+        };
+        let right = *key.certificate == *FUNDS && *key.spki == *b"funds key" && bytes == message(kind, facts);
+        if right { Ok(()) } else { Err(refuted("answer of the funds system")) }
+    }
+
+    /// `NUMBER lock PSD`, `NUMBER unlock PSD`, `NUMBER ceiling MILLS`.
+    fn instruction(
+        &self,
+        bytes: &[u8],
+        _: &AuthorityKey,
+        _: &ApplianceId,
+        _: UnixMillis,
+    ) -> Result<(u64, Act), Refuted> {
+        let words: Vec<&str> = std::str::from_utf8(bytes).unwrap().split(' ').collect();
+        let act = match words[1] {
+            "lock" => Act::Lock(words[2].parse().unwrap()),
+            "unlock" => Act::Unlock(words[2].parse().unwrap()),
+            "ceiling" => Act::Ceiling {
+                licence: "L-1".parse().unwrap(),
+                period: Period::Month,
+                amount: Some(mills(words[2].parse().unwrap())),
+            },
+            _ => return Err(refuted("instruction")),
+        };
+        Ok((words[0].parse().unwrap(), act))
     }
 }
 
@@ -188,6 +222,8 @@ impl World {
                 smallest_postage: mills(1),
                 largest_postage: mills(100_000),
                 largest_descending: mills(4_000_000_000),
+                smallest_refill: mills(1),
+                largest_refill: mills(4_000_000_000),
             },
         };
         let mut records = vec![self.take_in(created)];
@@ -225,7 +261,11 @@ impl World {
         stamp.registers = stamp.registers.loaded(amount).unwrap();
         let authorisation = self.message("authorisation", psd, value_sequence, amount);
         let tenant = tenant(number);
-        let applied = Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation };
+        // The reading that the next record takes.
+        let at = UnixMillis(self.now + 3);
+        let loaded = self.appliance.authority.admit(&"L-1".parse().unwrap(), amount, at).unwrap();
+        let applied = Applied::Download { loaded };
+        let applied = Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation, applied };
         vec![request, self.take_in(applied)]
     }
 
@@ -234,7 +274,8 @@ impl World {
         let value_sequence = self.appliance.psds[&psd].state().value_sequence + 1;
         let stamp = self.next_stamp(psd);
         let request = self.message("request", psd, value_sequence, amount);
-        self.take_in(Event::ValueRequested { stamp, tenant: tenant(number), value_sequence, amount, request })
+        let (tenant, purpose) = (tenant(number), Purpose::Download);
+        self.take_in(Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request })
     }
 
     /// The download under way is given up.

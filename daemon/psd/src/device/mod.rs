@@ -9,7 +9,7 @@ mod value;
 
 pub use piece::{DateWindow, Piece, PieceContext, PreparedPiece};
 pub use replay::ReplayError;
-pub use value::{Authorisation, ValueRefusal, ValueTerms};
+pub use value::{Authorisation, Purpose, ValueRefusal, ValueTerms};
 
 use crate::id::{LicenceNumber, PsdId, TenantName};
 use crate::indicium::{Format, LicensingZip};
@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::money::PostageAmount;
 use crate::record::Stamp;
 use crate::register::Registers;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,11 +53,13 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// A value download that was asked for and has not ended, neither applied nor void.
+/// A value download, a refund or the withdrawal, asked for and not ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingValue {
     /// Its number.
     pub sequence: u64,
+    /// What it is for.
+    pub purpose: Purpose,
     /// The only amount it works for.
     pub amount: PostageAmount,
     /// The request as signed by the device key.
@@ -89,6 +92,8 @@ pub struct State {
     pub value_sequence: u64,
     /// The one under way.
     pub pending: Option<PendingValue>,
+    /// Leaves of the spoiled marks whose postage came back.
+    pub refunded: Arc<BTreeSet<u64>>,
 }
 
 /// A Postal Security Device.
@@ -109,6 +114,7 @@ impl Psd {
             keys: Arc::from([]),
             value_sequence: 0,
             pending: None,
+            refunded: Arc::default(),
         };
         Self { identity: Arc::new(identity), state }
     }
@@ -126,6 +132,11 @@ impl Psd {
     /// Takes the PSD back to an earlier state, after the records since then were dropped.
     pub fn restore(&mut self, state: State) {
         self.state = state;
+    }
+
+    /// Puts the PSD under these locks and no others.
+    pub fn relock(&mut self, locks: Locks) {
+        self.state.locks = locks;
     }
 
     /// Begins the next record of this PSD, with the registers as they are now.
@@ -150,6 +161,11 @@ impl State {
     pub fn certified_key(&self, role: Role) -> Option<(&Key, u32)> {
         let of_role = self.keys.iter().rev().map(|certified| &certified.key).filter(|key| key.role == role);
         of_role.filter_map(|key| key.certificate_serial.map(|serial| (key, serial))).next()
+    }
+
+    /// Whether all that is left was asked to go back: nothing is signed from then on.
+    pub fn is_withdrawing(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.purpose == Purpose::Withdrawal)
     }
 
     /// The newest key of a role, certified or not.

@@ -79,6 +79,9 @@ impl Psd {
         if !state.locks.is_empty() {
             return Err(Refusal::Locked(state.locks));
         }
+        if state.is_withdrawing() {
+            return Err(Refusal::Withdrawing);
+        }
         let at = context.clock?;
         let (_, certificate_serial) = state.certified_key(Role::Indicium).ok_or(Refusal::NoCertifiedKey)?;
         context.window.admit(piece.date, at)?;

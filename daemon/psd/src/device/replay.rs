@@ -1,11 +1,12 @@
 //! Records back into state, each checked against the one before it.
 
-use super::{CertifiedKey, Identity, PendingValue, Psd};
+use super::{CertifiedKey, Identity, PendingValue, Psd, Purpose, State};
 use crate::id::PsdId;
 use crate::indicium::{LicensingZip, format_named};
 use crate::key::{Key, Role};
 use crate::lifecycle::Lifecycle;
-use crate::record::{Event, Indicium, Stamp};
+use crate::money::PostageAmount;
+use crate::record::{Applied, Event, Indicium, Stamp};
 use crate::register::Registers;
 use std::sync::Arc;
 
@@ -114,19 +115,26 @@ impl Psd {
                 self.state.lifecycle = *lifecycle;
                 self.state.locks = *locks;
             }
-            Event::ValueRequested { value_sequence, amount, request, .. } => {
-                let request = Arc::clone(request);
-                self.state.pending = Some(PendingValue { sequence: *value_sequence, amount: *amount, request });
+            Event::ValueRequested { value_sequence, amount, purpose, request, .. } => {
+                let (sequence, amount, purpose, request) = (*value_sequence, *amount, *purpose, Arc::clone(request));
+                self.state.pending = Some(PendingValue { sequence, purpose, amount, request });
             }
-            Event::ValueApplied { value_sequence, .. } | Event::ValueVoided { value_sequence, .. } => {
+            Event::ValueApplied { value_sequence, applied, .. } => self.ended(*value_sequence, purpose_of(*applied)),
+            Event::ValueVoided { value_sequence, .. } => {
                 self.state.value_sequence = *value_sequence;
                 self.state.pending = None;
+            }
+            Event::Withdrawn { value_sequence, .. } => {
+                self.state.lifecycle = Lifecycle::Withdrawn;
+                self.ended(*value_sequence, Purpose::Withdrawal);
             }
             Event::Genesis(_)
             | Event::PsdCreated { .. }
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::AuthorityKeyInstalled { .. }
+            | Event::InstructionTaken { .. }
+            | Event::CeilingSet { .. }
             | Event::RefusalsNoted { .. }
             | Event::Indicium(_) => {}
         }
@@ -137,6 +145,7 @@ impl Psd {
         match event {
             Event::Indicium(Indicium { postage, .. }) => before.debited(*postage).ok(),
             Event::ValueApplied { amount, .. } => before.loaded(*amount).ok(),
+            Event::Withdrawn { .. } => Some(before.withdrawn()),
             Event::Genesis(_)
             | Event::PsdCreated { .. }
             | Event::KeyCreated { .. }
@@ -147,7 +156,29 @@ impl Psd {
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::AuthorityKeyInstalled { .. }
+            | Event::InstructionTaken { .. }
+            | Event::CeilingSet { .. }
             | Event::RefusalsNoted { .. } => Some(before),
+        }
+    }
+
+    fn beyond_limits(&self, event: &Event, stamp: &Stamp) -> Option<&'static str> {
+        let limits = &self.identity.limits;
+        match event {
+            Event::Indicium(Indicium { postage, .. })
+                if !(limits.smallest_postage..=limits.largest_postage).contains(postage) =>
+            {
+                Some("the postage is beyond the limits")
+            }
+            Event::ValueRequested { purpose: Purpose::Download, amount, .. }
+                if !(limits.smallest_refill..=limits.largest_refill).contains(amount) =>
+            {
+                Some("the refill is beyond the limits")
+            }
+            Event::ValueApplied { .. } if stamp.registers.descending() > limits.largest_descending => {
+                Some("the descending register is above its limit")
+            }
+            _ => None,
         }
     }
 
@@ -166,21 +197,40 @@ impl Psd {
             {
                 Some("the lifecycle cannot take that step")
             }
+            Event::ValueRequested { .. } | Event::ValueApplied { .. } | Event::Withdrawn { .. }
+                if !matches!(state.lifecycle, Lifecycle::Authorised | Lifecycle::Active) =>
+            {
+                Some("value moves while the PSD is neither authorised nor active")
+            }
             Event::ValueRequested { value_sequence, .. }
                 if *value_sequence != state.value_sequence + 1 || state.pending.is_some() =>
             {
                 Some("the value request is out of turn")
             }
-            Event::ValueApplied { value_sequence, amount, .. }
-                if state.pending.as_ref().is_none_or(|p| (p.sequence, p.amount) != (*value_sequence, *amount)) =>
+            Event::ValueRequested { purpose: Purpose::Refund { leaf }, .. } if state.refunded.contains(leaf) => {
+                Some("the postage of a piece is asked back twice")
+            }
+            Event::ValueRequested { purpose: Purpose::Withdrawal, amount, .. }
+                if *amount != state.registers.descending() =>
+            {
+                Some("the withdrawal is not over all that is left")
+            }
+            Event::ValueApplied { value_sequence, amount, applied, .. }
+                if !state.has_pending(*value_sequence, *amount, |purpose| purpose == purpose_of(*applied)) =>
             {
                 Some("the value applied is not the value requested")
             }
             Event::ValueVoided { value_sequence, amount, .. }
-                if state.pending.as_ref().is_none_or(|p| (p.sequence, p.amount) != (*value_sequence, *amount)) =>
+                if !state.has_pending(*value_sequence, *amount, |purpose| purpose != Purpose::Withdrawal) =>
             {
                 Some("the value given up is not the value requested")
             }
+            Event::Withdrawn { value_sequence, amount, .. }
+                if !state.has_pending(*value_sequence, *amount, |purpose| purpose == Purpose::Withdrawal) =>
+            {
+                Some("the withdrawal acknowledged is not the one asked for")
+            }
+            Event::Indicium(_) if state.is_withdrawing() => Some("a piece was signed during the withdrawal"),
             Event::Indicium(_) if state.lifecycle != Lifecycle::Active || !state.locks.is_empty() => {
                 Some("a piece was signed while the PSD was not active")
             }
@@ -190,6 +240,23 @@ impl Psd {
             _ => None,
         };
         let (psd, sequence) = (stamp.psd, stamp.sequence);
+        let wrong = wrong.or_else(|| self.beyond_limits(event, stamp));
         wrong.map_or(Ok(()), |what| Err(ReplayError::Contradiction { psd, sequence, what }))
+    }
+}
+
+/// What ends with an application.
+const fn purpose_of(applied: Applied) -> Purpose {
+    match applied {
+        Applied::Download { .. } => Purpose::Download,
+        Applied::Refund { leaf } => Purpose::Refund { leaf },
+    }
+}
+
+impl State {
+    fn has_pending(&self, sequence: u64, amount: PostageAmount, purpose: impl Fn(Purpose) -> bool) -> bool {
+        let pending = self.pending.as_ref();
+        pending
+            .is_some_and(|pending| (pending.sequence, pending.amount) == (sequence, amount) && purpose(pending.purpose))
     }
 }

@@ -1,26 +1,64 @@
-//! Value downloads (DOMAIN.md, "PVD"): value enters only by the authority's signature, and each number ends once: applied or void.
+//! Value in and out (DOMAIN.md, "PVD", "Refund of spoiled marks", "Lifecycle"): it moves only by the authority's signature, and each
+//! number ends once.
 
 use super::{PendingValue, Psd};
+use crate::Registers;
+use crate::authority::AboveCeiling;
 use crate::id::{ApplianceId, PsdId};
 use crate::lifecycle::Lifecycle;
 use crate::money::PostageAmount;
 use crate::time::UnixMillis;
 use std::sync::Arc;
 
-/// What a value request says; the device key signs it together with a nonce and a time.
+/// What value is asked for. All three share one numbering, and one is under way at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// New value; ends applied or void.
+    Download,
+    /// The postage of a spoiled mark, back; ends applied or void.
+    Refund {
+        /// Leaf of the piece in the log.
+        leaf: u64,
+    },
+    /// All that is left goes back to the authority; ends withdrawn and never void, since the authority may have credited it.
+    Withdrawal,
+}
+
+impl Purpose {
+    /// The word for people and for the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Download => "download",
+            Purpose::Refund { .. } => "refund",
+            Purpose::Withdrawal => "withdrawal",
+        }
+    }
+
+    /// Leaf of the spoiled mark.
+    pub const fn refund(self) -> Option<u64> {
+        match self {
+            Purpose::Refund { leaf } => Some(leaf),
+            Purpose::Download | Purpose::Withdrawal => None,
+        }
+    }
+}
+
+/// What a statement about value says; the device key signs it together with a nonce and a time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ValueTerms {
     /// The PSD.
     pub psd: PsdId,
-    /// The registers at the time of asking, mills, and the piece count.
-    pub registers: crate::Registers,
-    /// How much is asked for.
+    /// The registers at the time of asking, or of the report.
+    pub registers: Registers,
+    /// How much is asked for, or goes back.
     pub amount: PostageAmount,
-    /// Number of this download.
+    /// Its number.
     pub sequence: u64,
+    /// What for.
+    pub purpose: Purpose,
 }
 
-/// What the authority signed, after its signature was verified.
+/// What the authority signed, after its signature was verified: an authorisation, or the acknowledgement of a withdrawal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Authorisation {
     /// The appliance it is for.
@@ -29,21 +67,37 @@ pub struct Authorisation {
     pub psd: PsdId,
     /// How much.
     pub amount: PostageAmount,
+    /// Leaf of the spoiled mark, for a refund.
+    pub refund: Option<u64>,
     /// The control total it leads to.
     pub control_total: PostageAmount,
-    /// The download it answers.
+    /// The number it answers.
     pub sequence: u64,
     /// It cannot be applied later than this.
     pub expires: UnixMillis,
 }
 
-/// Why value was neither asked for nor loaded. In the order of the checks.
+/// Why value was neither asked for nor moved. In the order of the checks.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ValueRefusal {
-    /// The PSD's life is past the point where it takes value.
-    #[error("the PSD is {0}; only an authorised or active one takes value")]
+    /// The PSD's life is not at the point where value moves.
+    #[error("the PSD is {0}; value moves only in an authorised or active one")]
     NotActive(Lifecycle),
-    /// Another amount is already being asked for.
+    /// The postage of this piece came back before.
+    #[error("the postage of the piece at leaf {leaf} came back before")]
+    RefundedBefore {
+        /// The piece.
+        leaf: u64,
+    },
+    /// The PSD is on its way out.
+    #[error(
+        "the PSD is being withdrawn: {sequence} is the number of the withdrawal, and only its acknowledgement ends it"
+    )]
+    Withdrawing {
+        /// The withdrawal's number.
+        sequence: u64,
+    },
+    /// Something else is already being asked for.
     #[error("download {sequence} over {amount} is under way; finish it first, its amount is the only one it works for")]
     RequestPending {
         /// Its number.
@@ -54,6 +108,22 @@ pub enum ValueRefusal {
     /// Zero is no download.
     #[error("a download needs an amount above zero")]
     NoAmount,
+    /// Less than one refill may be.
+    #[error("{amount} is below the smallest refill, {smallest}")]
+    BelowSmallestRefill {
+        /// Asked for.
+        amount: PostageAmount,
+        /// The limit.
+        smallest: PostageAmount,
+    },
+    /// More than one refill may be.
+    #[error("{amount} is above the largest refill, {largest}")]
+    AboveLargestRefill {
+        /// Asked for.
+        amount: PostageAmount,
+        /// The limit.
+        largest: PostageAmount,
+    },
     /// The authorisation is for another appliance.
     #[error("the authorisation is for appliance {0}")]
     WrongAppliance(ApplianceId),
@@ -66,6 +136,14 @@ pub enum ValueRefusal {
         /// Asked for.
         given: u64,
         /// The one under way.
+        expected: Option<u64>,
+    },
+    /// The refund is of another piece, or what is under way is no refund.
+    #[error("the authorisation is for {}; {} is under way", piece(*.given), piece(*.expected))]
+    WrongPiece {
+        /// In the authorisation.
+        given: Option<u64>,
+        /// Asked for.
         expected: Option<u64>,
     },
     /// Not the amount asked for.
@@ -98,10 +176,17 @@ pub enum ValueRefusal {
     /// Too late.
     #[error("the authorisation expired at {0}")]
     Expired(UnixMillis),
+    /// More than the licence may load in a period. Rests on the downloads of all its PSDs.
+    #[error(transparent)]
+    AboveCeiling(#[from] AboveCeiling),
 }
 
 fn expectation(expected: Option<u64>) -> String {
     expected.map_or_else(|| "none is under way".to_owned(), |n| format!("download {n} is under way"))
+}
+
+fn piece(leaf: Option<u64>) -> String {
+    leaf.map_or_else(|| "new value".to_owned(), |leaf| format!("a refund of leaf {leaf}"))
 }
 
 impl ValueRefusal {
@@ -109,16 +194,22 @@ impl ValueRefusal {
     pub const fn code(&self) -> &'static str {
         match self {
             ValueRefusal::NotActive(_) => "psd-not-active",
+            ValueRefusal::RefundedBefore { .. } => "refunded-before",
+            ValueRefusal::Withdrawing { .. } => "psd-withdrawing",
             ValueRefusal::RequestPending { .. } => "value-request-pending",
             ValueRefusal::NoAmount => "value-no-amount",
+            ValueRefusal::BelowSmallestRefill { .. } => "value-below-smallest-refill",
+            ValueRefusal::AboveLargestRefill { .. } => "value-above-largest-refill",
             ValueRefusal::WrongAppliance(_) => "value-wrong-appliance",
             ValueRefusal::WrongPsd(_) => "value-wrong-psd",
             ValueRefusal::WrongSequence { .. } => "value-wrong-sequence",
+            ValueRefusal::WrongPiece { .. } => "value-wrong-piece",
             ValueRefusal::WrongAmount { .. } => "value-wrong-amount",
             ValueRefusal::Overflow => "value-overflow",
             ValueRefusal::AboveLargestDescending { .. } => "value-above-largest-descending",
             ValueRefusal::WrongControlTotal { .. } => "value-wrong-control-total",
             ValueRefusal::Expired(_) => "value-expired",
+            ValueRefusal::AboveCeiling(_) => "value-above-ceiling",
         }
     }
 }
@@ -128,28 +219,55 @@ impl Psd {
     /// the one under way is answered by that one; the caller looks at [`super::State::pending`] first.
     pub fn value_terms(&self, amount: PostageAmount) -> Result<ValueTerms, ValueRefusal> {
         self.takes_value()?;
-        if let Some(pending) = &self.state.pending {
-            return Err(ValueRefusal::RequestPending { sequence: pending.sequence, amount: pending.amount });
-        }
+        self.nothing_under_way()?;
         if amount == PostageAmount::ZERO {
             return Err(ValueRefusal::NoAmount);
         }
+        let limits = &self.identity.limits;
+        if amount < limits.smallest_refill {
+            return Err(ValueRefusal::BelowSmallestRefill { amount, smallest: limits.smallest_refill });
+        }
+        if amount > limits.largest_refill {
+            return Err(ValueRefusal::AboveLargestRefill { amount, largest: limits.largest_refill });
+        }
         self.room_for(amount)?;
-        let sequence = self.state.value_sequence + 1;
-        Ok(ValueTerms { psd: self.identity.psd, registers: self.state.registers, amount, sequence })
+        Ok(self.next_terms(amount, Purpose::Download))
     }
 
-    /// Notes that a request over these terms was signed.
+    /// The terms of a request that the postage of a spoiled mark comes back, at most once a piece. Changes nothing. The caller knows
+    /// the piece to be of this PSD; its window is the authority's to judge.
+    pub fn refund_terms(&self, leaf: u64, postage: PostageAmount) -> Result<ValueTerms, ValueRefusal> {
+        self.takes_value()?;
+        if self.state.refunded.contains(&leaf) {
+            return Err(ValueRefusal::RefundedBefore { leaf });
+        }
+        self.nothing_under_way()?;
+        self.room_for(postage)?;
+        Ok(self.next_terms(postage, Purpose::Refund { leaf }))
+    }
+
+    /// The terms of a request that all that is left goes back. Changes nothing.
+    pub fn withdrawal_terms(&self) -> Result<ValueTerms, ValueRefusal> {
+        self.takes_value()?;
+        self.nothing_under_way()?;
+        Ok(self.next_terms(self.state.registers.descending(), Purpose::Withdrawal))
+    }
+
+    /// Notes that a request over these terms was signed. From a request for withdrawal on, the PSD signs no piece.
     pub fn value_requested(&mut self, terms: &ValueTerms, request: Arc<[u8]>) {
-        self.state.pending = Some(PendingValue { sequence: terms.sequence, amount: terms.amount, request });
+        let (sequence, amount, purpose) = (terms.sequence, terms.amount, terms.purpose);
+        self.state.pending = Some(PendingValue { sequence, purpose, amount, request });
     }
 
     /// The terms of the statement that the download of this number is void, if it is under way. Changes nothing. Whoever lost the way to
     /// the authority may give up in any state of the PSD's life and under any lock.
     pub fn void_terms(&self, sequence: u64) -> Result<ValueTerms, ValueRefusal> {
         let pending = self.under_way(sequence)?;
+        if pending.purpose == Purpose::Withdrawal {
+            return Err(ValueRefusal::Withdrawing { sequence });
+        }
         let (psd, registers) = (self.identity.psd, self.state.registers);
-        Ok(ValueTerms { psd, registers, amount: pending.amount, sequence })
+        Ok(ValueTerms { psd, registers, amount: pending.amount, sequence, purpose: pending.purpose })
     }
 
     /// Notes that a statement over these terms was signed: the number is used up, and no authorisation for it loads anything again.
@@ -158,43 +276,102 @@ impl Psd {
         self.state.pending = None;
     }
 
-    /// Loads authorised value. Applied exactly once: the number must be the one under way.
-    pub fn apply_value(
+    /// Loads authorised value. Applied exactly once: the number must be the one under way. `admitted` is what the licence's ceilings say
+    /// to a download; refunds pass under them. Gives what it was for, and what was admitted.
+    pub fn apply_value<T>(
         &mut self,
         authorisation: &Authorisation,
         appliance: &ApplianceId,
         now: UnixMillis,
-    ) -> Result<(), ValueRefusal> {
-        self.takes_value()?;
-        if authorisation.appliance != *appliance {
-            return Err(ValueRefusal::WrongAppliance(authorisation.appliance.clone()));
-        }
-        if authorisation.psd != self.identity.psd {
-            return Err(ValueRefusal::WrongPsd(authorisation.psd));
-        }
-        let given = authorisation.sequence;
-        let pending = self.under_way(given)?;
-        if authorisation.amount != pending.amount {
-            return Err(ValueRefusal::WrongAmount { given: authorisation.amount, expected: pending.amount });
+        admitted: Result<T, AboveCeiling>,
+    ) -> Result<(Purpose, Option<T>), ValueRefusal> {
+        let purpose = self.addressed(authorisation, appliance)?.purpose;
+        if purpose == Purpose::Withdrawal {
+            return Err(ValueRefusal::Withdrawing { sequence: authorisation.sequence });
         }
         let registers = self.room_for(authorisation.amount)?;
-        if authorisation.control_total != registers.control_total() {
-            let (given, expected) = (authorisation.control_total, registers.control_total());
-            return Err(ValueRefusal::WrongControlTotal { given, expected });
-        }
-        if now > authorisation.expires {
-            return Err(ValueRefusal::Expired(authorisation.expires));
-        }
+        in_force(authorisation, registers, now)?;
+        let admitted = if purpose == Purpose::Download { Some(admitted?) } else { None };
         self.state.registers = registers;
-        self.state.value_sequence = given;
+        self.ended(authorisation.sequence, purpose);
+        Ok((purpose, admitted))
+    }
+
+    /// The terms of the final report, if the acknowledgement is that of the withdrawal under way. Changes nothing.
+    pub fn report_terms(
+        &self,
+        acknowledgement: &Authorisation,
+        appliance: &ApplianceId,
+        now: UnixMillis,
+    ) -> Result<ValueTerms, ValueRefusal> {
+        let given = acknowledgement.sequence;
+        let pending = self.addressed(acknowledgement, appliance)?;
+        let (amount, purpose) = (pending.amount, pending.purpose);
+        if purpose != Purpose::Withdrawal {
+            return Err(ValueRefusal::WrongSequence { given, expected: Some(pending.sequence) });
+        }
+        let registers = self.state.registers.withdrawn();
+        in_force(acknowledgement, registers, now)?;
+        Ok(ValueTerms { psd: self.identity.psd, registers, amount, sequence: given, purpose })
+    }
+
+    /// Notes that the final report over these terms was signed: the PSD is withdrawn, and its descending register zero.
+    pub fn withdrawn(&mut self, terms: &ValueTerms) {
+        self.state.registers = terms.registers;
+        self.state.lifecycle = Lifecycle::Withdrawn;
+        self.ended(terms.sequence, terms.purpose);
+    }
+
+    /// Uses the number up.
+    pub(super) fn ended(&mut self, sequence: u64, purpose: Purpose) {
+        self.state.value_sequence = sequence;
         self.state.pending = None;
-        Ok(())
+        if let Purpose::Refund { leaf } = purpose {
+            Arc::make_mut(&mut self.state.refunded).insert(leaf);
+        }
+    }
+
+    fn next_terms(&self, amount: PostageAmount, purpose: Purpose) -> ValueTerms {
+        let (psd, registers) = (self.identity.psd, self.state.registers);
+        ValueTerms { psd, registers, amount, sequence: self.state.value_sequence + 1, purpose }
+    }
+
+    /// What the authority's answer answers, if it is for this PSD and for what is under way.
+    fn addressed(&self, answer: &Authorisation, appliance: &ApplianceId) -> Result<&PendingValue, ValueRefusal> {
+        self.takes_value()?;
+        if answer.appliance != *appliance {
+            return Err(ValueRefusal::WrongAppliance(answer.appliance.clone()));
+        }
+        if answer.psd != self.identity.psd {
+            return Err(ValueRefusal::WrongPsd(answer.psd));
+        }
+        let pending = self.under_way(answer.sequence)?;
+        let expected = pending.purpose.refund();
+        if answer.refund != expected {
+            return Err(ValueRefusal::WrongPiece { given: answer.refund, expected });
+        }
+        if answer.amount != pending.amount {
+            return Err(ValueRefusal::WrongAmount { given: answer.amount, expected: pending.amount });
+        }
+        Ok(pending)
     }
 
     fn under_way(&self, given: u64) -> Result<&PendingValue, ValueRefusal> {
         let pending = self.state.pending.as_ref();
         let expected = pending.map(|pending| pending.sequence);
         pending.filter(|pending| pending.sequence == given).ok_or(ValueRefusal::WrongSequence { given, expected })
+    }
+
+    fn nothing_under_way(&self) -> Result<(), ValueRefusal> {
+        match &self.state.pending {
+            None => Ok(()),
+            Some(PendingValue { sequence, purpose: Purpose::Withdrawal, .. }) => {
+                Err(ValueRefusal::Withdrawing { sequence: *sequence })
+            }
+            Some(PendingValue { sequence, amount, .. }) => {
+                Err(ValueRefusal::RequestPending { sequence: *sequence, amount: *amount })
+            }
+        }
     }
 
     fn takes_value(&self) -> Result<(), ValueRefusal> {
@@ -206,7 +383,7 @@ impl Psd {
         }
     }
 
-    fn room_for(&self, amount: PostageAmount) -> Result<crate::Registers, ValueRefusal> {
+    fn room_for(&self, amount: PostageAmount) -> Result<Registers, ValueRefusal> {
         let registers = self.state.registers.loaded(amount).ok().ok_or(ValueRefusal::Overflow)?;
         let largest = self.identity.limits.largest_descending;
         if registers.descending() > largest {
@@ -214,4 +391,16 @@ impl Psd {
         }
         Ok(registers)
     }
+}
+
+/// The authority's answer leads to these registers, and not too late.
+fn in_force(answer: &Authorisation, registers: Registers, now: UnixMillis) -> Result<(), ValueRefusal> {
+    if answer.control_total != registers.control_total() {
+        let (given, expected) = (answer.control_total, registers.control_total());
+        return Err(ValueRefusal::WrongControlTotal { given, expected });
+    }
+    if now > answer.expires {
+        return Err(ValueRefusal::Expired(answer.expires));
+    }
+    Ok(())
 }

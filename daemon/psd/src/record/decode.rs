@@ -1,8 +1,10 @@
 //! Bytes → record, strictly: unknown kinds and keys, wrong types and registers that do not add up are errors.
 
 use super::map::{MapReader, RecordError};
-use super::{AuthorityPurpose, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, Stamp};
+use super::{Applied, AuthorityPurpose, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, Stamp};
+use crate::authority::{Loaded, Period};
 use crate::clock::{ClockReading, ClockSource};
+use crate::device::Purpose;
 use crate::id::PieceKey;
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
@@ -91,19 +93,28 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             lifecycle: numbered(map, 8, Lifecycle::from_number)?,
             locks: numbered(map, 9, Locks::from_bits)?,
         },
-        6 => Event::ValueRequested {
+        6 | 14 => Event::ValueRequested {
             stamp: read_stamp(map)?,
             tenant: parsed(map, 8)?,
             value_sequence: map.uint(9)?,
             amount: map.uint(10).and_then(|n| amount(10, n))?,
             request: shared(map.bytes(11)?),
+            purpose: match kind {
+                6 if map.has(12) => Purpose::Refund { leaf: map.uint(12)? },
+                6 => Purpose::Download,
+                _ => Purpose::Withdrawal,
+            },
         },
-        7 => Event::ValueApplied {
+        7 | 13 => Event::ValueApplied {
             stamp: read_stamp(map)?,
             tenant: parsed(map, 8)?,
             value_sequence: map.uint(9)?,
             amount: map.uint(10).and_then(|n| amount(10, n))?,
             authorisation: shared(map.bytes(11)?),
+            applied: match kind {
+                7 => Applied::Download { loaded: read_loaded(map)? },
+                _ => Applied::Refund { leaf: map.uint(12)? },
+            },
         },
         8 => Event::StateDigest { digest: map.array(8)?, psds: map.uint(9)? },
         9 => Event::Started { version: map.text(8)?.into(), owner_epoch: map.array(9)? },
@@ -119,9 +130,32 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             purpose: numbered(map, 8, AuthorityPurpose::from_number)?,
             certificate: shared(map.bytes(9)?),
         },
+        15 => Event::Withdrawn {
+            stamp: read_stamp(map)?,
+            tenant: parsed(map, 8)?,
+            value_sequence: map.uint(9)?,
+            amount: map.uint(10).and_then(|n| amount(10, n))?,
+            acknowledgement: shared(map.bytes(11)?),
+            report: shared(map.bytes(12)?),
+        },
         16 => Event::Indicium(read_indicium(map)?),
+        17 => Event::InstructionTaken {
+            purpose: numbered(map, 8, AuthorityPurpose::from_number)?,
+            number: map.uint(9)?,
+            instruction: shared(map.bytes(10)?),
+        },
+        18 => Event::CeilingSet {
+            licence: parsed(map, 8)?,
+            period: numbered(map, 9, Period::from_number)?,
+            amount: map.has(10).then(|| map.uint(10).and_then(|n| amount(10, n))).transpose()?,
+        },
         other => return Err(RecordError::UnknownKind(other)),
     })
+}
+
+fn read_loaded(map: &mut MapReader<'_>) -> Result<Loaded, RecordError> {
+    let [day, month, year] = map.uints(12)?;
+    Ok(Loaded { day: amount(12, day)?, month: amount(12, month)?, year: amount(12, year)? })
 }
 
 fn read_genesis(map: &mut MapReader<'_>) -> Result<Genesis, RecordError> {
@@ -147,11 +181,13 @@ fn read_psd_created(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
     let licensing_zip = map.uint(10).and_then(|n| narrow(10, n))?;
     let format = map.text(11)?.into();
     let software_id = map.array(12)?;
-    let [smallest, largest, descending] = map.uints(13)?;
+    let [smallest, largest, descending, smallest_refill, largest_refill] = map.uints(13)?;
     let limits = Limits {
         smallest_postage: amount(13, smallest)?,
         largest_postage: amount(13, largest)?,
         largest_descending: amount(13, descending)?,
+        smallest_refill: amount(13, smallest_refill)?,
+        largest_refill: amount(13, largest_refill)?,
     };
     let limits = limits.checked().ok().ok_or(RecordError::BadValue(13))?;
     Ok(Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits })

@@ -1,7 +1,8 @@
 //! Record → bytes.
 
 use super::map::MapWriter;
-use super::{Environment, Event, Genesis, Indicium, Record, Stamp};
+use super::{Applied, Environment, Event, Genesis, Indicium, Record, Stamp};
+use crate::device::Purpose;
 use crate::limits::Limits;
 
 impl Record {
@@ -35,14 +36,19 @@ impl Event {
             Event::PsdCreated { .. } => 3,
             Event::CertificateInstalled { .. } => 4,
             Event::LifecycleChanged { .. } => 5,
-            Event::ValueRequested { .. } => 6,
-            Event::ValueApplied { .. } => 7,
+            Event::ValueRequested { purpose: Purpose::Download | Purpose::Refund { .. }, .. } => 6,
+            Event::ValueApplied { applied: Applied::Download { .. }, .. } => 7,
             Event::StateDigest { .. } => 8,
             Event::Started { .. } => 9,
             Event::RefusalsNoted { .. } => 10,
             Event::ValueVoided { .. } => 11,
             Event::AuthorityKeyInstalled { .. } => 12,
+            Event::ValueApplied { applied: Applied::Refund { .. }, .. } => 13,
+            Event::ValueRequested { purpose: Purpose::Withdrawal, .. } => 14,
+            Event::Withdrawn { .. } => 15,
             Event::Indicium(_) => 16,
+            Event::InstructionTaken { .. } => 17,
+            Event::CeilingSet { .. } => 18,
         }
     }
 }
@@ -62,8 +68,14 @@ fn write_stamp(map: &mut MapWriter, stamp: &Stamp) {
     );
 }
 
-pub(super) fn limits_numbers(limits: &Limits) -> [u64; 3] {
-    [limits.smallest_postage.mills(), limits.largest_postage.mills(), limits.largest_descending.mills()]
+fn limits_numbers(limits: &Limits) -> [u64; 5] {
+    [
+        limits.smallest_postage.mills(),
+        limits.largest_postage.mills(),
+        limits.largest_descending.mills(),
+        limits.smallest_refill.mills(),
+        limits.largest_refill.mills(),
+    ]
 }
 
 fn write_event(map: &mut MapWriter, event: &Event) {
@@ -100,6 +112,33 @@ fn write_event(map: &mut MapWriter, event: &Event) {
             map.uint(9, *value_sequence);
             map.uint(10, amount.mills());
             map.bytes(11, signed);
+            match event {
+                Event::ValueRequested { purpose: Purpose::Refund { leaf }, .. }
+                | Event::ValueApplied { applied: Applied::Refund { leaf }, .. } => map.uint(12, *leaf),
+                Event::ValueApplied { applied: Applied::Download { loaded }, .. } => {
+                    map.uints(12, &[loaded.day.mills(), loaded.month.mills(), loaded.year.mills()]);
+                }
+                _ => {}
+            }
+        }
+        Event::Withdrawn { tenant, value_sequence, amount, acknowledgement, report, .. } => {
+            map.text(8, tenant.as_str());
+            map.uint(9, *value_sequence);
+            map.uint(10, amount.mills());
+            map.bytes(11, acknowledgement);
+            map.bytes(12, report);
+        }
+        Event::InstructionTaken { purpose, number, instruction } => {
+            map.uint(8, u64::from(purpose.number()));
+            map.uint(9, *number);
+            map.bytes(10, instruction);
+        }
+        Event::CeilingSet { licence, period, amount } => {
+            map.text(8, licence.as_str());
+            map.uint(9, u64::from(period.number()));
+            if let Some(amount) = amount {
+                map.uint(10, amount.mills());
+            }
         }
         Event::StateDigest { digest, psds } => {
             map.bytes(8, digest);

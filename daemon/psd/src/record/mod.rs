@@ -9,7 +9,9 @@ mod map;
 
 pub use map::RecordError;
 
+use crate::authority::{Loaded, Period};
 use crate::clock::ClockReading;
+use crate::device::Purpose;
 use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
@@ -81,6 +83,15 @@ impl AuthorityPurpose {
         }
     }
 
+    /// The word for people and for the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AuthorityPurpose::Funds => "funds",
+            AuthorityPurpose::Inspection => "inspection",
+            AuthorityPurpose::Policy => "policy",
+        }
+    }
+
     /// The purpose with this number.
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
@@ -134,6 +145,21 @@ pub struct Indicium {
     pub reference: Option<Arc<str>>,
     /// Weight in grams, if given.
     pub weight_g: Option<u64>,
+}
+
+/// What authorised value was for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// New value.
+    Download {
+        /// Loaded under the licence so far.
+        loaded: Loaded,
+    },
+    /// The postage of a spoiled mark.
+    Refund {
+        /// Leaf of the piece.
+        leaf: u64,
+    },
 }
 
 /// What happened.
@@ -193,7 +219,7 @@ pub enum Event {
         /// From now on.
         locks: Locks,
     },
-    /// The PSD asked for value.
+    /// The PSD asked for value, for the postage of a spoiled mark, or that all that is left goes back.
     ValueRequested {
         /// PSD and registers.
         stamp: Stamp,
@@ -203,6 +229,8 @@ pub enum Event {
         value_sequence: u64,
         /// How much.
         amount: PostageAmount,
+        /// What for.
+        purpose: Purpose,
         /// COSE_Sign1 by the device key.
         request: Arc<[u8]>,
     },
@@ -218,6 +246,8 @@ pub enum Event {
         amount: PostageAmount,
         /// COSE_Sign1 by the funds key.
         authorisation: Arc<[u8]>,
+        /// What for.
+        applied: Applied,
     },
     /// A value download that was asked for was given up for ever: the authority may credit it again.
     ValueVoided {
@@ -231,6 +261,39 @@ pub enum Event {
         amount: PostageAmount,
         /// COSE_Sign1 by the device key.
         statement: Arc<[u8]>,
+    },
+    /// The authority acknowledged that all that was left goes back: the PSD is withdrawn.
+    Withdrawn {
+        /// PSD and registers after; descending is zero.
+        stamp: Stamp,
+        /// Who brought the acknowledgement.
+        tenant: TenantName,
+        /// Number of the withdrawal.
+        value_sequence: u64,
+        /// What went back.
+        amount: PostageAmount,
+        /// COSE_Sign1 by the funds key.
+        acknowledgement: Arc<[u8]>,
+        /// The final report: COSE_Sign1 by the device key.
+        report: Arc<[u8]>,
+    },
+    /// A signed instruction of the authority was taken; the record of its effect follows at once.
+    InstructionTaken {
+        /// Of the key that signed.
+        purpose: AuthorityPurpose,
+        /// Rises with every instruction of the key.
+        number: u64,
+        /// COSE_Sign1 by the key.
+        instruction: Arc<[u8]>,
+    },
+    /// The ceiling of a licence was set or taken away.
+    CeilingSet {
+        /// The licence.
+        licence: LicenceNumber,
+        /// Over which period.
+        period: Period,
+        /// At most so much may be loaded; none takes the ceiling away.
+        amount: Option<PostageAmount>,
     },
     /// The digest of all state before this record.
     StateDigest {
@@ -277,11 +340,14 @@ impl Event {
             | Event::ValueRequested { stamp, .. }
             | Event::ValueApplied { stamp, .. }
             | Event::ValueVoided { stamp, .. }
+            | Event::Withdrawn { stamp, .. }
             | Event::Indicium(Indicium { stamp, .. }) => Some(stamp),
             Event::Genesis(_)
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::AuthorityKeyInstalled { .. }
+            | Event::InstructionTaken { .. }
+            | Event::CeilingSet { .. }
             | Event::RefusalsNoted { .. } => None,
         }
     }
@@ -299,8 +365,12 @@ impl Event {
             Event::CertificateInstalled { key_id, .. } => format!("certificate:{}", hex(key_id)),
             Event::LifecycleChanged { .. } => "lifecycle".to_owned(),
             Event::ValueRequested { .. } => "value-requested".to_owned(),
-            Event::ValueApplied { .. } => "value-applied".to_owned(),
+            Event::ValueApplied { applied: Applied::Download { .. }, .. } => "value-applied".to_owned(),
+            Event::ValueApplied { applied: Applied::Refund { leaf }, .. } => format!("refunded:{leaf}"),
             Event::ValueVoided { .. } => "value-voided".to_owned(),
+            Event::Withdrawn { .. } => "withdrawn".to_owned(),
+            Event::InstructionTaken { purpose, .. } => format!("instruction:{}", purpose.number()),
+            Event::CeilingSet { licence, period, .. } => format!("ceiling:{licence}:{}", period.number()),
             Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
             Event::StateDigest { .. } | Event::Started { .. } | Event::RefusalsNoted { .. } | Event::Indicium(_) => {
                 return None;

@@ -27,7 +27,13 @@ pub fn reading() -> ClockReading {
 }
 
 pub fn limits() -> Limits {
-    Limits { smallest_postage: mills(100), largest_postage: mills(1 << 30), largest_descending: mills(1 << 40) }
+    Limits {
+        smallest_postage: mills(100),
+        largest_postage: mills(1 << 30),
+        largest_descending: mills(1 << 40),
+        smallest_refill: mills(1),
+        largest_refill: PostageAmount::MAX,
+    }
 }
 
 pub fn created() -> Event {

@@ -1,7 +1,7 @@
 //! The table of docs/protocol.md, "States and locks": every command in every state, under every set of locks.
 
 use crate::device::*;
-use psd::device::Authorisation;
+use psd::device::{Authorisation, Purpose};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::{Psd, State, UnixMillis};
 
@@ -9,10 +9,14 @@ const STATES: [Lifecycle; 5] =
     [Lifecycle::Initialised, Lifecycle::Authorised, Lifecycle::Active, Lifecycle::Withdrawn, Lifecycle::Scrapped];
 
 /// A funded PSD in this state under these locks, with or without a download under way.
-fn device(lifecycle: Lifecycle, locks: Locks, pending: bool) -> Psd {
+fn device(lifecycle: Lifecycle, locks: Locks, pending: Option<Purpose>) -> Psd {
     let mut psd = active(1_000);
-    if pending {
-        let terms = psd.value_terms(mills(500)).unwrap();
+    let terms = pending.map(|purpose| match purpose {
+        Purpose::Download => psd.value_terms(mills(500)).unwrap(),
+        Purpose::Refund { leaf } => psd.refund_terms(leaf, mills(500)).unwrap(),
+        Purpose::Withdrawal => psd.withdrawal_terms().unwrap(),
+    });
+    if let Some(terms) = terms {
         psd.value_requested(&terms, [1][..].into());
     }
     psd.restore(State { lifecycle, locks, ..psd.state().clone() });
@@ -21,23 +25,35 @@ fn device(lifecycle: Lifecycle, locks: Locks, pending: bool) -> Psd {
 
 /// What becomes of a command: `yes`, or the code of its refusal.
 fn outcome(command: &str, lifecycle: Lifecycle, locks: Locks) -> &'static str {
-    let mut psd = device(lifecycle, locks, command != "ask for value" && command != "sign");
+    let pending = match command {
+        "apply value" | "void value" => Some(Purpose::Download),
+        "acknowledge withdrawal" => Some(Purpose::Withdrawal),
+        _ => None,
+    };
+    let mut psd = device(lifecycle, locks, pending);
     let before = psd.state().clone();
+    let answer = |amount, control_total| Authorisation {
+        appliance: "dev-1".parse().unwrap(),
+        psd: id(),
+        amount: mills(amount),
+        refund: None,
+        control_total: mills(control_total),
+        sequence: before.value_sequence + 1,
+        expires: UnixMillis(NOW),
+    };
     let done = match command {
         "sign" => psd.prepare(&piece(100), &context(&tenant())).map(drop).map_err(|refusal| refusal.code()),
         "ask for value" => psd.value_terms(mills(500)).map(drop).map_err(|refusal| refusal.code()),
-        "apply value" => {
-            let authorisation = Authorisation {
-                appliance: "dev-1".parse().unwrap(),
-                psd: id(),
-                amount: mills(500),
-                control_total: mills(1_500),
-                sequence: before.value_sequence + 1,
-                expires: UnixMillis(NOW),
-            };
-            psd.apply_value(&authorisation, &"dev-1".parse().unwrap(), UnixMillis(NOW))
-                .map_err(|refusal| refusal.code())
-        }
+        "apply value" => psd
+            .apply_value(&answer(500, 1_500), &"dev-1".parse().unwrap(), UnixMillis(NOW), Ok(()))
+            .map(drop)
+            .map_err(|refusal| refusal.code()),
+        "ask for a refund" => psd.refund_terms(9, mills(500)).map(drop).map_err(|refusal| refusal.code()),
+        "ask for withdrawal" => psd.withdrawal_terms().map(drop).map_err(|refusal| refusal.code()),
+        "acknowledge withdrawal" => psd
+            .report_terms(&answer(1_000, 0), &"dev-1".parse().unwrap(), UnixMillis(NOW))
+            .map(drop)
+            .map_err(|refusal| refusal.code()),
         "void value" => psd.void_terms(before.value_sequence + 1).map(drop).map_err(|refusal| refusal.code()),
         other => panic!("docs/protocol.md speaks of a command {other:?}"),
     };
@@ -78,7 +94,16 @@ fn every_cell_of_the_documented_table_holds() {
             }
         }
     }
-    assert_eq!(commands, ["sign", "ask for value", "apply value", "void value"]);
+    let all = [
+        "sign",
+        "ask for value",
+        "ask for a refund",
+        "apply value",
+        "void value",
+        "ask for withdrawal",
+        "acknowledge withdrawal",
+    ];
+    assert_eq!(commands, all);
 }
 
 /// No step of a life touches the registers, and none goes back.
@@ -86,7 +111,7 @@ fn every_cell_of_the_documented_table_holds() {
 fn no_step_erases_registers() {
     for from in STATES {
         for to in STATES {
-            let mut psd = device(from, Locks::NONE, false);
+            let mut psd = device(from, Locks::NONE, None);
             let before = psd.state().registers;
             let event = lifecycle(&psd, to, Locks::NONE);
             let taken = psd.replay(&event).is_ok();

@@ -2,9 +2,10 @@
 
 use crate::device::*;
 use proptest::prelude::*;
-use psd::device::Authorisation;
+use psd::authority::Loaded;
+use psd::device::{Authorisation, Purpose};
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
-use psd::record::Event;
+use psd::record::{Applied, Event};
 use psd::{Psd, UnixMillis};
 
 #[derive(Clone, Debug)]
@@ -15,12 +16,23 @@ enum Command {
         clock: bool,
     },
     Request(u64),
+    /// The postage of the piece at this leaf.
+    Refund {
+        leaf: u64,
+        postage: u64,
+    },
+    Withdraw,
     /// By how much the authorisation differs from what it should say: number, amount, control total, milliseconds late.
     Apply {
         number: u64,
         amount: u64,
         total: u64,
         late: u64,
+        piece: u64,
+    },
+    Acknowledge {
+        number: u64,
+        total: u64,
     },
     Void {
         number: u64,
@@ -40,14 +52,25 @@ fn command() -> impl Strategy<Value = Command> {
         10 => (50u64..3_000, -2i8..4, prop::bool::weighted(0.95))
             .prop_map(|(postage, day, clock)| Command::Piece { postage, day, clock }),
         3 => (0u64..9_000).prop_map(Command::Request),
-        4 => (mostly_zero(), mostly_zero(), mostly_zero(), mostly_zero())
-            .prop_map(|(number, amount, total, late)| Command::Apply { number, amount, total, late }),
+        2 => (0u64..6, 100u64..3_000).prop_map(|(leaf, postage)| Command::Refund { leaf, postage }),
+        1 => Just(Command::Withdraw),
+        5 => (mostly_zero(), mostly_zero(), mostly_zero(), mostly_zero(), mostly_zero())
+            .prop_map(|(number, amount, total, late, piece)| Command::Apply { number, amount, total, late, piece }),
+        1 => (mostly_zero(), mostly_zero()).prop_map(|(number, total)| Command::Acknowledge { number, total }),
         2 => mostly_zero().prop_map(|number| Command::Void { number }),
         1 => prop::sample::select(states.to_vec()).prop_map(Command::Lifecycle),
         1 => (0usize..6).prop_map(Command::Lock),
         2 => (0usize..6).prop_map(Command::Unlock),
         1 => (1usize..4).prop_map(Command::Drop),
     ]
+}
+
+/// What the pending value is for, in the model's words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    New,
+    Back(u64),
+    All,
 }
 
 /// All that the model knows.
@@ -58,7 +81,8 @@ struct Model {
     pieces: u64,
     records: u64,
     applied: u64,
-    pending: Option<u64>,
+    pending: Option<(u64, What)>,
+    refunded: Vec<u64>,
     state: u8,
     locks: u8,
 }
@@ -72,7 +96,15 @@ impl Model {
             pieces: state.registers.piece_count(),
             records: state.sequence,
             applied: state.value_sequence,
-            pending: state.pending.as_ref().map(|pending| pending.amount.mills()),
+            pending: state.pending.as_ref().map(|pending| {
+                let what = match pending.purpose {
+                    Purpose::Download => What::New,
+                    Purpose::Refund { leaf } => What::Back(leaf),
+                    Purpose::Withdrawal => What::All,
+                };
+                (pending.amount.mills(), what)
+            }),
+            refunded: state.refunded.iter().copied().collect(),
             state: state.lifecycle.number(),
             locks: state.locks.bits(),
         }
@@ -88,22 +120,41 @@ impl Model {
                 let paid = *postage >= 100 && *postage <= self.loaded - self.used;
                 self.used += postage;
                 self.pieces += 1;
-                right && paid
+                right && paid && !before.withdrawing()
             }
             Command::Request(amount) => {
-                self.pending = Some(*amount);
+                self.pending = Some((*amount, What::New));
                 takes_value && before.pending.is_none() && *amount > 0
             }
-            Command::Apply { number, amount, total, late } => {
-                self.loaded += before.pending.unwrap_or(0);
+            Command::Refund { leaf, postage } => {
+                self.pending = Some((*postage, What::Back(*leaf)));
+                takes_value && before.pending.is_none() && !before.refunded.contains(leaf)
+            }
+            Command::Withdraw => {
+                self.pending = Some((self.loaded - self.used, What::All));
+                takes_value && before.pending.is_none()
+            }
+            Command::Apply { number, amount, total, late, piece } => {
+                self.applied += 1;
+                let Some((asked, what)) = self.pending.take() else { return false_step(self, before) };
+                self.loaded += asked;
+                if let What::Back(leaf) = what {
+                    self.refunded.push(leaf);
+                    self.refunded.sort_unstable();
+                }
+                takes_value && what != What::All && number + amount + total + late + piece == 0
+            }
+            Command::Acknowledge { number, total } => {
                 self.applied += 1;
                 self.pending = None;
-                takes_value && before.pending.is_some() && number + amount + total + late == 0
+                self.loaded = self.used;
+                self.state = 4;
+                takes_value && before.withdrawing() && number + total == 0
             }
             Command::Void { number } => {
                 self.applied += 1;
                 self.pending = None;
-                before.pending.is_some() && *number == 0
+                before.pending.is_some() && !before.withdrawing() && *number == 0
             }
             Command::Lifecycle(next) => {
                 self.state = next.number();
@@ -127,6 +178,16 @@ impl Model {
         }
         done
     }
+
+    fn withdrawing(&self) -> bool {
+        self.pending.is_some_and(|(_, what)| what == What::All)
+    }
+}
+
+/// Takes a step back.
+fn false_step(model: &mut Model, before: Model) -> bool {
+    *model = before;
+    false
 }
 
 /// What the PSD does; the record of it, if it did it.
@@ -147,23 +208,58 @@ fn act(psd: &mut Psd, command: &Command) -> Option<Event> {
             psd.value_requested(&terms, [7][..].into());
             let (value_sequence, amount) = (terms.sequence, terms.amount);
             let stamp = psd.next_stamp();
-            Some(Event::ValueRequested { stamp, tenant: tenant(), value_sequence, amount, request: [7][..].into() })
+            let (tenant, purpose, request) = (tenant(), terms.purpose, [7][..].into());
+            Some(Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request })
         }
-        Command::Apply { number, amount, total, late } => {
+        Command::Refund { .. } | Command::Withdraw => {
+            let terms = match command {
+                Command::Refund { leaf, postage } => psd.refund_terms(*leaf, mills(*postage)).ok()?,
+                _ => psd.withdrawal_terms().ok()?,
+            };
+            psd.value_requested(&terms, [7][..].into());
+            let (value_sequence, amount) = (terms.sequence, terms.amount);
+            let (stamp, tenant, purpose, request) = (psd.next_stamp(), tenant(), terms.purpose, [7][..].into());
+            Some(Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request })
+        }
+        Command::Apply { number, amount, total, late, piece } => {
             let state = psd.state();
             let asked = state.pending.as_ref().map_or(0, |pending| pending.amount.mills());
+            let asked_back = state.pending.as_ref().and_then(|pending| pending.purpose.refund());
             let authorisation = Authorisation {
                 appliance: "dev-1".parse().unwrap(),
                 psd: id(),
                 amount: mills(asked + amount),
+                refund: if *piece == 0 { asked_back } else { Some(asked_back.unwrap_or(0) + piece) },
                 control_total: mills(state.registers.control_total().mills() + asked + total),
                 sequence: state.value_sequence + 1 + number,
                 expires: UnixMillis(NOW),
             };
-            psd.apply_value(&authorisation, &"dev-1".parse().unwrap(), UnixMillis(NOW + late)).ok()?;
+            let now = UnixMillis(NOW + late);
+            let applied = match psd.apply_value(&authorisation, &"dev-1".parse().unwrap(), now, Ok(())).ok()?.0 {
+                Purpose::Download => Applied::Download { loaded: Loaded::default() },
+                Purpose::Refund { leaf } => Applied::Refund { leaf },
+                Purpose::Withdrawal => panic!("a withdrawal loads nothing"),
+            };
             let (value_sequence, amount) = (authorisation.sequence, authorisation.amount);
-            let stamp = psd.next_stamp();
-            Some(Event::ValueApplied { stamp, tenant: tenant(), value_sequence, amount, authorisation: [8][..].into() })
+            let (stamp, tenant, authorisation) = (psd.next_stamp(), tenant(), [8][..].into());
+            Some(Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation, applied })
+        }
+        Command::Acknowledge { number, total } => {
+            let state = psd.state();
+            let acknowledgement = Authorisation {
+                appliance: "dev-1".parse().unwrap(),
+                psd: id(),
+                amount: state.pending.as_ref().map_or(mills(0), |pending| pending.amount),
+                refund: None,
+                control_total: mills(state.registers.ascending().mills() + total),
+                sequence: state.value_sequence + 1 + number,
+                expires: UnixMillis(NOW),
+            };
+            let terms = psd.report_terms(&acknowledgement, &"dev-1".parse().unwrap(), UnixMillis(NOW)).ok()?;
+            psd.withdrawn(&terms);
+            let (stamp, value_sequence, amount) = (psd.next_stamp(), terms.sequence, terms.amount);
+            let (acknowledgement, report) = ([8][..].into(), [9][..].into());
+            Some(Event::Withdrawn { stamp, tenant: tenant(), value_sequence, amount, acknowledgement, report })
         }
         Command::Void { number } => {
             let terms = psd.void_terms(psd.state().value_sequence + 1 + number).ok()?;

@@ -1,12 +1,14 @@
 //! Records to bytes and back, over every kind; and bytes that are no record.
 
 use proptest::prelude::*;
+use psd::authority::{Loaded, Period};
 use psd::clock::{ClockReading, ClockSource};
+use psd::device::Purpose;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{
-    AuthorityPurpose, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, RecordError, Stamp,
+    Applied, AuthorityPurpose, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, RecordError, Stamp,
 };
 use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use std::sync::Arc;
@@ -66,8 +68,15 @@ fn genesis() -> impl Strategy<Value = Event> {
 }
 
 fn psd_created() -> impl Strategy<Value = Event> {
-    let limits = (amount(), amount(), amount()).prop_filter_map("limits", |(a, b, c)| {
-        Limits { smallest_postage: a.min(b), largest_postage: a.max(b), largest_descending: c }.checked().ok()
+    let limits = [amount(), amount(), amount(), amount(), amount()].prop_filter_map("limits", |[a, b, c, d, e]| {
+        let limits = Limits {
+            smallest_postage: a.min(b),
+            largest_postage: a.max(b),
+            largest_descending: c,
+            smallest_refill: d.min(e),
+            largest_refill: d.max(e),
+        };
+        limits.checked().ok()
     });
     (stamp(), tenant(), "[A-Z0-9]{1,20}", any::<u32>(), text(), any::<[u8; 6]>(), limits).prop_map(
         |(stamp, tenant, licence, licensing_zip, format, software_id, limits)| {
@@ -93,11 +102,25 @@ fn key_created() -> impl Strategy<Value = Event> {
 }
 
 fn value() -> impl Strategy<Value = Event> {
-    (0..3, stamp(), tenant(), any::<u64>(), amount(), bytes(600)).prop_map(
-        |(kind, stamp, tenant, value_sequence, amount, signed)| match kind {
-            0 => Event::ValueRequested { stamp, tenant, value_sequence, amount, request: signed },
-            1 => Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation: signed },
-            _ => Event::ValueVoided { stamp, tenant, value_sequence, amount, statement: signed },
+    let purpose = prop_oneof![
+        Just(Purpose::Download),
+        any::<u64>().prop_map(|leaf| Purpose::Refund { leaf }),
+        Just(Purpose::Withdrawal),
+    ];
+    let applied = prop_oneof![
+        [amount(), amount(), amount()]
+            .prop_map(|[day, month, year]| Applied::Download { loaded: Loaded { day, month, year } }),
+        any::<u64>().prop_map(|leaf| Applied::Refund { leaf }),
+    ];
+    (0..4, stamp(), (tenant(), purpose, applied), any::<u64>(), amount(), bytes(600)).prop_map(
+        |(kind, stamp, (tenant, purpose, applied), value_sequence, amount, signed)| match kind {
+            0 => Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request: signed },
+            1 => Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation: signed, applied },
+            2 => Event::ValueVoided { stamp, tenant, value_sequence, amount, statement: signed },
+            _ => {
+                let (acknowledgement, report) = (signed.clone(), signed);
+                Event::Withdrawn { stamp, tenant, value_sequence, amount, acknowledgement, report }
+            }
         },
     )
 }
@@ -118,6 +141,7 @@ fn small_events() -> impl Strategy<Value = Event> {
     let state = (1u8..=5).prop_map(|n| Lifecycle::from_number(n).unwrap());
     let locks = (0u8..64).prop_map(|bits| Locks::from_bits(bits).unwrap());
     let purpose = (1u8..=3).prop_map(|n| AuthorityPurpose::from_number(n).unwrap());
+    let period = prop::sample::select(Period::ALL.to_vec());
     let chain = prop::collection::vec(bytes(900), 0..4);
     prop_oneof![
         (stamp(), bytes(33), any::<u32>(), chain)
@@ -130,7 +154,16 @@ fn small_events() -> impl Strategy<Value = Event> {
         (any::<[u8; 32]>(), any::<u64>()).prop_map(|(digest, psds)| Event::StateDigest { digest, psds }),
         (text(), any::<[u8; 16]>()).prop_map(|(version, owner_epoch)| Event::Started { version, owner_epoch }),
         (tenant(), text(), any::<u64>()).prop_map(|(tenant, code, count)| Event::RefusalsNoted { tenant, code, count }),
-        (purpose, bytes(900)).prop_map(|(purpose, certificate)| Event::AuthorityKeyInstalled { purpose, certificate }),
+        (purpose.clone(), bytes(900))
+            .prop_map(|(purpose, certificate)| Event::AuthorityKeyInstalled { purpose, certificate }),
+        (purpose, any::<u64>(), bytes(900)).prop_map(|(purpose, number, instruction)| Event::InstructionTaken {
+            purpose,
+            number,
+            instruction
+        }),
+        ("[A-Z0-9]{1,20}", period, prop::option::of(amount())).prop_map(|(licence, period, amount)| {
+            Event::CeilingSet { licence: licence.parse().unwrap(), period, amount }
+        }),
     ]
 }
 
@@ -207,7 +240,7 @@ fn what_is_wrong_with_bytes_is_named() {
         ("empty", Vec::new(), RecordError::NotAMap),
         ("keys that fall", changed(3, 0x00), RecordError::NotAMap),
         ("another kind's key", [&[0xa6][..], &started(&[])[1..], &[0x0a, 0x00]].concat(), RecordError::UnknownKey(10)),
-        ("unknown kind", changed(2, 0x0d), RecordError::UnknownKind(13)),
+        ("unknown kind", changed(2, 0x13), RecordError::UnknownKind(19)),
         ("unknown clock source", changed(7, 0x04), RecordError::BadValue(2)),
         ("a key missing", [&[0xa4][..], &started(&[])[1..13]].concat(), RecordError::Missing(9)),
         ("wrong type", changed(14, 0x70), RecordError::BadValue(9)),

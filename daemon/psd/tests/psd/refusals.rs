@@ -1,8 +1,9 @@
 //! One row per refusal code, and their order: each row repairs what the one before it was refused for.
 
 use crate::device::*;
+use psd::authority::{AboveCeiling, Period};
 use psd::clock::ClockStop;
-use psd::device::{Authorisation, PieceContext, ValueRefusal};
+use psd::device::{Authorisation, PieceContext, Purpose, ValueRefusal};
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
 use psd::{Psd, Refusal, Registers, UnixMillis};
 
@@ -14,14 +15,15 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::KeyReused => (2, "key-reused"),
         Refusal::NotActive(_) => (3, "psd-not-active"),
         Refusal::Locked(_) => (4, "psd-locked"),
-        Refusal::ClockStopped(_) => (5, "clock-stopped"),
-        Refusal::NoCertifiedKey => (6, "no-certified-key"),
-        Refusal::DateOutOfWindow { .. } => (7, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (8, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (9, "postage-too-large"),
-        Refusal::Unencodable { .. } => (10, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (11, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (12, "all-or-none"),
+        Refusal::Withdrawing => (5, "psd-withdrawing"),
+        Refusal::ClockStopped(_) => (6, "clock-stopped"),
+        Refusal::NoCertifiedKey => (7, "no-certified-key"),
+        Refusal::DateOutOfWindow { .. } => (8, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (9, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (10, "postage-too-large"),
+        Refusal::Unencodable { .. } => (11, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (12, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (13, "all-or-none"),
     }
 }
 
@@ -48,12 +50,14 @@ fn refusals_come_in_their_order_and_debit_nothing() {
             state.lifecycle = Lifecycle::Authorised;
             state.locks = Locks::NONE.with(LockReason::Operator).with(LockReason::Funds);
             state.keys = [].into();
+            pending(state, 5, Purpose::Withdrawal);
         });
         Case { psd, postage: 1 << 31, date: "2026-11-18", clock: Err(ClockStop::Silent) }
     };
-    let repairs: [(&str, &str, Repair); 8] = [
+    let repairs: [(&str, &str, Repair); 9] = [
         ("psd-not-active", "authorised", |case| change(&mut case.psd, |state| state.lifecycle = Lifecycle::Active)),
         ("psd-locked", "operator, funds", |case| change(&mut case.psd, |state| state.locks = Locks::NONE)),
+        ("psd-withdrawing", "withdrawn", |case| change(&mut case.psd, |state| state.pending = None)),
         ("clock-stopped", "silent", |case| case.clock = Ok(reading())),
         ("no-certified-key", "certified", |case| {
             change(&mut case.psd, |state| state.keys = active(0).state().keys.clone())
@@ -98,7 +102,7 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 8);
+    assert_eq!(place(&refusal).0, 9);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 
@@ -153,22 +157,28 @@ fn a_debit_is_a_stamp_a_message_and_a_record() {
 fn value_place(refusal: &ValueRefusal) -> (usize, &'static str) {
     match refusal {
         ValueRefusal::NotActive(_) => (0, "psd-not-active"),
-        ValueRefusal::RequestPending { .. } => (1, "value-request-pending"),
-        ValueRefusal::NoAmount => (2, "value-no-amount"),
-        ValueRefusal::WrongAppliance(_) => (3, "value-wrong-appliance"),
-        ValueRefusal::WrongPsd(_) => (4, "value-wrong-psd"),
-        ValueRefusal::WrongSequence { .. } => (5, "value-wrong-sequence"),
-        ValueRefusal::WrongAmount { .. } => (6, "value-wrong-amount"),
-        ValueRefusal::Overflow => (7, "value-overflow"),
-        ValueRefusal::AboveLargestDescending { .. } => (8, "value-above-largest-descending"),
-        ValueRefusal::WrongControlTotal { .. } => (9, "value-wrong-control-total"),
-        ValueRefusal::Expired(_) => (10, "value-expired"),
+        ValueRefusal::RefundedBefore { .. } => (1, "refunded-before"),
+        ValueRefusal::Withdrawing { .. } => (2, "psd-withdrawing"),
+        ValueRefusal::RequestPending { .. } => (3, "value-request-pending"),
+        ValueRefusal::NoAmount => (4, "value-no-amount"),
+        ValueRefusal::BelowSmallestRefill { .. } => (5, "value-below-smallest-refill"),
+        ValueRefusal::AboveLargestRefill { .. } => (6, "value-above-largest-refill"),
+        ValueRefusal::WrongAppliance(_) => (7, "value-wrong-appliance"),
+        ValueRefusal::WrongPsd(_) => (8, "value-wrong-psd"),
+        ValueRefusal::WrongSequence { .. } => (9, "value-wrong-sequence"),
+        ValueRefusal::WrongPiece { .. } => (10, "value-wrong-piece"),
+        ValueRefusal::WrongAmount { .. } => (11, "value-wrong-amount"),
+        ValueRefusal::Overflow => (12, "value-overflow"),
+        ValueRefusal::AboveLargestDescending { .. } => (13, "value-above-largest-descending"),
+        ValueRefusal::WrongControlTotal { .. } => (14, "value-wrong-control-total"),
+        ValueRefusal::Expired(_) => (15, "value-expired"),
+        ValueRefusal::AboveCeiling(_) => (16, "value-above-ceiling"),
     }
 }
 
-fn pending(state: &mut psd::State, amount: u64) {
+fn pending(state: &mut psd::State, amount: u64, purpose: Purpose) {
     let (sequence, amount) = (state.value_sequence + 1, mills(amount));
-    state.pending = Some(psd::device::PendingValue { sequence, amount, request: [1][..].into() });
+    state.pending = Some(psd::device::PendingValue { sequence, purpose, amount, request: [1][..].into() });
 }
 
 #[test]
@@ -177,7 +187,7 @@ fn value_requests_are_refused_in_order() {
     let mut psd = active(1 << 39);
     change(&mut psd, |state| {
         state.lifecycle = Lifecycle::Withdrawn;
-        pending(state, 7);
+        pending(state, 7, Purpose::Withdrawal);
     });
     let mut last = None;
     let mut refused = |psd: &Psd, amount: u64, code: &str| {
@@ -188,6 +198,8 @@ fn value_requests_are_refused_in_order() {
     };
     refused(&psd, 0, "psd-not-active");
     change(&mut psd, |state| state.lifecycle = Lifecycle::Authorised);
+    refused(&psd, 0, "psd-withdrawing");
+    change(&mut psd, |state| pending(state, 7, Purpose::Download));
     refused(&psd, 0, "value-request-pending");
     change(&mut psd, |state| state.pending = None);
     refused(&psd, 0, "value-no-amount");
@@ -208,12 +220,13 @@ fn authorisations_are_refused_in_order_and_applied_once() {
     let mut psd = active(100);
     change(&mut psd, |state| {
         state.lifecycle = Lifecycle::Initialised;
-        pending(state, 50);
+        pending(state, 50, Purpose::Refund { leaf: 9 });
     });
     let mut authorisation = Authorisation {
         appliance: other,
         psd: "PS010001000002".parse().unwrap(),
         amount: most,
+        refund: Some(8),
         control_total: mills(1),
         sequence: 2,
         expires: UnixMillis(NOW - 1),
@@ -221,7 +234,7 @@ fn authorisations_are_refused_in_order_and_applied_once() {
     let mut last = None;
     let mut refused = |psd: &mut Psd, authorisation: &Authorisation, code: &str| {
         let before = psd.state().clone();
-        let refusal = psd.apply_value(authorisation, &ours, UnixMillis(NOW)).unwrap_err();
+        let refusal = psd.apply_value(authorisation, &ours, UnixMillis(NOW), Ok(())).unwrap_err();
         assert_eq!((refusal.code(), value_place(&refusal).1), (code, code));
         assert!(last < Some(value_place(&refusal).0), "{code} is told too early");
         assert_eq!(*psd.state(), before, "{code} changed the PSD");
@@ -235,20 +248,116 @@ fn authorisations_are_refused_in_order_and_applied_once() {
     authorisation.psd = id();
     refused(&mut psd, &authorisation, "value-wrong-sequence");
     authorisation.sequence = 1;
+    refused(&mut psd, &authorisation, "value-wrong-piece");
+    authorisation.refund = Some(9);
     refused(&mut psd, &authorisation, "value-wrong-amount");
-    change(&mut psd, |state| pending(state, most.mills()));
+    change(&mut psd, |state| pending(state, most.mills(), Purpose::Refund { leaf: 9 }));
     refused(&mut psd, &authorisation, "value-overflow");
-    change(&mut psd, |state| pending(state, 1 << 40));
+    change(&mut psd, |state| pending(state, 1 << 40, Purpose::Refund { leaf: 9 }));
     authorisation.amount = mills(1 << 40);
     refused(&mut psd, &authorisation, "value-above-largest-descending");
-    change(&mut psd, |state| pending(state, 50));
+    change(&mut psd, |state| pending(state, 50, Purpose::Refund { leaf: 9 }));
     authorisation.amount = mills(50);
     refused(&mut psd, &authorisation, "value-wrong-control-total");
     authorisation.control_total = mills(150);
     refused(&mut psd, &authorisation, "value-expired");
     authorisation.expires = UnixMillis(NOW);
-    psd.apply_value(&authorisation, &ours, UnixMillis(NOW)).unwrap();
+    psd.apply_value(&authorisation, &ours, UnixMillis(NOW), Ok(())).unwrap();
     assert_eq!(psd.state().registers, Registers::default().loaded(mills(150)).unwrap());
-    let again = psd.apply_value(&authorisation, &ours, UnixMillis(NOW)).unwrap_err();
+    let again = psd.apply_value(&authorisation, &ours, UnixMillis(NOW), Ok(())).unwrap_err();
     assert_eq!(again, ValueRefusal::WrongSequence { given: 1, expected: None });
+    assert_eq!(psd.refund_terms(9, mills(50)).unwrap_err(), ValueRefusal::RefundedBefore { leaf: 9 });
+    assert!(psd.refund_terms(8, mills(50)).is_ok());
+}
+
+#[test]
+fn refills_have_a_smallest_and_a_largest() {
+    let psd::record::Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits } =
+        created()
+    else {
+        panic!()
+    };
+    let limits = psd::limits::Limits { smallest_refill: mills(10), largest_refill: mills(20), ..limits };
+    let event = psd::record::Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits };
+    let mut psd = Psd::from_created(&event).unwrap();
+    change(&mut psd, |state| state.lifecycle = Lifecycle::Active);
+    let code = |amount| psd.value_terms(mills(amount)).map(drop).map_err(|refusal| refusal.code());
+    assert_eq!(code(9), Err("value-below-smallest-refill"));
+    assert_eq!((code(10), code(20)), (Ok(()), Ok(())));
+    assert_eq!(code(21), Err("value-above-largest-refill"));
+    assert!(psd.refund_terms(1, mills(5)).is_ok(), "a refund is no refill");
+}
+
+/// A download that its licence's ceiling does not admit is refused last of all; a refund passes under it.
+#[test]
+fn a_ceiling_is_told_last() {
+    let above = AboveCeiling { period: Period::Month, would_be: mills(2), ceiling: mills(1) };
+    let authorisation = |refund| Authorisation {
+        appliance: "dev-1".parse().unwrap(),
+        psd: id(),
+        amount: mills(50),
+        refund,
+        control_total: mills(150),
+        sequence: 1,
+        expires: UnixMillis(NOW),
+    };
+    let ours = "dev-1".parse().unwrap();
+    for (purpose, refused) in [(Purpose::Download, true), (Purpose::Refund { leaf: 3 }, false)] {
+        let mut psd = active(100);
+        change(&mut psd, |state| pending(state, 50, purpose));
+        let answer = authorisation(purpose.refund());
+        let late = psd.apply_value::<()>(&answer, &ours, UnixMillis(NOW + 1), Err(above)).unwrap_err();
+        assert_eq!(late.code(), "value-expired");
+        let before = psd.state().clone();
+        match psd.apply_value::<()>(&answer, &ours, UnixMillis(NOW), Err(above)) {
+            Err(refusal) => {
+                assert_eq!((refusal.code(), value_place(&refusal).1), ("value-above-ceiling", "value-above-ceiling"));
+                assert!(refused);
+                assert_eq!(*psd.state(), before);
+            }
+            Ok(applied) => {
+                assert_eq!(applied, (purpose, None));
+                assert!(!refused);
+            }
+        }
+    }
+}
+
+/// From the request on nothing is signed and nothing comes in; only the acknowledgement ends it, and the registers then read zero.
+#[test]
+fn a_withdrawal_is_a_one_way_street() {
+    let ours = "dev-1".parse().unwrap();
+    let mut psd = active(1_000);
+    psd.prepare(&piece(250), &context(&tenant())).map(drop).unwrap();
+    let terms = psd.withdrawal_terms().unwrap();
+    assert_eq!((terms.sequence, terms.amount), (1, mills(750)));
+    psd.value_requested(&terms, [1][..].into());
+    assert_eq!(psd.prepare(&piece(250), &context(&tenant())).err().unwrap().code(), "psd-withdrawing");
+    assert_eq!(psd.void_terms(1).unwrap_err().code(), "psd-withdrawing");
+    assert_eq!(psd.value_terms(mills(1)).unwrap_err().code(), "psd-withdrawing");
+    let mut answer = Authorisation {
+        appliance: "dev-1".parse().unwrap(),
+        psd: id(),
+        amount: mills(750),
+        refund: None,
+        control_total: mills(1_750),
+        sequence: 1,
+        expires: UnixMillis(NOW),
+    };
+    let applied = psd.apply_value(&answer, &ours, UnixMillis(NOW), Ok(())).unwrap_err();
+    assert_eq!(applied.code(), "psd-withdrawing", "an authorisation over the same number loads nothing");
+    let refused = |answer: &Authorisation, late| psd.report_terms(answer, &ours, UnixMillis(NOW + late)).unwrap_err();
+    assert_eq!(refused(&answer, 0).code(), "value-wrong-control-total");
+    answer.control_total = mills(250);
+    assert_eq!(refused(&answer, 1).code(), "value-expired");
+    answer.amount = mills(749);
+    assert_eq!(refused(&answer, 0).code(), "value-wrong-amount");
+    answer.amount = mills(750);
+    let terms = psd.report_terms(&answer, &ours, UnixMillis(NOW)).unwrap();
+    psd.withdrawn(&terms);
+    let registers = psd.state().registers;
+    let numbers = (registers.ascending(), registers.descending(), registers.control_total(), registers.piece_count());
+    assert_eq!(numbers, (mills(250), mills(0), mills(250), 1));
+    assert_eq!(psd.state().lifecycle, Lifecycle::Withdrawn);
+    assert_eq!(psd.report_terms(&answer, &ours, UnixMillis(NOW)).unwrap_err().code(), "psd-not-active");
 }

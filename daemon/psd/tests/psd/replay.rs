@@ -1,10 +1,11 @@
 //! Records that do not follow, one row for each rule.
 
 use crate::device::*;
-use psd::device::ReplayError;
+use psd::authority::Loaded;
+use psd::device::{Purpose, ReplayError};
 use psd::key::Role;
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
-use psd::record::{Event, Indicium};
+use psd::record::{Applied, Event, Indicium};
 use psd::{Psd, Registers};
 
 fn indicium(psd: &Psd, postage: u64) -> Event {
@@ -20,13 +21,39 @@ fn with_pending(value: u64) -> Psd {
 
 fn requested(psd: &Psd, value_sequence: u64, amount: u64) -> Event {
     let (stamp, amount) = (next(psd), mills(amount));
-    Event::ValueRequested { stamp, tenant: tenant(), value_sequence, amount, request: [1][..].into() }
+    let (tenant, purpose, request) = (tenant(), Purpose::Download, [1][..].into());
+    Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request }
+}
+
+fn asked_for(psd: &Psd, purpose: Purpose, amount: u64) -> Event {
+    let Event::ValueRequested { stamp, tenant, value_sequence, amount, request, .. } =
+        requested(psd, psd.state().value_sequence + 1, amount)
+    else {
+        panic!()
+    };
+    Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request }
+}
+
+fn withdrawing(value: u64) -> Psd {
+    let mut psd = active(value);
+    let event = asked_for(&psd, Purpose::Withdrawal, value);
+    psd.replay(&event).unwrap();
+    psd
+}
+
+fn withdrawn(psd: &Psd, value_sequence: u64, amount: u64) -> Event {
+    let mut stamp = next(psd);
+    stamp.registers = stamp.registers.withdrawn();
+    let (tenant, amount, acknowledgement, report) = (tenant(), mills(amount), [1][..].into(), [2][..].into());
+    Event::Withdrawn { stamp, tenant, value_sequence, amount, acknowledgement, report }
 }
 
 fn applied(psd: &Psd, value_sequence: u64, amount: u64) -> Event {
     let (mut stamp, amount) = (next(psd), mills(amount));
     stamp.registers = stamp.registers.loaded(amount).unwrap();
-    Event::ValueApplied { stamp, tenant: tenant(), value_sequence, amount, authorisation: [1][..].into() }
+    let (tenant, authorisation) = (tenant(), [1][..].into());
+    let applied = Applied::Download { loaded: Loaded::default() };
+    Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation, applied }
 }
 
 fn voided(psd: &Psd, value_sequence: u64, amount: u64) -> Event {
@@ -43,7 +70,90 @@ fn stamped(event: Event, change: impl FnOnce(&mut psd::record::Stamp)) -> Event 
 #[test]
 fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
     type Row = (&'static str, fn() -> (Psd, Event));
-    let rows: [Row; 22] = [
+    let rows: [Row; 34] = [
+        ("neither authorised nor active", || {
+            let mut psd = active(0);
+            let event = lifecycle(&psd, Lifecycle::Withdrawn, Locks::NONE);
+            psd.replay(&event).unwrap();
+            let event = requested(&psd, 1, 500);
+            (psd, event)
+        }),
+        ("postage is beyond", || {
+            let psd = active(1_000);
+            let Event::Indicium(Indicium { mut stamp, .. }) = indicium(&psd, 100) else { panic!() };
+            let Event::Indicium(piece) = indicium(&psd, 100) else { panic!() };
+            stamp.registers = psd.state().registers.debited(mills(99)).unwrap();
+            (psd, Event::Indicium(Indicium { stamp, postage: mills(99), ..piece }))
+        }),
+        ("refill is beyond", || {
+            let psd = active(0);
+            let event = requested(&psd, 1, 0);
+            (psd, event)
+        }),
+        ("register is above its limit", || {
+            let mut psd = active(1);
+            let event = requested(&psd, 1, 1 << 40);
+            psd.replay(&event).unwrap();
+            let event = applied(&psd, 1, 1 << 40);
+            (psd, event)
+        }),
+        ("not the value requested", || {
+            let psd = with_pending(0);
+            let Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation, .. } =
+                applied(&psd, 1, 500)
+            else {
+                panic!()
+            };
+            let applied = Applied::Refund { leaf: 3 };
+            (psd, Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation, applied })
+        }),
+        ("asked back twice", || {
+            let mut psd = active(0);
+            let mut state = psd.state().clone();
+            state.refunded = [3].into_iter().collect::<std::collections::BTreeSet<u64>>().into();
+            psd.restore(state);
+            let event = asked_for(&psd, Purpose::Refund { leaf: 3 }, 5);
+            (psd, event)
+        }),
+        ("not over all that is left", || {
+            let psd = active(1_000);
+            let event = asked_for(&psd, Purpose::Withdrawal, 999);
+            (psd, event)
+        }),
+        ("given up is not the value requested", || {
+            let psd = withdrawing(1_000);
+            let event = voided(&psd, 1, 1_000);
+            (psd, event)
+        }),
+        ("not the value requested", || {
+            let psd = withdrawing(1_000);
+            let event = applied(&psd, 1, 1_000);
+            (psd, event)
+        }),
+        ("not the one asked for", || {
+            let psd = with_pending(500);
+            let event = withdrawn(&psd, 1, 500);
+            (psd, event)
+        }),
+        ("signed during the withdrawal", || {
+            let psd = withdrawing(1_000);
+            let mut before = psd.clone();
+            let mut state = before.state().clone();
+            state.pending = None;
+            before.restore(state);
+            let event = indicium(&before, 100);
+            (psd, event)
+        }),
+        ("registers do not follow", || {
+            let psd = withdrawing(1_000);
+            let Event::Withdrawn { mut stamp, tenant, value_sequence, amount, acknowledgement, report } =
+                withdrawn(&psd, 1, 1_000)
+            else {
+                panic!()
+            };
+            stamp.registers = psd.state().registers;
+            (psd, Event::Withdrawn { stamp, tenant, value_sequence, amount, acknowledgement, report })
+        }),
         ("is not known", || {
             let psd = active(1_000);
             let event = indicium(&psd, 100);

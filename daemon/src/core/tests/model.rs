@@ -340,7 +340,12 @@ impl Model {
                 *self.words.entry("value-voided").or_default() += 1;
             }
             ValueReply::EndedBefore | ValueReply::Refused(_) | ValueReply::Fault(_) | ValueReply::Overloaded => {}
-            ValueReply::NoClock(_) | ValueReply::UnknownPsd | ValueReply::Stopping => panic!("{reply:?}"),
+            ValueReply::NoClock(_)
+            | ValueReply::UnknownPsd
+            | ValueReply::Stopping
+            | ValueReply::Withdrawn(_)
+            | ValueReply::Instructed(_)
+            | ValueReply::InstructionRefused(_) => panic!("{reply:?}"),
         }
     }
 
@@ -378,6 +383,7 @@ impl World {
             in_flight_items: 8,
             queued_items_per_tenant: 24,
             queued_items: 40,
+            top_ups: Vec::new(),
         };
         Self { shell: Shell::new(setup), model: Model::new() }
     }

@@ -1,20 +1,23 @@
 //! The shell of the simulation. Nothing happens between the core and its surroundings unless the test lets it happen.
 
+use crate::config::TopUpRule;
 use crate::core::{
-    Action, ChunkId, Engine, EngineSettings, Event, Outcome, PolicyGeneration, RequestId, Submission, SubmitReply,
-    TokenIndex, ValueCommand, ValueReply, ValueStep, View,
+    Action, ChunkId, Engine, EngineSettings, Event, InstructionCommand, Outcome, PolicyGeneration, RequestId,
+    Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, ValueStep, View,
 };
+use psd::authority::{Act, Instruction, Loaded};
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
-use psd::device::{Authorisation, DateWindow, Piece};
+use psd::device::{Authorisation, DateWindow, Piece, Purpose};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
-use psd::record::{Environment, Event as RecordEvent, Genesis, Record, Stamp};
+use psd::record::{Applied, AuthorityPurpose, Environment, Event as RecordEvent, Genesis, Record, Stamp};
 use psd::{PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::{FaultClass, HsmFault};
 use psdd_ledger::open::LedgerLock;
 use psdd_ledger::{Appliance, Durable, Journal, Ledger, NewRecord, Reader, Recovered, Rules};
+use psdd_wire::message::RefundClaims;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -73,12 +76,20 @@ pub struct Setup {
     pub in_flight_items: usize,
     pub queued_items_per_tenant: usize,
     pub queued_items: usize,
+    pub top_ups: Vec<TopUpRule>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let funds = vec![1_000_000; 3];
-        Self { funds, chunk_items: 4, in_flight_items: 16, queued_items_per_tenant: 64, queued_items: 96 }
+        Self {
+            funds,
+            chunk_items: 4,
+            in_flight_items: 16,
+            queued_items_per_tenant: 64,
+            queued_items: 96,
+            top_ups: Vec::new(),
+        }
     }
 }
 
@@ -94,6 +105,7 @@ impl Setup {
             in_flight_items: self.in_flight_items,
             queued_items_per_tenant: self.queued_items_per_tenant,
             queued_items: self.queued_items,
+            top_ups: self.top_ups.clone(),
             tokens: vec!["token-0".into(), "token-1".into()],
         }
     }
@@ -125,6 +137,8 @@ pub struct Shell {
     pub value_replies: BTreeMap<RequestId, ValueReply>,
     pub views: BTreeMap<RequestId, View>,
     pub drained: Vec<Option<ClockReading>>,
+    /// PSDs that need value, and how much, in the order in which it was said.
+    pub needs: Vec<(PsdId, u64)>,
     /// Every order in which chunks were handed over.
     pub handed_over: Vec<ChunkId>,
     pub policy: PolicyGeneration,
@@ -136,7 +150,13 @@ impl Shell {
         // No test is about what the disk does, so memory serves where there is such a directory.
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let mut recovered = Ledger::create(dir.path()).unwrap().bear(&genesis(), Vec::new(), Rules::default()).unwrap();
-        let records = setup.funds.iter().enumerate().flat_map(|(number, funds)| birth(number, *funds)).collect();
+        // All are under one licence, loaded one after the other.
+        let loaded = setup.funds.iter().scan(0, |loaded, funds| {
+            *loaded += funds;
+            Some(*loaded)
+        });
+        let born = setup.funds.iter().zip(loaded).enumerate();
+        let records = born.flat_map(|(number, (funds, loaded))| birth(number, *funds, loaded)).collect();
         recovered.append(records).unwrap();
         Self::over(recovered, dir, setup, 0)
     }
@@ -162,6 +182,7 @@ impl Shell {
             value_replies: BTreeMap::new(),
             views: BTreeMap::new(),
             drained: Vec::new(),
+            needs: Vec::new(),
             handed_over: Vec::new(),
             policy: PolicyGeneration(1),
             next_request: 1,
@@ -233,6 +254,7 @@ impl Shell {
                 Action::ValueReply(request, reply) => {
                     assert!(self.value_replies.insert(request, reply).is_none(), "{request:?} is answered twice");
                 }
+                Action::TopUp { psd, amount, .. } => self.needs.push((psd, amount.mills())),
                 Action::ViewReply(request, view) => assert!(self.views.insert(request, view).is_none()),
                 Action::Drained(reading) => self.drained.push(reading),
             }
@@ -280,15 +302,37 @@ impl Shell {
     }
 
     pub fn apply_value(&mut self, psd: usize, sequence: u64, amount: u64, control_total: u64) -> RequestId {
-        let authorisation = Authorisation {
-            appliance: "test-1".parse().unwrap(),
-            psd: psd_id(psd),
-            amount: mills(amount),
-            control_total: mills(control_total),
-            sequence,
-            expires: UnixMillis(START + 86_400_000),
-        };
+        let authorisation = answer(psd, sequence, amount, control_total);
         self.value(psd, ValueStep::Apply { authorisation, bytes: b"authorised"[..].into() })
+    }
+
+    pub fn apply_refund(&mut self, psd: usize, sequence: u64, amount: u64, control_total: u64, leaf: u64) -> RequestId {
+        let authorisation = Authorisation { refund: Some(leaf), ..answer(psd, sequence, amount, control_total) };
+        self.value(psd, ValueStep::Apply { authorisation, bytes: b"authorised"[..].into() })
+    }
+
+    pub fn ask_refund(&mut self, psd: usize, leaf: u64, postage: u64) -> RequestId {
+        let piece = RefundClaims { key: [1; 16], leaf, indicium: vec![1] };
+        self.value(psd, ValueStep::Refund { piece, postage: mills(postage), nonce: [5; 16] })
+    }
+
+    pub fn withdraw(&mut self, psd: usize) -> RequestId {
+        self.value(psd, ValueStep::Withdraw { nonce: [6; 16] })
+    }
+
+    pub fn acknowledge(&mut self, psd: usize, sequence: u64, amount: u64, control_total: u64) -> RequestId {
+        let acknowledgement = answer(psd, sequence, amount, control_total);
+        let bytes = b"acknowledged"[..].into();
+        self.value(psd, ValueStep::Acknowledge { acknowledgement, bytes, nonce: [7; 16] })
+    }
+
+    pub fn instruct(&mut self, purpose: AuthorityPurpose, number: u64, act: Act) -> RequestId {
+        let request = self.request_id();
+        let (appliance, expires) = ("test-1".parse().unwrap(), UnixMillis(START + 86_400_000));
+        let instruction = Instruction { purpose, appliance, number, expires, act };
+        let bytes = b"instructed"[..].into();
+        self.event(Event::Instruct(InstructionCommand { request, instruction, bytes }));
+        request
     }
 
     /// The chunks at the token, oldest first.
@@ -427,6 +471,19 @@ pub fn word(outcome: &Outcome) -> &'static str {
     }
 }
 
+/// What the authority answers to PSD `psd`.
+fn answer(psd: usize, sequence: u64, amount: u64, control_total: u64) -> Authorisation {
+    Authorisation {
+        appliance: "test-1".parse().unwrap(),
+        psd: psd_id(psd),
+        amount: mills(amount),
+        refund: None,
+        control_total: mills(control_total),
+        sequence,
+        expires: UnixMillis(START + 86_400_000),
+    }
+}
+
 /// 64 bytes for each message, made of it.
 pub fn signatures(frame: &SignFrame) -> Signatures {
     let sign = |message: &[u8]| (0..64).map(|n| message[n % message.len()].rotate_left(3)).collect::<Vec<u8>>();
@@ -442,7 +499,8 @@ fn engine(setup: &Setup, appliance: &Appliance, reader: &Reader) -> Engine {
     };
     let clock = ClockGuard::resume(rules, appliance.latest.epoch, appliance.latest.time);
     let greatest = reader.greatest_keys().unwrap();
-    Engine::new(setup.engine(), clock, appliance.psds.values().cloned(), greatest, PolicyGeneration(1))
+    let (psds, authority) = (appliance.psds.values().cloned(), appliance.authority.clone());
+    Engine::new(setup.engine(), clock, psds, authority, greatest, PolicyGeneration(1))
 }
 
 fn reading() -> ClockReading {
@@ -463,8 +521,8 @@ fn genesis() -> Record {
     Record { at: reading(), event: RecordEvent::Genesis(genesis) }
 }
 
-/// The records by which a PSD comes to life and to funds. Odd ones have their keys in token 1.
-fn birth(number: usize, funds: u64) -> Vec<Record> {
+/// The records by which a PSD comes to life and to funds; `loaded` is what its licence has with them. Odd ones have their keys in token 1.
+fn birth(number: usize, funds: u64, loaded: u64) -> Vec<Record> {
     let psd = psd_id(number);
     let token: Arc<str> = format!("token-{}", number % 2).into();
     let mut stamps = (1..).map(|sequence| Stamp { psd, sequence, registers: Registers::default() });
@@ -480,6 +538,8 @@ fn birth(number: usize, funds: u64) -> Vec<Record> {
             smallest_postage: mills(1),
             largest_postage: mills(100_000),
             largest_descending: mills(4_000_000),
+            smallest_refill: mills(1),
+            largest_refill: mills(4_000_000),
         },
     }];
     for role in [Role::Indicium, Role::Device] {
@@ -507,11 +567,15 @@ fn birth(number: usize, funds: u64) -> Vec<Record> {
             tenant: tenant.clone(),
             value_sequence: 1,
             amount,
+            purpose: Purpose::Download,
             request,
         });
         let registers = Registers::default().loaded(amount).unwrap();
         let stamp = Stamp { registers, ..stamp() };
-        events.push(RecordEvent::ValueApplied { stamp, tenant, value_sequence: 1, amount, authorisation: signed });
+        let sum = mills(loaded);
+        let applied = Applied::Download { loaded: Loaded { day: sum, month: sum, year: sum } };
+        let authorisation = signed;
+        events.push(RecordEvent::ValueApplied { stamp, tenant, value_sequence: 1, amount, authorisation, applied });
     }
     events.into_iter().map(|event| Record { at: reading(), event }).collect()
 }

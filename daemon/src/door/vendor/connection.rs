@@ -5,7 +5,7 @@ use super::problems::Failure;
 use crate::core::PolicyGeneration;
 use crate::door::identity::{IdentityError, VendorIdentity};
 use psd::PsdId;
-use psdd_policy::{Action, AppliancePairing, Decision, Pairing, Subject};
+use psdd_policy::{Action, ApplianceAction, AppliancePairing, Decision, Pairing, Subject};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -74,10 +74,10 @@ impl Connection {
         })
     }
 
-    /// Whether the client may read about the appliance as a whole.
-    pub(super) fn may_read_appliance(&self) -> Result<(), Failure> {
+    /// Whether the client may do this on the appliance as a whole.
+    pub(super) fn may_on_appliance(&self, action: ApplianceAction) -> Result<(), Failure> {
         let pairing = AppliancePairing::new(&self.subject, &self.state.appliance);
-        match self.state.policy.load().policies.decide_read_appliance(&pairing) {
+        match self.state.policy.load().policies.decide_on_appliance(&pairing, action) {
             Decision::Permit => Ok(()),
             Decision::Deny { reasons } => Err(Failure::denied(&reasons)),
         }

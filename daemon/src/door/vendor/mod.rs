@@ -1,16 +1,20 @@
 //! The vendor door (8443): mutual TLS, HTTP/2 or 1.1, CBOR after `daemon/wire/psdd.cddl`.
 
 mod connection;
+mod instruction;
 mod listener;
 mod opening;
 mod problems;
 mod reads;
+mod refund;
 mod request;
 mod sign;
 mod value;
+mod withdrawal;
 
 pub use listener::{Listening, VendorDoor};
 
+use crate::authority::AuthorityKeys;
 use crate::core::PolicyGeneration;
 use crate::spine::{Handle, Metrics, Newest};
 use arc_swap::ArcSwap;
@@ -54,8 +58,8 @@ pub struct VendorState {
     pub environment: &'static str,
     /// The authority's root certificate, DER.
     pub authority_root: Arc<[u8]>,
-    /// The authority's funds certificate, DER, and its public key, SPKI DER.
-    pub funds: Option<(Arc<[u8]>, Vec<u8>)>,
+    /// The authority's keys.
+    pub authority: AuthorityKeys,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Bounds of requests and connections.

@@ -4,6 +4,7 @@ use crate::core::{Fault, Outcome, SubmitReply, ValueReply};
 use crate::spine::Unavailable;
 use http::StatusCode;
 use psd::Refusal;
+use psd::authority::InstructionRefusal;
 use psdd_policy::Reason;
 use psdd_wire::problem::Problem;
 
@@ -105,6 +106,16 @@ fn of_fault(fault: &Fault) -> Problem {
 pub(super) fn of_value(reply: ValueReply, psd: &str) -> Failure {
     match reply {
         ValueReply::Refused(refusal) => Failure::lasting(StatusCode::CONFLICT, refusal.code(), refusal.to_string()),
+        ValueReply::InstructionRefused(refusal) => {
+            let status = match refusal {
+                InstructionRefusal::UnknownPsd(_) | InstructionRefusal::UnknownLicence(_) => StatusCode::NOT_FOUND,
+                InstructionRefusal::WrongSigner(_) => StatusCode::BAD_REQUEST,
+                InstructionRefusal::WrongAppliance(_)
+                | InstructionRefusal::Stale { .. }
+                | InstructionRefusal::Expired(_) => StatusCode::CONFLICT,
+            };
+            Failure::lasting(status, refusal.code(), refusal.to_string())
+        }
         ValueReply::NoClock(stop) => Failure::passing("clock-stopped", format!("no trusted time: {stop}"), 1_000),
         ValueReply::Fault(fault) => Failure::unavailable(of_fault(&fault)),
         ValueReply::Overloaded => Failure::overloaded(),
@@ -113,6 +124,8 @@ pub(super) fn of_value(reply: ValueReply, psd: &str) -> Failure {
         | ValueReply::Requested { .. }
         | ValueReply::Applied(_)
         | ValueReply::Voided(_)
+        | ValueReply::Withdrawn(_)
+        | ValueReply::Instructed(_)
         | ValueReply::EndedBefore => Failure::stopping(),
     }
 }

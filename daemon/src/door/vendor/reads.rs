@@ -9,7 +9,7 @@ use psd::clock::ClockReading;
 use psd::device::Identity;
 use psd::key::{Algorithm, Role};
 use psd::{PieceKey, PsdId, State};
-use psdd_policy::Action;
+use psdd_policy::{Action, ApplianceAction};
 use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, ClockView, KeyView, LimitsView, PieceResponse, PsdResponse, PsdView,
     PsdsResponse, ValueRequestResponse, ValueState,
@@ -68,7 +68,7 @@ pub(super) async fn certificates(connection: &Connection, psd: &str) -> Result<V
 }
 
 pub(super) fn appliance(connection: &Connection) -> Result<Vec<u8>, Failure> {
-    connection.may_read_appliance()?;
+    connection.may_on_appliance(ApplianceAction::Read)?;
     let state = &connection.state;
     Ok(psdd_wire::encode(&ApplianceResponse {
         origin: state.origin.clone(),
@@ -114,13 +114,16 @@ fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> 
             pending: state.pending.as_ref().map(|pending| ValueRequestResponse {
                 psd: identity.psd,
                 amount: pending.amount,
+                purpose: pending.purpose.as_str().to_owned(),
                 request: pending.request.to_vec(),
                 sequence: pending.sequence,
             }),
         },
         format: identity.format.name().to_owned(),
         limits: LimitsView {
+            largest_refill: identity.limits.largest_refill,
             largest_postage: identity.limits.largest_postage,
+            smallest_refill: identity.limits.smallest_refill,
             smallest_postage: identity.limits.smallest_postage,
             largest_descending: identity.limits.largest_descending,
         },

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::problems::Failure;
-use super::{reads, sign, value};
+use super::{instruction, reads, refund, sign, value, withdrawal};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -54,9 +54,28 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         ["v1", "psds", psd, "value-voids"] if post => {
             value::void(connection, psd, &body(connection, request).await?).await
         }
-        ["v1", "indicia"] | ["v1", "psds", _, "value-requests" | "value-authorisations" | "value-voids"] => {
-            Err(Failure::method_not_allowed("POST"))
+        ["v1", "psds", psd, "refund-requests"] if post => {
+            refund::request(connection, psd, &body(connection, request).await?).await
         }
+        ["v1", "psds", psd, "withdrawals"] if post => {
+            withdrawal::request(connection, psd, &body(connection, request).await?).await
+        }
+        ["v1", "psds", psd, "withdrawal-acknowledgements"] if post => {
+            withdrawal::acknowledge(connection, psd, &body(connection, request).await?).await
+        }
+        ["v1", "instructions"] if post => instruction::take(connection, &body(connection, request).await?).await,
+        ["v1", "indicia" | "instructions"]
+        | [
+            "v1",
+            "psds",
+            _,
+            "value-requests"
+            | "value-authorisations"
+            | "value-voids"
+            | "refund-requests"
+            | "withdrawals"
+            | "withdrawal-acknowledgements",
+        ] => Err(Failure::method_not_allowed("POST")),
         ["v1", "indicia", _]
         | ["v1", "psds"]
         | ["v1", "psds", _]

@@ -3,18 +3,17 @@
 
 use super::connection::Connection;
 use super::problems::{Failure, of_value};
+use crate::authority::NotSigned;
 use crate::core::{ValueCommand, ValueReply, ValueStep};
 use http::StatusCode;
-use psd::device::Authorisation;
 use psd::record::Event;
-use psd::{PostageAmount, PsdId, UnixMillis};
+use psd::{PostageAmount, PsdId};
 use psdd_ledger::Durable;
 use psdd_policy::Action;
-use psdd_wire::cose::{CoseError, Sign1, VALUE_AUTHORISATION};
+use psdd_wire::cose::VALUE_AUTHORISATION;
 use psdd_wire::item::ItemError;
 use psdd_wire::message::{
-    ValueAppliedResponse, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest, ValueRequestResponse, ValueVoid,
-    ValueVoidedResponse,
+    ValueAppliedResponse, ValueAuthorisation, ValueRequest, ValueRequestResponse, ValueVoid, ValueVoidedResponse,
 };
 use rand::RngCore;
 use std::sync::Arc;
@@ -27,26 +26,20 @@ pub(super) async fn request(connection: &Connection, psd: &str, bytes: &[u8]) ->
         Failure::lasting(StatusCode::BAD_REQUEST, error.code(), error.to_string())
     })?;
     connection.may(id, Action::RequestValue { amount }).ok_or_else(|| Failure::unknown_psd(psd))??;
-    let mut nonce = [0; 16];
-    rand::rng().fill_bytes(&mut nonce);
-    match command(connection, id, ValueStep::Request { amount, nonce }).await? {
-        ValueReply::Requested { sequence, amount, request } => {
-            Ok(psdd_wire::encode(&ValueRequestResponse { psd: id, amount, request: request.to_vec(), sequence }))
-        }
-        other => Err(of_value(other, psd)),
-    }
+    requested(id, command(connection, id, ValueStep::Request { amount, nonce: nonce() }).await?, psd)
 }
 
 pub(super) async fn apply(connection: &Connection, psd: &str, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let id: PsdId = psd.parse().ok().ok_or_else(|| Failure::unknown_psd(psd))?;
     let message: ValueAuthorisation = psdd_wire::read(bytes).map_err(|error| Failure::malformed(error.to_string()))?;
     connection.may(id, Action::ApplyValue).ok_or_else(|| Failure::unknown_psd(psd))??;
-    let authorisation = verify(connection, &message.authorisation)?;
-    let sequence = authorisation.sequence;
+    let authorisation = connection.state.authority.answer(VALUE_AUTHORISATION, &message.authorisation);
+    let authorisation = authorisation.map_err(not_signed)?;
+    let (sequence, refund) = (authorisation.sequence, authorisation.refund);
     let bytes = message.authorisation.as_slice().into();
     match command(connection, id, ValueStep::Apply { authorisation, bytes }).await? {
         ValueReply::Applied(durable) => applied(connection, &durable),
-        ValueReply::EndedBefore => match ending(connection, id, sequence).await? {
+        ValueReply::EndedBefore => match ending(connection, id, sequence, refund).await? {
             Some((Ended::Applied(authorisation), durable)) if *authorisation == *message.authorisation => {
                 applied(connection, &durable)
             }
@@ -69,11 +62,9 @@ pub(super) async fn void(connection: &Connection, psd: &str, bytes: &[u8]) -> Re
     let message: ValueVoid = psdd_wire::read(bytes).map_err(|error| Failure::malformed(error.to_string()))?;
     connection.may(id, Action::VoidValue).ok_or_else(|| Failure::unknown_psd(psd))??;
     let sequence = message.sequence;
-    let mut nonce = [0; 16];
-    rand::rng().fill_bytes(&mut nonce);
-    match command(connection, id, ValueStep::Void { sequence, nonce }).await? {
+    match command(connection, id, ValueStep::Void { sequence, nonce: nonce() }).await? {
         ValueReply::Voided(durable) => voided(connection, &durable),
-        ValueReply::EndedBefore => match ending(connection, id, sequence).await? {
+        ValueReply::EndedBefore => match ending(connection, id, sequence, None).await? {
             Some((Ended::Void, durable)) => voided(connection, &durable),
             Some((Ended::Applied(_), _)) => {
                 let detail = format!("download {sequence} was applied; its value is in the registers");
@@ -94,9 +85,16 @@ enum Ended {
     Void,
 }
 
-/// How the download of this number ended; `None` where newer ones ended the same way since.
-async fn ending(connection: &Connection, psd: PsdId, sequence: u64) -> Result<Option<(Ended, Durable)>, Failure> {
-    for slot in ["value-applied", "value-voided"] {
+/// How the download of this number ended; `None` where newer ones ended the same way since. `refund` is the leaf of the spoiled mark, where
+/// it was a refund.
+async fn ending(
+    connection: &Connection,
+    psd: PsdId,
+    sequence: u64,
+    refund: Option<u64>,
+) -> Result<Option<(Ended, Durable)>, Failure> {
+    let applied = refund.map_or_else(|| "value-applied".to_owned(), |leaf| format!("refunded:{leaf}"));
+    for slot in [applied, "value-voided".to_owned()] {
         let stored = connection.state.core.live(psd.to_string(), slot)?.await.ok().flatten();
         let ended = stored.and_then(|durable| match &durable.record().event {
             Event::ValueApplied { value_sequence, authorisation, .. } if *value_sequence == sequence => {
@@ -112,41 +110,35 @@ async fn ending(connection: &Connection, psd: PsdId, sequence: u64) -> Result<Op
     Ok(None)
 }
 
-async fn command(connection: &Connection, psd: PsdId, step: ValueStep) -> Result<ValueReply, Failure> {
+/// The answer to whoever asked for value, a refund or withdrawal.
+pub(super) fn requested(id: PsdId, reply: ValueReply, psd: &str) -> Result<Vec<u8>, Failure> {
+    let ValueReply::Requested { sequence, amount, purpose, request } = reply else { return Err(of_value(reply, psd)) };
+    let purpose = purpose.as_str().to_owned();
+    Ok(psdd_wire::encode(&ValueRequestResponse { psd: id, amount, purpose, request: request.to_vec(), sequence }))
+}
+
+/// Fresh randomness for a statement.
+pub(super) fn nonce() -> [u8; 16] {
+    let mut nonce = [0; 16];
+    rand::rng().fill_bytes(&mut nonce);
+    nonce
+}
+
+/// The bytes are no answer of the funds system.
+pub(super) fn not_signed(error: NotSigned) -> Failure {
+    let code = match error {
+        NotSigned::Signer(_) => "value-wrong-signer",
+        NotSigned::Signature(_) => "value-bad-signature",
+        NotSigned::Malformed(_) => "value-malformed",
+    };
+    Failure::lasting(StatusCode::BAD_REQUEST, code, error.to_string())
+}
+
+pub(super) async fn command(connection: &Connection, psd: PsdId, step: ValueStep) -> Result<ValueReply, Failure> {
     let core = &connection.state.core;
     let tenant = connection.identity.tenant.clone();
     let answer = core.value(ValueCommand { request: core.next_request(), tenant, psd, step })?;
     answer.await.ok().ok_or_else(Failure::stopping)
-}
-
-/// Only the authority's funds key, by the certificate installed for that purpose, authorises value.
-fn verify(connection: &Connection, bytes: &[u8]) -> Result<Authorisation, Failure> {
-    let refused = |code, detail: String| Failure::lasting(StatusCode::BAD_REQUEST, code, detail);
-    let Some((certificate, spki)) = &connection.state.funds else {
-        return Err(refused("value-wrong-signer", "no funds key of the authority is installed".to_owned()));
-    };
-    let message = Sign1::parse(bytes).map_err(|error| refused("value-malformed", error.to_string()))?;
-    if message.certificate.as_deref() != Some(&**certificate) {
-        let detail = "the authorisation does not carry the certificate of the installed funds key";
-        return Err(refused("value-wrong-signer", detail.to_owned()));
-    }
-    message.verify(VALUE_AUTHORISATION, spki).map_err(|error| match error {
-        CoseError::Signature => refused("value-bad-signature", error.to_string()),
-        CoseError::ContentType(_) | CoseError::Form(_) | CoseError::Payload(_) => {
-            refused("value-malformed", error.to_string())
-        }
-    })?;
-    let claims: ValueAuthorisationClaims =
-        psdd_wire::read(&message.payload).map_err(|error| refused("value-malformed", error.to_string()))?;
-    let appliance = claims.appliance.parse().ok();
-    Ok(Authorisation {
-        appliance: appliance.ok_or_else(|| refused("value-malformed", "the appliance id is not one".to_owned()))?,
-        psd: claims.psd,
-        amount: claims.amount,
-        control_total: claims.control_total,
-        sequence: claims.sequence,
-        expires: UnixMillis(claims.expires),
-    })
 }
 
 fn applied(connection: &Connection, durable: &Durable) -> Result<Vec<u8>, Failure> {

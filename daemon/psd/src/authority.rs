@@ -1,0 +1,355 @@
+//! What the postal authority holds over an appliance: instructions with rising numbers, and ceilings on the value of licences.
+
+use crate::id::{ApplianceId, LicenceNumber, PsdId};
+use crate::lifecycle::{LockReason, Locks};
+use crate::money::PostageAmount;
+use crate::record::AuthorityPurpose;
+use crate::time::{MailingDate, UnixMillis};
+use std::collections::BTreeMap;
+
+/// A span of the calendar, UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Period {
+    /// A day.
+    Day,
+    /// A month.
+    Month,
+    /// A year.
+    Year,
+}
+
+impl Period {
+    /// All, the shortest first.
+    pub const ALL: [Period; 3] = [Period::Day, Period::Month, Period::Year];
+
+    /// The number of the period in records.
+    pub const fn number(self) -> u8 {
+        match self {
+            Period::Day => 1,
+            Period::Month => 2,
+            Period::Year => 3,
+        }
+    }
+
+    /// The period with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|period| period.number() == number)
+    }
+
+    /// The word for people and for the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Period::Day => "day",
+            Period::Month => "month",
+            Period::Year => "year",
+        }
+    }
+
+    /// The period of that word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|period| period.as_str() == word)
+    }
+
+    /// The one that a time falls into, as a number that differs from those of all others.
+    fn of(self, time: UnixMillis) -> u32 {
+        let day = MailingDate::of(time).map_or(0, MailingDate::yyyymmdd);
+        match self {
+            Period::Day => day,
+            Period::Month => day / 100,
+            Period::Year => day / 10_000,
+        }
+    }
+}
+
+/// Value loaded under a licence in the day, the month and the year of a download, that download included. Refunds do not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Loaded {
+    /// In the day.
+    pub day: PostageAmount,
+    /// In the month.
+    pub month: PostageAmount,
+    /// In the year.
+    pub year: PostageAmount,
+}
+
+impl Loaded {
+    /// In one period.
+    pub const fn in_period(&self, period: Period) -> PostageAmount {
+        match period {
+            Period::Day => self.day,
+            Period::Month => self.month,
+            Period::Year => self.year,
+        }
+    }
+}
+
+/// More value than the licence may load in a period.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{would_be} would be loaded under the licence in this {}, above its ceiling of {ceiling}", .period.as_str())]
+pub struct AboveCeiling {
+    /// In which.
+    pub period: Period,
+    /// The sum with this download.
+    pub would_be: PostageAmount,
+    /// The ceiling.
+    pub ceiling: PostageAmount,
+}
+
+/// The value of one licence.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct LicenceValue {
+    ceilings: BTreeMap<Period, PostageAmount>,
+    /// As of the last download.
+    loaded: Loaded,
+    at: UnixMillis,
+}
+
+/// What the authority has instructed, and what it is to be held against.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuthorityState {
+    /// The newest number of each purpose.
+    numbers: BTreeMap<u8, u64>,
+    licences: BTreeMap<LicenceNumber, LicenceValue>,
+}
+
+impl AuthorityState {
+    /// The number of the newest instruction of a key.
+    pub fn newest(&self, purpose: AuthorityPurpose) -> u64 {
+        self.numbers.get(&purpose.number()).copied().unwrap_or(0)
+    }
+
+    /// Notes that an instruction of this number was taken.
+    pub fn instructed(&mut self, purpose: AuthorityPurpose, number: u64) {
+        self.numbers.insert(purpose.number(), number);
+    }
+
+    /// Sets or takes away a ceiling.
+    pub fn set_ceiling(&mut self, licence: &LicenceNumber, period: Period, ceiling: Option<PostageAmount>) {
+        let ceilings = &mut self.licences.entry(licence.clone()).or_default().ceilings;
+        match ceiling {
+            Some(ceiling) => ceilings.insert(period, ceiling),
+            None => ceilings.remove(&period),
+        };
+    }
+
+    /// What will have been loaded under the licence with a download of this amount at this time, if its ceilings admit it.
+    pub fn admit(
+        &self,
+        licence: &LicenceNumber,
+        amount: PostageAmount,
+        at: UnixMillis,
+    ) -> Result<Loaded, AboveCeiling> {
+        let before = self.licences.get(licence);
+        let sum = |period: Period| {
+            let same = before.filter(|value| period.of(value.at) == period.of(at));
+            let so_far = same.map_or(PostageAmount::ZERO, |value| value.loaded.in_period(period));
+            so_far.checked_add(amount).unwrap_or(PostageAmount::MAX)
+        };
+        for (period, ceiling) in before.into_iter().flat_map(|value| &value.ceilings) {
+            if sum(*period) > *ceiling {
+                return Err(AboveCeiling { period: *period, would_be: sum(*period), ceiling: *ceiling });
+            }
+        }
+        Ok(Loaded { day: sum(Period::Day), month: sum(Period::Month), year: sum(Period::Year) })
+    }
+
+    /// Notes what has been loaded.
+    pub fn loaded(&mut self, licence: &LicenceNumber, loaded: Loaded, at: UnixMillis) {
+        let value = self.licences.entry(licence.clone()).or_default();
+        (value.loaded, value.at) = (loaded, at);
+    }
+}
+
+/// What the authority wants done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Lock a PSD, for the reason that the key stands for.
+    Lock(PsdId),
+    /// Take that reason away.
+    Unlock(PsdId),
+    /// Set or take away a ceiling.
+    Ceiling {
+        /// On which licence.
+        licence: LicenceNumber,
+        /// Over which period.
+        period: Period,
+        /// At most so much; none takes the ceiling away.
+        amount: Option<PostageAmount>,
+    },
+}
+
+/// A signed instruction of the authority, after its signature was verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Instruction {
+    /// What the key that signed it is for.
+    pub purpose: AuthorityPurpose,
+    /// The appliance it is for.
+    pub appliance: ApplianceId,
+    /// Rises with every instruction of this key to this appliance.
+    pub number: u64,
+    /// It cannot be taken later than this.
+    pub expires: UnixMillis,
+    /// What.
+    pub act: Act,
+}
+
+/// Why an instruction was not taken. In the order of the checks.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum InstructionRefusal {
+    /// It is for another appliance.
+    #[error("the instruction is for appliance {0}")]
+    WrongAppliance(ApplianceId),
+    /// The key is not for this.
+    #[error("the authority's {} key does not instruct that", .0.as_str())]
+    WrongSigner(AuthorityPurpose),
+    /// Not above the newest one taken: it is old, whatever it says.
+    #[error("instruction {given} is not above the newest one of this key, {newest}")]
+    Stale {
+        /// In the instruction.
+        given: u64,
+        /// Taken before.
+        newest: u64,
+    },
+    /// Too late.
+    #[error("the instruction expired at {0}")]
+    Expired(UnixMillis),
+    /// No such PSD.
+    #[error("there is no PSD {0} here")]
+    UnknownPsd(PsdId),
+    /// No PSD under this licence.
+    #[error("no PSD here is under licence {0}")]
+    UnknownLicence(LicenceNumber),
+}
+
+impl InstructionRefusal {
+    /// The stable code on the wire.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            InstructionRefusal::WrongAppliance(_) => "instruction-wrong-appliance",
+            InstructionRefusal::WrongSigner(_) => "instruction-wrong-signer",
+            InstructionRefusal::Stale { .. } => "instruction-stale",
+            InstructionRefusal::Expired(_) => "instruction-expired",
+            InstructionRefusal::UnknownPsd(_) => "psd-unknown",
+            InstructionRefusal::UnknownLicence(_) => "licence-unknown",
+        }
+    }
+}
+
+impl Instruction {
+    /// The lock reasons that change by instruction only.
+    pub const LOCKS: Locks = Locks::NONE.with(LockReason::Authority).with(LockReason::Funds);
+
+    /// The lock reason that the key of this purpose stands for. Each party clears its own and no other.
+    pub const fn lock_reason(purpose: AuthorityPurpose) -> Option<LockReason> {
+        match purpose {
+            AuthorityPurpose::Funds => Some(LockReason::Funds),
+            AuthorityPurpose::Inspection => Some(LockReason::Authority),
+            AuthorityPurpose::Policy => None,
+        }
+    }
+
+    /// Whether the key is for this act.
+    fn signer_may(&self) -> bool {
+        match self.act {
+            Act::Lock(_) | Act::Unlock(_) => Self::lock_reason(self.purpose).is_some(),
+            Act::Ceiling { .. } => self.purpose == AuthorityPurpose::Policy,
+        }
+    }
+
+    /// Whether it may be taken now, all but whether there is what it names.
+    pub fn check(
+        &self,
+        appliance: &ApplianceId,
+        state: &AuthorityState,
+        now: UnixMillis,
+    ) -> Result<(), InstructionRefusal> {
+        if self.appliance != *appliance {
+            return Err(InstructionRefusal::WrongAppliance(self.appliance.clone()));
+        }
+        if !self.signer_may() {
+            return Err(InstructionRefusal::WrongSigner(self.purpose));
+        }
+        let (given, newest) = (self.number, state.newest(self.purpose));
+        if given <= newest {
+            return Err(InstructionRefusal::Stale { given, newest });
+        }
+        if now > self.expires {
+            return Err(InstructionRefusal::Expired(self.expires));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mills(mills: u64) -> PostageAmount {
+        PostageAmount::from_mills(mills).unwrap()
+    }
+
+    fn at(day: &str) -> UnixMillis {
+        let day: MailingDate = day.parse().unwrap();
+        UnixMillis(u64::try_from(day.day_number()).unwrap() * 86_400_000 + 5)
+    }
+
+    #[test]
+    fn a_ceiling_holds_for_its_period_and_no_longer() {
+        let licence: LicenceNumber = "L-1".parse().unwrap();
+        let mut state = AuthorityState::default();
+        state.set_ceiling(&licence, Period::Month, Some(mills(100)));
+        let mut load = |amount, day: &str| {
+            let loaded = state.admit(&licence, mills(amount), at(day))?;
+            state.loaded(&licence, loaded, at(day));
+            Ok::<_, AboveCeiling>((loaded.day.mills(), loaded.month.mills(), loaded.year.mills()))
+        };
+        assert_eq!(load(60, "2026-11-29"), Ok((60, 60, 60)));
+        assert_eq!(load(40, "2026-11-30"), Ok((40, 100, 100)));
+        assert_eq!(load(1, "2026-11-30").unwrap_err().would_be, mills(101));
+        assert_eq!(load(100, "2026-12-01"), Ok((100, 100, 200)), "the next month begins anew");
+        assert!(load(1, "2026-12-31").is_err());
+        assert_eq!(load(7, "2027-01-01"), Ok((7, 7, 7)));
+        let other: LicenceNumber = "L-2".parse().unwrap();
+        assert!(state.admit(&other, PostageAmount::MAX, at("2027-01-01")).is_ok(), "each licence by itself");
+        state.set_ceiling(&licence, Period::Day, Some(mills(50)));
+        assert_eq!(state.admit(&licence, mills(44), at("2027-01-01")).unwrap_err().period, Period::Day);
+        state.set_ceiling(&licence, Period::Day, None);
+        assert!(state.admit(&licence, mills(44), at("2027-01-01")).is_ok());
+    }
+
+    #[test]
+    fn an_instruction_is_taken_once_and_by_its_own_key() {
+        let appliance: ApplianceId = "dev-1".parse().unwrap();
+        let psd: PsdId = "PS010000000001".parse().unwrap();
+        let mut state = AuthorityState::default();
+        let instruction = |purpose, number, act| Instruction {
+            purpose,
+            appliance: appliance.clone(),
+            number,
+            expires: UnixMillis(1_000),
+            act,
+        };
+        let code = |state: &AuthorityState, instruction: &Instruction, now| {
+            instruction.check(&appliance, state, UnixMillis(now)).map_err(|refusal| refusal.code())
+        };
+        let lock = instruction(AuthorityPurpose::Inspection, 5, Act::Lock(psd));
+        assert_eq!(code(&state, &lock, 1_000), Ok(()));
+        assert_eq!(code(&state, &lock, 1_001), Err("instruction-expired"));
+        state.instructed(AuthorityPurpose::Inspection, 5);
+        assert_eq!(code(&state, &lock, 1_000), Err("instruction-stale"), "taken before");
+        let unlock = instruction(AuthorityPurpose::Inspection, 4, Act::Unlock(psd));
+        assert_eq!(code(&state, &unlock, 1_000), Err("instruction-stale"), "older than the lock");
+        let by_funds = instruction(AuthorityPurpose::Funds, 1, Act::Unlock(psd));
+        assert_eq!(code(&state, &by_funds, 1_000), Ok(()), "each key counts for itself");
+        let ceiling = |purpose| {
+            let licence = "L-1".parse().unwrap();
+            instruction(purpose, 9, Act::Ceiling { licence, period: Period::Day, amount: None })
+        };
+        assert_eq!(code(&state, &ceiling(AuthorityPurpose::Policy), 0), Ok(()));
+        assert_eq!(code(&state, &ceiling(AuthorityPurpose::Funds), 0), Err("instruction-wrong-signer"));
+        let by_policy = instruction(AuthorityPurpose::Policy, 9, Act::Lock(psd));
+        assert_eq!(code(&state, &by_policy, 0), Err("instruction-wrong-signer"));
+        let elsewhere = Instruction { appliance: "dev-2".parse().unwrap(), ..by_policy };
+        assert_eq!(code(&state, &elsewhere, 0), Err("instruction-wrong-appliance"));
+    }
+}

@@ -1,0 +1,157 @@
+"""Owns the claims in the COSE messages of a ledger (daemon/wire/psdd.cddl) and what the record says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .amounts import mills
+from .cbor import decode, decode_any
+from .cose import Sign1, read, verify
+from .keys import PublicKey
+from .record import is_uint
+
+_TYPE = "application/psdd-{}+cbor"
+REQUEST_TYPE, VOID_TYPE = _TYPE.format("value-request"), _TYPE.format("value-void")
+AUTHORISATION_TYPE = _TYPE.format("value-authorisation")
+WITHDRAWAL_TYPE, REPORT_TYPE = _TYPE.format("withdrawal-request"), _TYPE.format("withdrawal-report")
+ACKNOWLEDGEMENT_TYPE = _TYPE.format("withdrawal-acknowledgement")
+INSTRUCTION_TYPE = _TYPE.format("instruction")
+
+Shape = dict[str, Callable[[Any], bool]]
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _is_16_bytes(value: Any) -> bool:
+    return type(value) is bytes and len(value) == 16
+
+
+def _is_map(value: Any) -> bool:
+    return type(value) is dict
+
+
+def _one_of(*texts: str) -> Callable[[Any], bool]:
+    return lambda value: type(value) is str and value in texts
+
+
+_REQUEST: Shape = {
+    "psd": _is_text, "time": is_uint, "nonce": _is_16_bytes, "amount": _is_text,
+    "sequence": is_uint, "appliance": _is_text, "registers": _is_map,
+}  # fmt: skip
+_REFUND: Shape = {"key": _is_16_bytes, "leaf": is_uint, "indicium": lambda value: type(value) is bytes}
+_AUTHORISATION: Shape = {
+    "psd": _is_text, "amount": _is_text, "expires": is_uint,
+    "sequence": is_uint, "appliance": _is_text, "control_total": _is_text,
+}  # fmt: skip
+_LOCK: Shape = {
+    "act": _one_of("lock", "unlock"), "psd": _is_text, "expires": is_uint, "sequence": is_uint, "appliance": _is_text,
+}  # fmt: skip
+_CEILING: Shape = {
+    "act": _one_of("ceiling"), "period": _one_of("day", "month", "year"), "expires": is_uint,
+    "licence": _is_text, "sequence": is_uint, "appliance": _is_text,
+}  # fmt: skip
+
+
+def _shaped(claims: Any, shape: Shape, optional: Shape) -> dict[str, Any]:
+    if type(claims) is not dict or not shape.keys() <= claims.keys() <= shape.keys() | optional.keys():
+        raise ValueError("claims are not those of the contract")
+    for name, value in claims.items():
+        if not {**shape, **optional}[name](value):
+            raise ValueError(f"claim {name}: {value!r:.60}")
+    return claims
+
+
+def _header(message: Sign1, wanted: dict[int, Any]) -> None:
+    if message.header != wanted:
+        raise ValueError(f"protected header {message.header!r:.120}")
+
+
+def _same(name: str, claimed: Any, wanted: Any) -> None:
+    if claimed != wanted:
+        raise ValueError(f"claim {name} {claimed!r:.60} is not {wanted!r:.60}")
+
+
+def _same_value(claims: dict[str, Any], record: dict[int, Any], appliance: str) -> None:
+    _same("psd", claims["psd"], record[3])
+    _same("appliance", claims["appliance"], appliance)
+    _same("sequence", claims["sequence"], record[9])
+    _same("amount", mills(claims["amount"]), record[10])
+
+
+def _not_expired(claims: dict[str, Any], time: int) -> None:
+    if claims["expires"] < time:
+        raise ValueError(f"expired at {claims['expires']}, taken at {time}")
+
+
+def check_statement(
+    data: bytes, key: PublicKey, content_type: str, record: dict[int, Any], appliance: str,
+    refund: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Kinds 6, 11, 14 and the report of 15: by the device key, over what the record and `refund` say; ValueError otherwise."""
+    message = read(data)
+    _header(message, {1: -7, 3: content_type})
+    shape = _REQUEST if refund is None else {**_REQUEST, "refund": _is_map}
+    claims = _shaped(decode(message.payload), shape, {})
+    verify(message, key)
+    _same_value(claims, record, appliance)
+    if claims["time"] > record[1]:
+        raise ValueError(f"claim time {claims['time']} is after the record's {record[1]}")
+    _same("registers", registers_of(claims["registers"]), record[5])
+    if refund is not None:
+        said = _shaped(claims["refund"], _REFUND, {})
+        for name, wanted in refund.items():
+            _same(f"refund {name}", said[name], wanted)
+
+
+def check_authorisation(
+    data: bytes, authority: tuple[bytes, PublicKey], content_type: str, record: dict[int, Any], appliance: str,
+    refund: int | None = None,
+) -> None:  # fmt: skip
+    """Kinds 7, 13 and 15: by the funds key whose certificate is in x5chain, over what the record says; ValueError otherwise."""
+    certificate, key = authority
+    message = read(data)
+    _header(message, {1: -7, 3: content_type, 33: certificate})
+    claims = _shaped(decode_any(message.payload), _AUTHORISATION if refund is None else {**_AUTHORISATION, "refund": is_uint}, {})
+    verify(message, key)
+    _same_value(claims, record, appliance)
+    _same("control_total", mills(claims["control_total"]), record[5][2])
+    _not_expired(claims, record[1])
+    if refund is not None:
+        _same("refund", claims["refund"], refund)
+
+
+def instruction_claims(data: bytes, *, ceiling: bool) -> tuple[Sign1, dict[str, Any]]:
+    """A message of kind 17 and its claims, unverified; the amount of a ceiling is in mills; ValueError otherwise."""
+    message = read(data)
+    claims = decode_any(message.payload)
+    if ceiling:
+        claims = dict(_shaped(claims, _CEILING, {"amount": _is_text}))
+        if "amount" in claims:
+            claims["amount"] = mills(claims["amount"])
+    else:
+        claims = _shaped(claims, _LOCK, {})
+    return message, claims
+
+
+def check_instruction(
+    message: Sign1, claims: dict[str, Any], authority: tuple[bytes, PublicKey], record: dict[int, Any], appliance: str
+) -> None:
+    """Kind 17: by the key whose certificate stands in x5chain, to this appliance, in time; ValueError otherwise."""
+    certificate, key = authority
+    _header(message, {1: -7, 3: INSTRUCTION_TYPE, 33: certificate})
+    verify(message, key)
+    _same("appliance", claims["appliance"], appliance)
+    _same("sequence", claims["sequence"], record[9])
+    _not_expired(claims, record[1])
+
+
+def registers_of(value: Any) -> list[int]:
+    """Registers of the wire contract in the order of record key 5; ValueError otherwise."""
+    if type(value) is not dict or value.keys() != {"pieces", "ascending", "descending", "control_total"}:
+        raise ValueError("registers are not those of the contract")
+    if not is_uint(value["pieces"]):
+        raise ValueError(f"pieces {value['pieces']!r:.40}")
+    return [mills(value[name]) for name in ("ascending", "descending", "control_total")] + [value["pieces"]]

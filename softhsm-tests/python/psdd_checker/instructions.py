@@ -1,0 +1,114 @@
+"""Owns the rules of kinds 17 and 18: instructions of the authority, and that each has its effect and no effect lacks one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .claims import check_instruction, instruction_claims
+from .findings import Findings
+from .loaded import PERIODS
+from .record import CEILING, LIFECYCLE
+from .state import FUNDS, INSPECTION, POLICY, Psd, State
+
+Record = dict[int, Any]
+
+_REASONS = {FUNDS: 16, INSPECTION: 8}
+_AUTHORITY_BITS = 8 | 16
+
+
+@dataclass(frozen=True)
+class _Order:
+    """An instruction whose effect must come next; no claims where they could not be read."""
+
+    leaf: int
+    reading: tuple[int, list[int]]
+    purpose: int
+    claims: dict[str, Any] | None
+
+
+class InstructionRules:
+    """Sees every record before it is folded in."""
+
+    def __init__(self, findings: Findings, state: State) -> None:
+        self._findings, self._state = findings, state
+        self._order: _Order | None = None
+
+    def follow(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        """Judge any record as what comes after the one before it."""
+        order, self._order = self._order, None
+        if order is not None and leaf == order.leaf + 1:
+            fault = _effect_fault(order, record, psd)
+            if fault is not None:
+                self._findings.leaf(leaf, "effect", f"of the instruction in leaf {order.leaf}: {fault}")
+            return
+        if order is not None:
+            self._findings.leaf(order.leaf, "effect", "the next record cannot be read")
+        if record[0] == CEILING:
+            self._findings.leaf(leaf, "effect", f"a ceiling of {record[8]!r} without an instruction before it")
+        elif record[0] == LIFECYCLE and psd is not None and (record[9] ^ psd.locks) & _AUTHORITY_BITS:
+            message = f"lock bits of {psd.name} go from {psd.locks} to {record[9]} without an instruction"
+            self._findings.leaf(leaf, "locks", message)
+
+    def finish(self) -> None:
+        """Judge the end of the ledger."""
+        if self._order is not None:
+            self._findings.leaf(self._order.leaf, "effect", "no record follows the instruction")
+
+    def instruction(self, leaf: int, record: Record) -> None:
+        """Kind 17."""
+        purpose, number = record[8], record[9]
+        last = self._state.instructed.get(purpose)
+        if last is not None and number <= last:
+            message = f"instruction {number} of purpose {purpose} after instruction {last}"
+            self._findings.leaf(leaf, "instruction-number", message)
+        self._state.instructed[purpose] = number
+        claims = None
+        try:
+            message, claims = instruction_claims(record[10], ceiling=purpose == POLICY)
+            authority = self._state.authority.get(purpose)
+            if authority is None:
+                raise ValueError(f"no authority key of purpose {purpose} installed")
+            check_instruction(message, claims, authority, record, self._state.appliance)
+        except ValueError as error:
+            self._findings.leaf(leaf, "instruction", str(error))
+        self._order = _Order(leaf, (record[1], record[2]), purpose, claims)
+
+    def ceiling(self, record: Record) -> None:
+        """Kind 18, once judged by `follow`."""
+        if 10 in record:
+            self._state.ceilings[record[8], record[9]] = record[10]
+        else:
+            self._state.ceilings.pop((record[8], record[9]), None)
+
+
+def _effect_fault(order: _Order, record: Record, psd: Psd | None) -> str | None:
+    if (record[1], record[2]) != order.reading:
+        return f"clock reading {record[1]} {record[2]}, not {order.reading[0]} {order.reading[1]}"
+    if order.purpose == POLICY:
+        return _ceiling_fault(order.claims, record)
+    return _lock_fault(order.claims, _REASONS[order.purpose], record, psd)
+
+
+def _ceiling_fault(claims: dict[str, Any] | None, record: Record) -> str | None:
+    if record[0] != CEILING:
+        return f"kind {record[0]} is no ceiling"
+    said = record[8], PERIODS[record[9]], record.get(10)
+    wanted = said if claims is None else (claims["licence"], claims["period"], claims.get("amount"))
+    return None if said == wanted else f"ceiling {said}, not {wanted}"
+
+
+def _lock_fault(claims: dict[str, Any] | None, reason: int, record: Record, psd: Psd | None) -> str | None:
+    if record[0] != LIFECYCLE or psd is None:
+        return f"kind {record[0]} is no lifecycle change"
+    if record[8] != psd.state:
+        return f"state {psd.state} becomes {record[8]}"
+    if (record[9] ^ psd.locks) & ~reason:
+        return f"lock bits go from {psd.locks} to {record[9]}, more than {reason} changes"
+    if claims is None:
+        return None
+    if psd.name != claims["psd"]:
+        return f"of {psd.name}, not {claims['psd']}"
+    if bool(record[9] & reason) != (claims["act"] == "lock"):
+        return f"lock bits {record[9]} after {claims['act']!r}, whose reason is {reason}"
+    return None

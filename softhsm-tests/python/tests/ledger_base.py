@@ -1,0 +1,176 @@
+"""Owns the records that are not of value, and their order, for the ledgers of the tests; from docs/ledger.md alone.
+
+Every record passes `twist` under a label before it enters, so that a test can spoil exactly one statement while the tree, the
+tables and the digests around it stay consistent.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from authority import Authority, der, new_key, raw_signature, spki
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from encodings_of_ledger import cbor, uuid7
+
+Record = dict[Any, Any]
+EPOCH_MS = 1_790_000_000_000
+LIMITS = (1, 99_000, 4_000_000_000, 1_000, 500_000)
+
+
+@dataclass
+class Device:
+    """One PSD as the builder knows it."""
+
+    name: str
+    tenant: str
+    device_key: Any = field(default_factory=new_key)
+    indicium_key: Any = field(default_factory=new_key)
+    serial: int = 0
+    sequence: int = 0
+    registers: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    download: int = 0
+    licence: str = "licence"
+    state: int = 1
+    locks: int = 0
+
+
+class Base:
+    """Appends records of every kind, keeping the live records for the digests."""
+
+    def __init__(self, *, ecdsa_log: bool = False, twists: dict[str, Callable[[Any, Record], Any]] | None = None) -> None:
+        self.authority = Authority()
+        self.log_key = new_key() if ecdsa_log else ed25519.Ed25519PrivateKey.generate()
+        self.ecdsa_log = ecdsa_log
+        self.appliance = "appliance-1"
+        self.records: list[Any] = []
+        self.labels: dict[str, int] = {}
+        self.twists = twists or {}
+        self.time, self.epoch = EPOCH_MS, 1
+        self.devices: dict[str, Device] = {}
+        self.live: dict[str, dict[str, int]] = {"": {}}
+        self.registers: dict[str, tuple] = {}
+        self.snapshot: dict[str, tuple] = {}
+        self.bodies: dict[int, tuple[bytes, bytes]] = {}
+        self.live_then: set[tuple[str, str, int]] = set()
+        self.digests: list[int] = []
+
+    def add(
+        self, label: str, kind: int, further: Record, device: Device | None = None, slot: str | None = None, step: int = 7
+    ) -> int:
+        """Append one record, `step` ms later; returns its leaf."""
+        self.time += step
+        record: Record = {0: kind, 1: self.time, 2: [3, 50, self.epoch]}
+        if device is not None:
+            device.sequence += 1
+            record |= {3: device.name, 4: device.sequence, 5: list(device.registers)}
+        record |= further
+        leaf = len(self.records)
+        twist = self.twists.pop(label, None)
+        if twist is not None:
+            replaced = twist(self, record)
+            record = record if replaced is None else replaced
+        self.labels[label] = leaf
+        self.records.append(record)
+        name = device.name if device is not None else ""
+        if slot is not None:
+            self.live.setdefault(name, {})[slot] = leaf
+        if device is not None and isinstance(record, dict):
+            self.registers[name] = (record.get(4, 0), *record.get(5, [0, 0, 0, 0]))
+        return leaf
+
+    def live_now(self) -> set[tuple[str, str, int]]:
+        """The live records."""
+        return {(psd, slot, leaf) for psd, slots in self.live.items() for slot, leaf in slots.items()}
+
+    def genesis(self) -> None:
+        """Leaf 0."""
+        further = {
+            8: self.appliance, 9: 0, 10: [spki(new_key()), spki(new_key())], 11: 1, 12: der(self.authority.root),
+            13: b"log-1", 14: spki(self.log_key), 15: "token-1",
+        }  # fmt: skip
+        self.add("genesis", 1, further, slot="genesis")
+
+    def key(self, label: str, cka_id: bytes, role: int, key, device: Device | None = None) -> None:
+        """Kind 2."""
+        algorithm = 2 if isinstance(key, ed25519.Ed25519PrivateKey) else 1
+        further = {8: cka_id, 9: role, 10: algorithm, 11: "token-1", 12: spki(key)}
+        self.add(label, 2, further, device, slot=f"key:{cka_id.hex()}")
+
+    def certificate(self, label: str, cka_id: bytes, serial: int, key, device: Device | None = None, **options) -> None:
+        """Kind 4."""
+        chain = self.authority.certify(label, key, serial, **options)
+        self.add(label, 4, {8: cka_id, 9: serial, 10: chain}, device, slot=f"certificate:{cka_id.hex()}")
+
+    def authority_key(self, purpose: int) -> None:
+        """Kind 12."""
+        name = ("funds", "inspection", "policy")[purpose - 1]
+        self.add(name, 12, {8: purpose, 9: der(self.authority.purposes[purpose][1])}, slot=f"authority-key:{purpose}")
+
+    def psd(self, name: str, tenant: str, serial: int, licence: str = "licence", limits: tuple = LIMITS) -> Device:
+        """A PSD from creation to active, with its keys and certificate."""
+        device = self.devices[name] = Device(name, tenant, serial=serial, licence=licence)
+        further = {8: tenant, 9: licence, 10: 20260, 11: "ibi", 12: b"psdd01", 13: list(limits)}
+        self.add(f"{name}:created", 3, further, device, slot="created")
+        self.key(f"{name}:device", name.encode() + b"-d", 4, device.device_key, device)
+        self.key(f"{name}:indicium", name.encode() + b"-i", 1, device.indicium_key, device)
+        self.certificate(f"{name}:certificate", name.encode() + b"-i", serial, device.indicium_key, device)
+        for state in (1, 2, 3):
+            self.lifecycle(f"{name}:state{state}", device, state, 0)
+        return device
+
+    def lifecycle(self, label: str, device: Device, state: int, locks: int, step: int = 7) -> None:
+        """Kind 5."""
+        device.state, device.locks = state, locks
+        self.add(label, 5, {8: state, 9: locks}, device, slot="lifecycle", step=step)
+
+    def symbol(self, device: Device, registers: list[int], postage: int, /, key=None, **over) -> bytes:
+        """An IBI symbol of the device; `over` replaces fields before it is signed."""
+        f = {
+            "version": 1, "algorithm": 4, "serial": device.serial, "maker": device.name[:2].encode(),
+            "model": device.name[2:4].encode(), "number": int(device.name[4:]), "ascending": registers[0],
+            "postage": postage, "date": 20260921, "zip": 20260, "destination": b"\x01\x02\x03\x04\x05",
+            "software": b"SPECIM", "descending": registers[1], "rate": b"FC  ", **over,
+        }  # fmt: skip
+        signed = (
+            struct.pack("<BBI", f["version"], f["algorithm"], f["serial"]) + f["maker"] + f["model"]
+            + f["number"].to_bytes(4, "little") + f["ascending"].to_bytes(5, "little") + f["postage"].to_bytes(3, "little")
+            + struct.pack("<II", f["date"], f["zip"]) + f["destination"] + f["software"]
+            + f["descending"].to_bytes(4, "little") + f["rate"]
+        )  # fmt: skip
+        return signed + (raw_signature(key or device.indicium_key, signed) if key != b"" else bytes(64))
+
+    def sign(self, label: str, device: Device, postage: int, *, recipient: str | None = None, key=None) -> int:
+        """Kind 16."""
+        a, d, c, n = device.registers
+        device.registers = [a + postage, d - postage, c, n + 1]
+        further: Record = {
+            8: device.tenant, 9: uuid7(self.time), 10: os.urandom(32), 11: postage,
+            12: self.symbol(device, device.registers, postage, key),
+        }  # fmt: skip
+        if recipient is not None:
+            salt, body = os.urandom(16), recipient.encode()
+            further |= {13: sha256(salt + body).digest(), 14: "ref", 15: 28}
+            self.bodies[len(self.records)] = (salt, body)
+        return self.add(label, 16, further, device)
+
+    def digest(self, label: str) -> None:
+        """Kind 8."""
+        parts = cbor(["", 0, 0, 0, 0, 0, sorted(self.live[""].values())])
+        for name in sorted(self.registers):
+            parts += cbor([name, *self.registers[name], sorted(self.live.get(name, {}).values())])
+        self.snapshot, self.live_then = dict(self.registers), self.live_now()
+        self.digests.append(len(self.records))
+        self.add(label, 8, {8: sha256(parts).digest(), 9: len(self.registers)})
+
+    def refusals(self, label: str) -> None:
+        """Kind 10."""
+        self.add(label, 10, {8: "acme", 9: "psd-locked", 10: 3})
+
+    def started(self, label: str) -> None:
+        """Kind 9, after a new owner took over."""
+        self.add(label, 9, {8: "0.1.0", 9: os.urandom(16)})

@@ -1,0 +1,90 @@
+"""Owns the ways to spoil exactly one instruction of the authority or its effect, each with the code that must name it."""
+
+from __future__ import annotations
+
+from authority import der, new_key
+from ledger_builder import TWO, Builder, Record
+from ledger_values import AUTHORISATION
+from twists import Row, both, broken, claiming, setting, without
+
+LOCK, LOCKED = "inspection-lock", "inspection-lock:effect"
+
+
+def of_another_purpose(b: Builder, record: Record) -> None:
+    """Signed by the policy key."""
+    key, certificate = b.authority.purposes[3]
+    claiming(10, key=key, header={33: der(certificate)})(b, record)
+
+
+def later(b: Builder, record: Record) -> None:
+    """A millisecond later."""
+    record[1] += 1
+
+
+def started(b: Builder, record: Record) -> Record:
+    """In place of the record a start."""
+    return {0: 9, 1: record[1], 2: record[2], 8: "0.1.0", 9: bytes(16)}
+
+
+INSTRUCTIONS: list[Row] = [
+    ("instruction of a PSD", LOCK, lambda b, r: r.update({3: TWO, 4: 1, 5: [0, 0, 0, 0]}), "owner"),
+    ("ceiling of a PSD", "month:effect", lambda b, r: r.update({3: TWO, 4: 1, 5: [0, 0, 0, 0]}), "owner"),
+    ("purpose 4", LOCK, setting(8, 4), "value"),
+    ("period 4", "month:effect", setting(9, 4), "value"),
+    ("ceiling of 2^63", "month:effect", setting(10, 1 << 63), "value"),
+    ("instruction without message", LOCK, without(10), "keys"),
+    ("instruction number again", "inspection-again", both(setting(9, 3), claiming(10, sequence=3)), "instruction-number"),
+    ("instruction number falls", "inspection-unlock", both(setting(9, 5), claiming(10, sequence=5)), "instruction-number"),
+    ("instruction signature", LOCK, broken(10), "instruction"),
+    ("instruction is no message", LOCK, setting(10, b"lock"), "instruction"),
+    ("instruction by another key", LOCK, claiming(10, key=new_key()), "instruction"),
+    ("instruction by the key of another purpose", LOCK, of_another_purpose, "instruction"),
+    ("instruction of another type", LOCK, claiming(10, header={3: AUTHORISATION}), "instruction"),
+    ("instruction to another appliance", LOCK, claiming(10, appliance="other"), "instruction"),
+    ("instruction of another number", LOCK, claiming(10, sequence=2), "instruction"),
+    ("instruction expired", LOCK, claiming(10, expires=1), "instruction"),
+    ("instruction claims more", LOCK, claiming(10, reason="late"), "instruction"),
+    ("instruction claims no PSD", LOCK, claiming(10, psd=None), "instruction"),
+    ("instruction of an unknown act", LOCK, claiming(10, act="scrap"), "instruction"),
+    ("ceiling by the inspection key", LOCK, claiming(10, act="ceiling", psd=None, licence="licence", period="day"), "instruction"),
+    ("lock by the policy key", "month", claiming(10, act="lock", psd=TWO, licence=None, period=None, amount=None), "instruction"),
+    ("ceiling of a week", "month", claiming(10, period="week"), "instruction"),
+    ("ceiling finer than a mill", "month", claiming(10, amount="2.5001"), "instruction"),
+    ("no key of the purpose", "inspection", started, "instruction"),
+    ("effect later", LOCKED, later, "effect"),
+    ("effect under another clock", LOCKED, lambda b, r: r.__setitem__(2, [3, 51, r[2][2]]), "effect"),
+    ("effect at another PSD", LOCK, claiming(10, psd=TWO), "effect"),
+    ("lock where unlock was said", LOCK, claiming(10, act="unlock"), "effect"),
+    ("unlock where lock was said", "inspection-unlock", claiming(10, act="lock"), "effect"),
+    ("lock without effect", LOCKED, setting(9, 0), "effect"),
+    ("effect by another reason", LOCKED, setting(9, 16), "effect"),
+    ("effect on one more reason", LOCKED, setting(9, 8 | 4), "effect"),
+    ("effect on the state", LOCKED, setting(8, 4), "effect"),
+    ("effect cannot be read", "month:effect", lambda b, r: b"\xff", "effect"),
+    ("effect is of another kind", "month:effect", started, "effect"),
+    ("ceiling of another amount", "month:effect", setting(10, 2_501), "effect"),
+    ("ceiling though taken away", "day-away:effect", setting(10, 9_000), "effect"),
+    ("ceiling taken away though set", "month:effect", without(10), "effect"),
+    ("ceiling of another licence", "month", claiming(10, licence="other"), "effect"),
+    ("ceiling of another period", "month", claiming(10, period="day"), "effect"),
+    ("authority's reason gone", "operator-lock", setting(9, 16 | 4), "locks"),
+    ("funds' reason gone", "operator-lock", setting(9, 8 | 4), "locks"),
+    ("authority's reason come", "lock", setting(9, 8), "locks"),
+]  # fmt: skip
+
+INSTRUCTIONS_LATER = {  # where a spoiled record shows only in another one
+    "no key of the purpose": LOCK,
+    "effect at another PSD": LOCKED,
+    "lock where unlock was said": LOCKED,
+    "unlock where lock was said": "inspection-unlock:effect",
+    "effect cannot be read": "month",
+    "ceiling of another licence": "month:effect",
+    "ceiling of another period": "month:effect",
+}
+
+INSTRUCTIONS_ALSO = {  # what follows from a spoiled record besides its own code
+    "no key of the purpose": {"live", "state-digest"},
+    "effect on the state": {"lifecycle"},
+    "effect cannot be read": {"cbor"},
+    "funds' reason gone": {"effect"},
+}
