@@ -1,6 +1,6 @@
 //! What is asked for, one piece at a time, and what became of it.
 
-use psd::indicium::{Destination, RateCategory};
+use psd::indicium::{Destination, Details, Postal, RateCategory};
 use psd::{MailingDate, PieceKey, PostageAmount};
 use psdd_wire::message::{SignItem, SignedPiece};
 use psdd_wire::problem::Problem;
@@ -50,19 +50,17 @@ pub fn new_key() -> PieceKey {
 }
 
 /// The part of an item that its indicium must repeat.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) key: PieceKey,
     pub(crate) postage: PostageAmount,
-    pub(crate) date: MailingDate,
-    pub(crate) destination: Destination,
-    pub(crate) rate: RateCategory,
+    pub(crate) details: Details,
 }
 
 impl Item {
     pub(crate) fn asked(&self) -> Asked {
         let Item { key, postage, date, destination, rate, .. } = *self;
-        Asked { key, postage, date, destination, rate }
+        Asked { key, postage, details: Details::Postal(Postal { date, destination, rate }) }
     }
 
     /// The item as it is sent. Texts have one form each, so a repetition has the same content.

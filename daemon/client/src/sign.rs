@@ -104,7 +104,7 @@ impl Client {
                 return Err(VerificationError::Psd { key: *key, asked: psd, told: piece.psd }.into());
             }
             let registers = registers_of(piece)?;
-            let mark = fields_match(*key, *asked, piece, format)?;
+            let mark = fields_match(*key, *asked, piece, &registers, format)?;
             let (sequence, leaf, postage) = (piece.sequence, piece.leaf, mark.postage);
             debits.push(Debit { psd, sequence, leaf, key: *key, postage, registers });
             marks.push((*key, UnixMillis(piece.time), mark));

@@ -3,6 +3,7 @@
 mod appliance;
 
 use appliance::{Appliance, Fault, psd, today};
+use psd::indicium::Mismatch;
 use psdd_client::{
     Client, ClientError, ConfigError, ConnectError, ContractError, InputError, Item, Outcome, Verification,
     VerificationError, new_key,
@@ -149,7 +150,10 @@ async fn wrong_registers_are_detected() {
 
 #[tokio::test]
 async fn wrong_marks_are_detected() {
-    verification!(Fault::OtherDestination, VerificationError::Field { field: "destination", .. });
+    verification!(
+        Fault::OtherDestination,
+        VerificationError::Field { mismatch: Mismatch { field: "destination", .. }, .. }
+    );
     verification!(Fault::SwapKeys, VerificationError::Key { index: 0, .. });
 }
 

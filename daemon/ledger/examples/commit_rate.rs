@@ -4,6 +4,7 @@
 
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, PieceContext};
+use psd::indicium::{Details, Postal};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -178,9 +179,11 @@ impl Bench {
                     key,
                     digest: [9; 32],
                     postage: PostageAmount::from_mills(730)?,
-                    date: "2026-11-20".parse().ok()?,
-                    destination: "20500-0003".parse().ok()?,
-                    rate: "FCL".parse().ok()?,
+                    details: Details::Postal(Postal {
+                        date: "2026-11-20".parse().ok()?,
+                        destination: "20500-0003".parse().ok()?,
+                        rate: "FCL".parse().ok()?,
+                    }),
                     recipient: None,
                     reference: None,
                     weight_g: Some(28),

@@ -4,7 +4,7 @@ use crate::digest::content_digest;
 use crate::message::SignItem;
 use psd::PieceKey;
 use psd::device::Piece;
-use psd::indicium::AddressError;
+use psd::indicium::{AddressError, Details, Postal};
 use psd::money::AmountError;
 use psd::time::DateError;
 
@@ -64,9 +64,11 @@ pub fn piece_of(psd: &str, item: &SignItem<'_>) -> Result<Piece, ItemError> {
         key,
         digest: content_digest(psd, item),
         postage: item.postage.parse()?,
-        date: item.date.parse()?,
-        destination: item.destination.parse().map_err(ItemError::Destination)?,
-        rate: item.rate.parse().map_err(ItemError::Rate)?,
+        details: Details::Postal(Postal {
+            date: item.date.parse()?,
+            destination: item.destination.parse().map_err(ItemError::Destination)?,
+            rate: item.rate.parse().map_err(ItemError::Rate)?,
+        }),
         recipient: None,
         reference: item.reference.as_deref().map(Into::into),
         weight_g: item.weight,

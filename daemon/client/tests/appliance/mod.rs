@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, body::Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pki::Pki;
-use psd::indicium::{Fields, format_named};
+use psd::indicium::{Details, Fields, Postal, format_named};
 use psd::{MailingDate, PostageAmount, PsdId, Registers, UnixMillis};
 use psdd_client::PsdView;
 use psdd_wire::checkpoint::{Checkpoint, LogKey};
@@ -441,16 +441,17 @@ impl State {
         self.leaf += 3;
         self.debits += 1;
         let destination = if self.fault == Some(Fault::OtherDestination) { "00501" } else { &item.destination };
+        let (date, destination) = (item.date.parse().unwrap(), destination.parse().unwrap());
+        let details = Details::Postal(Postal { date, destination, rate: item.rate.parse().unwrap() });
         let fields = Fields {
             psd: psd(),
             certificate_serial: pki::SERIAL,
             registers: self.registers,
             postage,
-            date: item.date.parse().unwrap(),
             licensing_zip: "94301".parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            rate: item.rate.parse().unwrap(),
-            software_id: psd::indicium::ibi::SPECIMEN,
+            software_id: *b"psdd01",
+            specimen: true,
+            details: &details,
         };
         let format = format_named("ibi").unwrap();
         let mut signed = Vec::new();

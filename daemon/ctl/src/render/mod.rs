@@ -11,7 +11,7 @@ pub mod text;
 pub use symbol::{MODULE_MM, QUIET_MODULES, Symbol};
 
 use psd::MailingDate;
-use psd::indicium::{Decoded, Destination, LicensingZip};
+use psd::indicium::{Decoded, DecodedDetails, Destination, LicensingZip};
 
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 
@@ -32,16 +32,16 @@ pub enum RenderError {
 /// The lines beside the symbol.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Legend {
+    /// What the amount is.
+    pub heading: &'static str,
     /// `$0.73`, or `$0.545` where there are half cents.
     pub postage: String,
     /// `NOV 20 2026`; the bare number where it is no day.
     pub date: String,
     /// Device ID.
     pub device: String,
-    /// Licensing ZIP.
-    pub zip: String,
-    /// Rate category.
-    pub rate: String,
+    /// Two further lines in small print; an empty one is left out.
+    pub small: [String; 2],
     /// Whether nothing may be posted with it.
     pub specimen: bool,
 }
@@ -49,12 +49,15 @@ pub struct Legend {
 impl Legend {
     /// The lines of a mark.
     pub fn of(mark: &Decoded) -> Self {
+        let DecodedDetails::Postal(postal) = &mark.details;
+        let rate = printable(&postal.rate);
+        let rate = if rate.is_empty() { rate } else { format!("RATE {rate}") };
         Self {
+            heading: "US POSTAGE",
             postage: format!("${}", mark.postage),
             date: day(mark.date),
             device: mark.device.clone(),
-            zip: zip(mark.licensing_zip),
-            rate: printable(&mark.rate),
+            small: [format!("MAILED FROM ZIP {}", zip(postal.licensing_zip)), rate],
             specimen: mark.specimen,
         }
     }
@@ -89,23 +92,24 @@ pub fn printable(bytes: &[u8]) -> String {
 pub(crate) mod tests {
     use super::*;
     use crate::input::{Mark, decode};
-    use psd::indicium::ibi::{Ibi, SPECIMEN};
-    use psd::indicium::{Fields, Format};
+    use psd::indicium::ibi::Ibi;
+    use psd::indicium::{Details, Fields, Format, Postal};
     use psd::{PostageAmount, Registers};
 
     /// A mark with any signature; `postage` in mills.
     pub(crate) fn mark(postage: u64, specimen: bool) -> (Vec<u8>, Decoded) {
         let amount = |mills| PostageAmount::from_mills(mills).unwrap();
+        let (date, destination) = ("2026-11-20".parse().unwrap(), "20500-0003".parse().unwrap());
+        let details = Details::Postal(Postal { date, destination, rate: "FCL".parse().unwrap() });
         let fields = Fields {
             psd: "062S0007358267".parse().unwrap(),
             certificate_serial: 0x0102_0304,
             registers: Registers::from_parts(amount(1_000_000), amount(5_000), amount(1_005_000), 9).unwrap(),
             postage: amount(postage),
-            date: "2026-11-20".parse().unwrap(),
             licensing_zip: "94301".parse().unwrap(),
-            destination: "20500-0003".parse().unwrap(),
-            rate: "FCL".parse().unwrap(),
-            software_id: if specimen { SPECIMEN } else { *b"psdd01" },
+            software_id: *b"psdd01",
+            specimen,
+            details: &details,
         };
         let mut bytes = Vec::new();
         Ibi.encode_unsigned(&fields, &mut bytes).unwrap();
@@ -119,11 +123,11 @@ pub(crate) mod tests {
     fn the_legend_says_what_the_symbol_says() {
         let legend = Legend::of(&mark(545, true).1);
         let expected = Legend {
+            heading: "US POSTAGE",
             postage: "$0.545".to_owned(),
             date: "NOV 20 2026".to_owned(),
             device: "062S0007358267".to_owned(),
-            zip: "94301".to_owned(),
-            rate: "FCL".to_owned(),
+            small: ["MAILED FROM ZIP 94301".to_owned(), "RATE FCL".to_owned()],
             specimen: true,
         };
         assert_eq!(legend, expected);

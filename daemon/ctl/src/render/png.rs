@@ -49,13 +49,12 @@ fn compose(symbol: &Symbol, legend: &Legend) -> Canvas {
     let date = Face { bold: true, scale: 1, ink: BLACK, large: true };
     // The largest postage of the layout has ten characters, which just fit.
     let postage = Face { bold: true, scale: 2, ink: BLACK, large: true };
-    canvas.text(left, top, "US POSTAGE", &small);
+    canvas.text(left, top, legend.heading, &small);
     canvas.text(left - 2, top + 26, &legend.postage, &postage);
     canvas.text(left, top + 94, &legend.date, &date);
     canvas.text(left, top + 132, &legend.device, &small);
-    canvas.text(left, top + 160, &format!("MAILED FROM ZIP {}", legend.zip), &small);
-    if !legend.rate.is_empty() {
-        canvas.text(left, top + 188, &format!("RATE {}", legend.rate), &small);
+    for (line, down) in legend.small.iter().zip([160, 188]) {
+        canvas.text(left, top + down, line, &small);
     }
     canvas
 }

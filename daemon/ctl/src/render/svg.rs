@@ -42,15 +42,14 @@ fn document(symbol: &Symbol, legend: &Legend) -> String {
     let baselines =
         if legend.specimen { [6.9, 12.6, 15.6, 18.3, 20.7, 23.1] } else { [3.6, 10.0, 13.4, 16.7, 19.5, 22.3] };
     let postage_size = if legend.postage.len() > 7 { 5.2 } else { 6.6 };
-    let zip = format!("MAILED FROM ZIP {}", legend.zip);
-    let rate = format!("RATE {}", legend.rate);
+    let [first, second] = &legend.small;
     let lines = [
-        (2.1, " letter-spacing=\".35\"", "US POSTAGE"),
+        (2.1, " letter-spacing=\".35\"", legend.heading),
         (postage_size, " font-weight=\"700\"", &legend.postage),
         (2.5, " font-weight=\"700\" letter-spacing=\".1\"", &legend.date),
         (2.0, MONOSPACE, &legend.device),
-        (2.0, "", &zip),
-        (2.0, "", if legend.rate.is_empty() { "" } else { &rate }),
+        (2.0, "", first),
+        (2.0, "", second),
     ];
     for (y, (size, extra, text)) in baselines.into_iter().zip(lines) {
         put(format!("<text x=\"{left}\" y=\"{y}\" font-size=\"{size}\"{extra}>{}</text>\n", escape(text)));
@@ -100,7 +99,7 @@ fn mm(modules: usize) -> f64 {
 
 fn label(legend: &Legend) -> String {
     let specimen = if legend.specimen { "specimen, no postal value, " } else { "" };
-    format!("{specimen}US postage {}, {}, device {}", legend.postage, legend.date, legend.device)
+    format!("{specimen}{} {}, {}, device {}", legend.heading, legend.postage, legend.date, legend.device)
 }
 
 /// Text for XML and HTML.

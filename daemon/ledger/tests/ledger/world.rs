@@ -5,6 +5,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, PieceContext};
+use psd::indicium::{Details, Postal};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -271,9 +272,11 @@ impl World {
             key,
             digest: [9; 32],
             postage: mills(730),
-            date: "2026-11-20".parse().unwrap(),
-            destination: "20500-0003".parse().unwrap(),
-            rate: "FCL".parse().unwrap(),
+            details: Details::Postal(Postal {
+                date: "2026-11-20".parse().unwrap(),
+                destination: "20500-0003".parse().unwrap(),
+                rate: "FCL".parse().unwrap(),
+            }),
             recipient: body.as_ref().map(Body::commitment),
             reference: Some(format!("job-{}", self.pieces).into()),
             weight_g: Some(28),

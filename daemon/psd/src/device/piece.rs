@@ -3,7 +3,7 @@
 use super::Psd;
 use crate::clock::{ClockReading, ClockStop};
 use crate::id::{PieceKey, TenantName};
-use crate::indicium::{Destination, Fields, Format, RateCategory, ibi};
+use crate::indicium::{Details, Fields, Format};
 use crate::key::{Key, Role};
 use crate::lifecycle::Lifecycle;
 use crate::money::PostageAmount;
@@ -22,12 +22,8 @@ pub struct Piece {
     pub digest: [u8; 32],
     /// Postage of the piece.
     pub postage: PostageAmount,
-    /// Day of mailing.
-    pub date: MailingDate,
-    /// Where it goes.
-    pub destination: Destination,
-    /// Rate category.
-    pub rate: RateCategory,
+    /// What the mark says beyond that.
+    pub details: Details,
     /// Salted hash of the recipient, if one was given.
     pub recipient: Option<[u8; 32]>,
     /// The client's own reference.
@@ -81,7 +77,7 @@ impl Psd {
         }
         let at = context.clock?;
         let (_, certificate_serial) = state.certified_key(Role::Indicium).ok_or(Refusal::NoCertifiedKey)?;
-        context.window.admit(piece.date, at)?;
+        context.window.admit(piece.details.first_day(), at)?;
         self.within_limits(piece.postage)?;
         let (registers, short) = match state.registers.debited(piece.postage) {
             Ok(registers) => (registers, false),
@@ -96,14 +92,10 @@ impl Psd {
             certificate_serial,
             registers,
             postage: piece.postage,
-            date: piece.date,
             licensing_zip: self.identity.licensing_zip,
-            destination: piece.destination,
-            rate: piece.rate,
-            software_id: match context.environment {
-                Environment::Development => ibi::SPECIMEN,
-                Environment::Production => self.identity.software_id,
-            },
+            software_id: self.identity.software_id,
+            specimen: context.environment.makes_specimens(),
+            details: &piece.details,
         };
         let mut message = Vec::with_capacity(64);
         self.identity

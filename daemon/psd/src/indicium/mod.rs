@@ -1,21 +1,24 @@
 //! Indicium layouts behind a plug.
 //!
-//! A layout is one file and one line in [`FORMATS`]. The encoder runs in the core for every piece; decoder and verifier
-//! serve `psdctl`, the SDK and inspectors. The signature is made by the token; here is only what it covers.
+//! A layout is one file and one line in [`FORMATS`]; nobody else knows its bytes. The encoder runs in the core for every piece; decoder
+//! and comparison serve `psdctl`, the SDK and inspectors. The signature is made by the token; here is only what it covers.
 
 mod address;
+mod compare;
+mod details;
 pub mod ibi;
 
 pub use address::{AddressError, Destination, LicensingZip, RateCategory};
+pub use compare::{Issuer, Known, Mismatch, compare};
+pub use details::{DecodedDetails, DecodedPostal, Details, Postal};
 
 use crate::id::PsdId;
 use crate::money::PostageAmount;
 use crate::register::Registers;
-use crate::time::MailingDate;
 
 /// Everything that goes into an indicium before it is signed.
 #[derive(Clone, Copy, Debug)]
-pub struct Fields {
+pub struct Fields<'a> {
     /// The device.
     pub psd: PsdId,
     /// Serial of the certificate of the key that will sign.
@@ -24,16 +27,14 @@ pub struct Fields {
     pub registers: Registers,
     /// Postage of this piece.
     pub postage: PostageAmount,
-    /// Day of mailing.
-    pub date: MailingDate,
     /// ZIP of the licence.
     pub licensing_zip: LicensingZip,
-    /// Where the piece goes.
-    pub destination: Destination,
-    /// Rate category.
-    pub rate: RateCategory,
-    /// Software that made it; [`ibi::SPECIMEN`] where nothing may be posted with it.
+    /// Software that made it.
     pub software_id: [u8; 6],
+    /// Whether nothing may be posted with it; the layout says it in the signed bytes.
+    pub specimen: bool,
+    /// What the piece says of itself.
+    pub details: &'a Details,
 }
 
 /// What a decoder reads. Nothing here is proven until the signature is verified.
@@ -41,10 +42,6 @@ pub struct Fields {
 pub struct Decoded {
     /// Name of the layout.
     pub format: &'static str,
-    /// Version byte.
-    pub version: u8,
-    /// Algorithm byte.
-    pub algorithm: u8,
     /// Serial of the certificate.
     pub certificate_serial: u32,
     /// Device ID as printed for people. Not always a valid [`PsdId`]: other vendors' marks are read too.
@@ -53,20 +50,14 @@ pub struct Decoded {
     pub psd: Option<PsdId>,
     /// Ascending register, mills.
     pub ascending: PostageAmount,
+    /// Descending register, mills.
+    pub descending: PostageAmount,
     /// Postage, mills.
     pub postage: PostageAmount,
     /// Date of mailing as the number in the mark, YYYYMMDD.
     pub date: u32,
-    /// Licensing ZIP as the number in the mark.
-    pub licensing_zip: u32,
-    /// Destination as the number in the mark.
-    pub destination: u64,
-    /// Software ID.
-    pub software_id: [u8; 6],
-    /// Descending register, mills.
-    pub descending: PostageAmount,
-    /// Rate category.
-    pub rate: [u8; 4],
+    /// What else it says.
+    pub details: DecodedDetails,
     /// The bytes the signature covers.
     pub signed: Vec<u8>,
     /// The signature.
@@ -75,6 +66,36 @@ pub struct Decoded {
     pub special: Vec<u8>,
     /// Whether the signed bytes say that it is a specimen.
     pub specimen: bool,
+}
+
+/// A field of a symbol, for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Where it begins in the symbol.
+    pub offset: usize,
+    /// How many bytes it has.
+    pub length: usize,
+    /// Its name.
+    pub name: &'static str,
+    /// What the bytes say.
+    pub meaning: Meaning,
+}
+
+/// What a field says; the one who shows it chooses the form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Meaning {
+    /// Words.
+    Text(String),
+    /// Bytes that are printable as a rule.
+    Ascii(Vec<u8>),
+    /// An amount, with words to follow it.
+    Amount(PostageAmount, &'static str),
+    /// A day, YYYYMMDD.
+    Day(u32),
+    /// A licensing ZIP.
+    Zip(u32),
+    /// A destination.
+    Destination(u64),
 }
 
 /// A field does not fit the layout.
@@ -107,11 +128,15 @@ pub trait Format: Sync {
     /// The name it is selected by in a licence.
     fn name(&self) -> &'static str;
     /// Appends the bytes to sign. On error nothing is appended.
-    fn encode_unsigned(&self, fields: &Fields, out: &mut Vec<u8>) -> Result<(), Unencodable>;
+    fn encode_unsigned(&self, fields: &Fields<'_>, out: &mut Vec<u8>) -> Result<(), Unencodable>;
     /// Joins signed bytes and signature to the bytes of the symbol.
     fn join(&self, signed: &[u8], signature: &[u8]) -> Vec<u8>;
     /// Reads a symbol.
     fn decode(&self, bytes: &[u8]) -> Result<Decoded, DecodeError>;
+    /// The fields of a symbol in their order, every byte in one of them.
+    fn parts(&self, bytes: &[u8]) -> Result<Vec<Part>, DecodeError>;
+    /// Compares what only this layout says with what is known; [`compare`] does the rest.
+    fn compare_own(&self, mark: &Decoded, known: &Known<'_>) -> Result<(), Mismatch>;
     /// The ascending register inside bytes to sign, or `None` where they are not of this layout. The token worker
     /// compares it with the last committed one before it signs.
     fn committed_ascending(&self, signed: &[u8]) -> Option<PostageAmount>;

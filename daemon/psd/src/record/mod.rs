@@ -51,6 +51,14 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// Whether marks are specimens, and say so in their signed bytes.
+    pub const fn makes_specimens(self) -> bool {
+        match self {
+            Environment::Development => true,
+            Environment::Production => false,
+        }
+    }
+
     /// The word for people and for the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

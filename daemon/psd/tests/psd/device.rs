@@ -2,6 +2,7 @@
 
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, PieceContext};
+use psd::indicium::{Details, Postal};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -96,14 +97,17 @@ pub fn key(number: u64) -> PieceKey {
     PieceKey::from_bytes(bytes).unwrap()
 }
 
+pub fn mailed_on(date: &str) -> Details {
+    let (date, destination) = (date.parse().unwrap(), "20500".parse().unwrap());
+    Details::Postal(Postal { date, destination, rate: "FCL".parse().unwrap() })
+}
+
 pub fn piece(postage: u64) -> Piece {
     Piece {
         key: key(0),
         digest: [3; 32],
         postage: mills(postage),
-        date: "2026-11-20".parse().unwrap(),
-        destination: "20500".parse().unwrap(),
-        rate: "FCL".parse().unwrap(),
+        details: mailed_on("2026-11-20"),
         recipient: None,
         reference: Some("r-1".into()),
         weight_g: Some(28),

@@ -85,7 +85,7 @@ fn refusals_come_in_their_order_and_debit_nothing() {
 
 fn judged(case: &mut Case) -> Result<(), Refusal> {
     let mut piece = piece(case.postage);
-    piece.date = case.date.parse().unwrap();
+    piece.details = mailed_on(case.date);
     let tenant = tenant();
     let context = PieceContext { clock: case.clock, ..context(&tenant) };
     case.psd.prepare(&piece, &context).map(drop)
@@ -123,7 +123,7 @@ fn the_window_of_dates_is_inclusive_at_both_ends() {
     {
         let mut psd = active(1_000);
         let mut piece = piece(100);
-        piece.date = date.parse().unwrap();
+        piece.details = mailed_on(date);
         assert_eq!(psd.prepare(&piece, &context(&tenant())).is_ok(), admitted, "{date}");
     }
 }
@@ -142,7 +142,7 @@ fn a_debit_is_a_stamp_a_message_and_a_record() {
     let psd::record::Event::Indicium(indicium) = &record.event else { panic!() };
     let decoded = psd::indicium::format_named("ibi").unwrap().decode(&indicium.indicium).unwrap();
     assert_eq!((decoded.ascending, decoded.descending, decoded.postage), (mills(250), mills(750), mills(250)));
-    assert_eq!((decoded.certificate_serial, decoded.software_id, decoded.specimen), (77, *b"psdd01", false));
+    assert_eq!((decoded.certificate_serial, &decoded.signed[35..41], decoded.specimen), (77, &b"psdd01"[..], false));
     let tenant = tenant();
     let specimen = PieceContext { environment: psd::record::Environment::Development, ..context(&tenant) };
     let message = psd.prepare(&piece(250), &specimen).unwrap().signed(&[0; 64]);

@@ -6,6 +6,7 @@ use crate::core::{
 };
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
 use psd::device::{Authorisation, DateWindow, Piece};
+use psd::indicium::{Details, Postal};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -50,9 +51,11 @@ pub fn piece(psd: usize, key: PieceKey, postage: u64) -> Piece {
         key,
         digest,
         postage: mills(postage),
-        date: "2026-11-20".parse().unwrap(),
-        destination: "20500-0003".parse().unwrap(),
-        rate: "FCL".parse().unwrap(),
+        details: Details::Postal(Postal {
+            date: "2026-11-20".parse().unwrap(),
+            destination: "20500-0003".parse().unwrap(),
+            rate: "FCL".parse().unwrap(),
+        }),
         recipient: None,
         reference: None,
         weight_g: None,
