@@ -9,7 +9,7 @@ use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{Environment, Event, Genesis, Record, Stamp};
-use psd::{PieceKey, PostageAmount, Psd, PsdId, Registers, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, Psd, PsdId, Registers, UnixMillis};
 use psdd_ledger::open::ProvenHead;
 use psdd_ledger::{Journal, Ledger, NewRecord, Rules};
 use std::error::Error;
@@ -111,6 +111,7 @@ impl Bench {
                 largest_postage: amount(100_000)?,
                 largest_descending: amount(4_200_000_000)?,
             },
+            currency: Currency::USD,
         };
         let mut device = Psd::from_created(&created).ok_or("PSD")?;
         let (tenant, value) = (device.identity().tenant.clone(), amount(4_200_000_000)?);

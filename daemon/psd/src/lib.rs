@@ -5,6 +5,7 @@
 //! passed in. `psdd`'s core thread, the ledger's replay and every offline verifier call it.
 
 pub mod clock;
+pub mod currency;
 pub mod device;
 pub mod id;
 pub mod indicium;
@@ -17,6 +18,7 @@ pub mod refusal;
 pub mod register;
 pub mod time;
 
+pub use currency::Currency;
 pub use device::{Identity, PreparedPiece, Psd, State};
 pub use id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
 pub use money::PostageAmount;

@@ -3,7 +3,7 @@
 use psd::device::Identity;
 use psd::indicium::{LicensingZip, format_named};
 use psd::limits::Limits;
-use psd::{LicenceNumber, PostageAmount, PsdId, TenantName};
+use psd::{Currency, LicenceNumber, PostageAmount, PsdId, TenantName};
 use serde::Deserialize;
 
 /// New PSDs in groups.
@@ -35,8 +35,15 @@ pub struct PlannedPsds {
     pub software_id: String,
     /// Token of the keys, by its name in the configuration.
     pub token: String,
+    /// What the registers count, ISO 4217.
+    #[serde(default = "dollars")]
+    pub currency: String,
     /// Limits on value.
     pub limits: PlannedLimits,
+}
+
+fn dollars() -> String {
+    Currency::USD.to_string()
 }
 
 /// Limits as decimal text.
@@ -61,6 +68,7 @@ pub(super) struct Group {
     pub(super) software_id: [u8; 6],
     pub(super) token: String,
     pub(super) limits: Limits,
+    pub(super) currency: Currency,
 }
 
 /// A field of the plan is not valid.
@@ -78,9 +86,10 @@ pub struct PlanError {
 impl Group {
     /// Whether a PSD is what this group says.
     pub(super) fn describes(&self, identity: &Identity) -> bool {
-        let Identity { psd: _, tenant, licence, licensing_zip, format, software_id, limits } = identity;
+        let Identity { psd: _, tenant, licence, licensing_zip, format, software_id, limits, currency } = identity;
         (tenant, licence, licensing_zip) == (&self.tenant, &self.licence, &self.licensing_zip)
-            && (format.name(), software_id, limits) == (self.format, &self.software_id, &self.limits)
+            && (format.name(), software_id, limits, currency)
+                == (self.format, &self.software_id, &self.limits, &self.currency)
     }
 }
 
@@ -104,6 +113,13 @@ impl PlannedPsds {
         let software_id = <[u8; 6]>::try_from(self.software_id.as_bytes()).ok().filter(|id| id.is_ascii());
         let format = format_named(&self.format)
             .ok_or_else(|| wrong("format", format!("{:?} is no layout known", self.format)))?;
+        let currency: Currency = self
+            .currency
+            .parse()
+            .map_err(|error: psd::currency::CurrencyError| wrong("currency", error.to_string()))?;
+        if !format.counts(currency) {
+            return Err(wrong("currency", format!("{} marks are not of {currency}", format.name())));
+        }
         Ok(Group {
             psds: psds.ok_or_else(|| wrong("count", "serial numbers end at 4294967295".to_owned()))?,
             tenant: self.tenant.parse().map_err(|error: psd::id::NameError| wrong("tenant", error.to_string()))?,
@@ -118,6 +134,32 @@ impl PlannedPsds {
                 .ok_or_else(|| wrong("software_id", "six ASCII characters, and not those of a specimen".to_owned()))?,
             token: self.token.clone(),
             limits: limits.checked().map_err(|error| wrong("limits", error.to_string()))?,
+            currency,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(lines: &str) -> Result<Group, String> {
+        let text = format!(
+            "[[psds]]\nfirst = \"PS010000001\"\ncount = 1\ntenant = \"acme\"\nlicence = \"L-1\"\nlicensing_zip = \"94301\"\n\
+             format = \"ibi\"\nsoftware_id = \"psdd01\"\ntoken = \"main\"\n{lines}\n[psds.limits]\nsmallest_postage = \"0.01\"\n\
+             largest_postage = \"100\"\nlargest_descending = \"1000\"\n"
+        );
+        let plan: Plan = hsm_profiles::parse_toml("plan", &text).map_err(|error| error.to_string())?;
+        plan.groups[0].check(1).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_currency_is_dollars_unless_the_plan_names_another() {
+        let currency = |lines| group(lines).map(|group| group.currency.to_string());
+        assert_eq!(currency(""), Ok("USD".to_owned()));
+        let refused = currency("currency = \"EUR\"").unwrap_err();
+        assert!(refused.ends_with("ibi marks are not of EUR"), "{refused}");
+        let refused = currency("currency = \"eur\"").unwrap_err();
+        assert!(refused.starts_with("group 1, currency: \"eur\" is not a currency code"), "{refused}");
     }
 }

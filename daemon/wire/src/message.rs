@@ -5,7 +5,7 @@
 use crate::exact;
 use crate::problem::Problem;
 use crate::text;
-use psd::{PostageAmount, PsdId, Registers};
+use psd::{Currency, PostageAmount, PsdId, Registers};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -237,6 +237,9 @@ pub struct PsdView {
     pub limits: LimitsView,
     /// Licence number.
     pub licence: String,
+    /// What the registers count.
+    #[serde(with = "text")]
+    pub currency: Currency,
     /// Records so far.
     pub sequence: u64,
     /// The registers.

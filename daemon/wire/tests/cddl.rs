@@ -61,6 +61,7 @@ fn view(full: bool) -> PsdView {
             largest_descending: amount(4_000_000_000),
         },
         licence: "L-1000".to_owned(),
+        currency: "EUR".parse().unwrap(),
         sequence: 24,
         registers: registers(),
         certificate: full.then_some(1_000),
@@ -270,6 +271,7 @@ fn the_test_above_leaves_no_rule_out() {
     let contract = Contract::read();
     let parts = [
         "amount",
+        "currency",
         "psd-id",
         "date",
         "piece-key",

@@ -10,9 +10,12 @@ GENESIS, KEY_CREATED, PSD_CREATED, CERTIFICATE, LIFECYCLE = 1, 2, 3, 4, 5
 VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
 VALUE_VOIDED, AUTHORITY_KEY, INDICIUM = 11, 12, 16
 
+IBI = "ibi"
+FORMATS = (IBI,)
 LOCK_BITS = 1 | 2 | 4 | 8 | 16 | 32
 LARGEST_RECORD = 65_535
 _PSD_ID = re.compile(r"[A-Z0-9]{4}[0-9]{10}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _UINT64 = 1 << 64
 
 Check = Callable[[Any], bool]
@@ -63,6 +66,10 @@ def _psd_id(value: Any) -> bool:
     return type(value) is str and _PSD_ID.fullmatch(value) is not None
 
 
+def _currency(value: Any) -> bool:
+    return type(value) is str and _CURRENCY.fullmatch(value) is not None
+
+
 def _reference(value: Any) -> bool:
     return type(value) is str and 1 <= len(value.encode()) <= 64
 
@@ -76,7 +83,7 @@ KINDS: dict[int, dict[int, Check]] = {
         8: _text, 9: _one_of(0, 1), 10: _byte_strings(0), 11: is_uint, 12: _bytes, 13: _bytes, 14: _bytes, 15: _text,
     },
     KEY_CREATED: {8: _bytes, 9: _one_of(1, 2, 3, 4, 5), 10: _one_of(1, 2), 11: _text, 12: _bytes},
-    PSD_CREATED: {8: _text, 9: _text, 10: _below(1 << 32), 11: _text, 12: _exactly(6), 13: _uints(3)},
+    PSD_CREATED: {8: _text, 9: _text, 10: _below(1 << 32), 11: _text, 12: _exactly(6), 13: _uints(3), 14: _currency},
     CERTIFICATE: {8: _bytes, 9: _below(1 << 32), 10: _byte_strings(1)},
     LIFECYCLE: {8: _one_of(1, 2, 3, 4, 5), 9: _below(LOCK_BITS + 1)},
     VALUE_REQUESTED: {8: _text, 9: _positive, 10: _positive, 11: _bytes},

@@ -159,6 +159,10 @@ class Replay:
             fault = f"smallest postage {psd.limits[0]} above the largest {psd.limits[1]}"
         elif psd.limits[2] < psd.limits[0]:
             fault = f"largest descending register {psd.limits[2]} below the smallest postage {psd.limits[0]}"
+        elif record[11] not in kinds.FORMATS:
+            fault = f"format {record[11]!r:.40} is not known"
+        elif record[11] == kinds.IBI and record[14] != "USD":
+            fault = f"format {kinds.IBI} with currency {record[14]}, not USD"
         if fault is not None:
             self.findings.leaf(leaf, "created", f"{psd.name}: {fault}")
 

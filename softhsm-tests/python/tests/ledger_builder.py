@@ -132,7 +132,9 @@ class Builder:
     def psd(self, name: str, tenant: str, serial: int) -> Device:
         """A PSD from creation to active, with its keys and certificate."""
         device = self.devices[name] = Device(name, tenant, serial=serial)
-        further = {8: tenant, 9: "licence", 10: 20260, 11: "ibi", 12: b"psdd01", 13: [1, 99_000, 4_000_000_000]}
+        further = {
+            8: tenant, 9: "licence", 10: 20260, 11: "ibi", 12: b"psdd01", 13: [1, 99_000, 4_000_000_000], 14: "USD",
+        }  # fmt: skip
         self.add(f"{name}:created", 3, further, device, slot="created")
         self.key(f"{name}:device", name.encode() + b"-d", 4, device.device_key, device)
         self.key(f"{name}:indicium", name.encode() + b"-i", 1, device.indicium_key, device)

@@ -111,6 +111,7 @@ psd_view = struct(
     format=tstr,
     limits=struct(largest_postage=amount, smallest_postage=amount, largest_descending=amount),
     licence=tstr,
+    currency=tstr,
     sequence=uint,
     registers=registers,
     certificate_=uint,

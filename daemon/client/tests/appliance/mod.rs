@@ -347,6 +347,7 @@ impl State {
                 largest_descending: mills(LOADED),
             },
             licence: "L-1".to_owned(),
+            currency: psd::Currency::USD,
             sequence: self.sequence,
             registers: self.registers.into(),
             certificate: Some(pki::SERIAL),

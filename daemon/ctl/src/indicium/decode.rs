@@ -4,9 +4,10 @@ use super::certificates::CertificateFiles;
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use crate::input::{decode, one_mark};
-use crate::output::{hex, money, print, print_json, table};
+use crate::output::{hex, priced, print, print_json, table};
 use crate::render::{day, destination, printable, zip};
 use clap::Args;
+use psd::Currency;
 use psd::indicium::{Decoded, Meaning, format_named};
 use psdd_client::verify::offline::Verdict;
 use serde::Serialize;
@@ -78,16 +79,22 @@ fn fields(bytes: &[u8], mark: &Decoded) -> Vec<Field> {
     let parts = format_named(mark.format).and_then(|format| format.parts(bytes).ok());
     let drawn = parts.into_iter().flatten().map(|part| {
         let raw = bytes.get(part.offset..part.offset + part.length).map(hex).unwrap_or_default();
-        Field { offset: part.offset, length: part.length, name: part.name, raw, meaning: meaning(part.meaning) }
+        Field {
+            offset: part.offset,
+            length: part.length,
+            name: part.name,
+            raw,
+            meaning: meaning(part.meaning, mark.currency),
+        }
     });
     drawn.collect()
 }
 
-fn meaning(meaning: Meaning) -> String {
+fn meaning(meaning: Meaning, currency: Currency) -> String {
     match meaning {
         Meaning::Text(text) => text,
         Meaning::Ascii(bytes) => printable(&bytes),
-        Meaning::Amount(amount, words) => format!("{} {words}", money(amount)).trim_end().to_owned(),
+        Meaning::Amount(amount, words) => format!("{} {words}", priced(amount, currency)).trim_end().to_owned(),
         Meaning::Day(number) => day(number),
         Meaning::Zip(number) => zip(number),
         Meaning::Destination(number) => destination(number),

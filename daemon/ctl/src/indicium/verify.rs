@@ -4,7 +4,7 @@ use super::certificates::CertificateFiles;
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use crate::input::{Mark, decode, marks};
-use crate::output::{count, money, print, print_json, table};
+use crate::output::{count, priced, print, print_json, table};
 use crate::render::day;
 use clap::Args;
 use psdd_client::verify::offline::{Bundle, Verdict};
@@ -74,7 +74,7 @@ fn judge(bundle: &Bundle, mark: Mark) -> Judged {
                 reason: verdict.to_string(),
                 device: Some(decoded.device),
                 date: Some(day(decoded.date)),
-                postage: Some(money(decoded.postage)),
+                postage: Some(priced(decoded.postage, decoded.currency)),
                 specimen: decoded.specimen,
             }
         }

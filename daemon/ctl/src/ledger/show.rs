@@ -65,13 +65,14 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ("log key", format!("{} in token {}", hex(&genesis.log_key_id), genesis.log_token)),
             ],
         ),
-        Event::PsdCreated { tenant, licence, licensing_zip, format, limits, .. } => (
+        Event::PsdCreated { tenant, licence, licensing_zip, format, limits, currency, .. } => (
             "PSD created",
             vec![
                 ("tenant", tenant.to_string()),
                 ("licence", licence.to_string()),
                 ("licensing ZIP", format!("{licensing_zip:05}")),
                 ("layout", format.to_string()),
+                ("currency", currency.to_string()),
                 ("postage", format!("{} to {}", money(limits.smallest_postage), money(limits.largest_postage))),
                 ("largest descending", money(limits.largest_descending)),
             ],

@@ -10,6 +10,7 @@ pub mod text;
 
 pub use symbol::{MODULE_MM, QUIET_MODULES, Symbol};
 
+use crate::output::priced;
 use psd::MailingDate;
 use psd::indicium::{Decoded, DecodedDetails, Destination, LicensingZip};
 
@@ -54,7 +55,7 @@ impl Legend {
         let rate = if rate.is_empty() { rate } else { format!("RATE {rate}") };
         Self {
             heading: "US POSTAGE",
-            postage: format!("${}", mark.postage),
+            postage: priced(mark.postage, mark.currency),
             date: day(mark.date),
             device: mark.device.clone(),
             small: [format!("MAILED FROM ZIP {}", zip(postal.licensing_zip)), rate],

@@ -4,12 +4,12 @@ use super::journal::Journal;
 use super::mailing::MailingRow;
 use crate::error::CtlError;
 use crate::input::{Mark, decode};
-use crate::output::{OutputError, count, hex, money, table};
+use crate::output::{OutputError, count, hex, priced, table};
 use crate::render::RenderError;
 use crate::render::sheet::{self, Envelope, Sheet};
-use psd::{PostageAmount, PsdId, UnixMillis};
+use psd::{PostageAmount, UnixMillis};
 use psdd_client::verify::offline::{Bundle, Verdict};
-use psdd_client::{Item, Outcome, RegisterView};
+use psdd_client::{Item, Outcome, PsdView};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -98,11 +98,13 @@ impl Summary {
     pub(super) fn of(
         pieces: &[Piece<'_>],
         bundle: &Bundle,
-        psd: PsdId,
         journal: &Journal,
-        (before, after): (&RegisterView, &RegisterView),
+        (before, after): (&PsdView, &PsdView),
         elapsed: Duration,
     ) -> Self {
+        let (psd, currency) = (after.psd, after.currency);
+        let (before, after) = (&before.registers, &after.registers);
+        let money = |amount| priced(amount, currency);
         let (mut refused, mut not_verified) = (BTreeMap::new(), BTreeMap::new());
         let (mut value, mut signed, mut specimen) = (PostageAmount::ZERO, 0, false);
         for piece in pieces {

@@ -62,7 +62,7 @@ pub(super) async fn run(global: &Global, command: &Sign) -> Result<Exit, CtlErro
     let after = client.psd(psd).await?;
     let pieces: Vec<_> = mailing.rows.iter().zip(items).zip(outcomes).map(Piece::from).collect();
     let bundle = offline(&client, psd).await?;
-    let summary = Summary::of(&pieces, &bundle, psd, &journal, (&before.registers, &after.registers), elapsed);
+    let summary = Summary::of(&pieces, &bundle, &journal, (&before, &after), elapsed);
     if let Some(out) = &command.out {
         write_durably(out, report::lines(&pieces)?.as_bytes())?;
     }

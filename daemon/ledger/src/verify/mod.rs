@@ -14,7 +14,7 @@ pub use finding::{Fault, Finding};
 use crate::open::ProvenHead;
 use crate::{Hash, StoreFault, schema};
 use psd::record::Genesis;
-use psd::{ApplianceId, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
+use psd::{ApplianceId, Currency, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,6 +97,8 @@ pub struct PsdSummary {
     pub tenant: TenantName,
     /// Its registers.
     pub registers: Registers,
+    /// What they count.
+    pub currency: Currency,
     /// Its records.
     pub sequence: u64,
 }

@@ -10,7 +10,7 @@ use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{AuthorityPurpose, Environment, Event, Genesis, Record};
-use psd::{PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
 use psdd_ledger::open::{LedgerLock, OpenError, ProvenHead};
 use psdd_ledger::verify::{Certified, Judge, Outcome, Refuted, Settings, ValueFacts};
 use psdd_ledger::{Appliance, Body, Durable, Hash, Journal, Ledger, NewRecord, Recovered, Rules};
@@ -190,6 +190,7 @@ impl World {
                 largest_postage: mills(100_000),
                 largest_descending: mills(4_000_000_000),
             },
+            currency: Currency::USD,
         };
         let mut records = vec![self.take_in(created)];
         let spki = self.key.public_key().as_der().unwrap();

@@ -11,6 +11,7 @@ pub use piece::{DateWindow, Piece, PieceContext, PreparedPiece};
 pub use replay::ReplayError;
 pub use value::{Authorisation, ValueRefusal, ValueTerms};
 
+use crate::currency::Currency;
 use crate::id::{LicenceNumber, PsdId, TenantName};
 use crate::indicium::{Format, LicensingZip};
 use crate::key::{Key, Role};
@@ -39,6 +40,8 @@ pub struct Identity {
     pub software_id: [u8; 6],
     /// Limits on value.
     pub limits: Limits,
+    /// What its registers count.
+    pub currency: Currency,
 }
 
 impl fmt::Debug for Identity {

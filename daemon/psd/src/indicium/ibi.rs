@@ -7,6 +7,7 @@ use super::{
     DecodeError, Decoded, DecodedDetails, DecodedPostal, Details, Fields, Format, Known, Meaning, Mismatch, Part,
     Unencodable,
 };
+use crate::currency::Currency;
 use crate::id::PsdId;
 use crate::money::PostageAmount;
 use std::fmt;
@@ -31,6 +32,11 @@ const NAME: &str = "ibi";
 impl Format for Ibi {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    /// The layout has no room for a currency: it is that of the United States' postal service.
+    fn counts(&self, currency: Currency) -> bool {
+        currency == Currency::USD
     }
 
     fn encode_unsigned(&self, fields: &Fields<'_>, out: &mut Vec<u8>) -> Result<(), Unencodable> {
@@ -81,6 +87,7 @@ impl Format for Ibi {
             ascending: amount_at::<5>(signed, 14),
             descending: amount_at::<4>(signed, 41),
             postage: amount_at::<3>(signed, 19),
+            currency: Currency::USD,
             date: u32_at(signed, 22),
             details: DecodedDetails::Postal(DecodedPostal {
                 licensing_zip: u32_at(signed, 26),

@@ -12,6 +12,7 @@ pub use address::{AddressError, Destination, LicensingZip, RateCategory};
 pub use compare::{Issuer, Known, Mismatch, compare};
 pub use details::{DecodedDetails, DecodedPostal, Details, Postal};
 
+use crate::currency::Currency;
 use crate::id::PsdId;
 use crate::money::PostageAmount;
 use crate::register::Registers;
@@ -54,6 +55,8 @@ pub struct Decoded {
     pub descending: PostageAmount,
     /// Postage, mills.
     pub postage: PostageAmount,
+    /// What the amounts count: said by the mark, or by its layout.
+    pub currency: Currency,
     /// Date of mailing as the number in the mark, YYYYMMDD.
     pub date: u32,
     /// What else it says.
@@ -127,6 +130,8 @@ pub enum DecodeError {
 pub trait Format: Sync {
     /// The name it is selected by in a licence.
     fn name(&self) -> &'static str;
+    /// Whether its marks can be of a device whose registers count this currency.
+    fn counts(&self, currency: Currency) -> bool;
     /// Appends the bytes to sign. On error nothing is appended.
     fn encode_unsigned(&self, fields: &Fields<'_>, out: &mut Vec<u8>) -> Result<(), Unencodable>;
     /// Joins signed bytes and signature to the bytes of the symbol.

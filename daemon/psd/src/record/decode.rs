@@ -154,7 +154,8 @@ fn read_psd_created(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
         largest_descending: amount(13, descending)?,
     };
     let limits = limits.checked().ok().ok_or(RecordError::BadValue(13))?;
-    Ok(Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits })
+    let currency = parsed(map, 14)?;
+    Ok(Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency })
 }
 
 fn read_indicium(map: &mut MapReader<'_>) -> Result<Indicium, RecordError> {

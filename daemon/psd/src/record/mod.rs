@@ -10,6 +10,7 @@ mod map;
 pub use map::RecordError;
 
 use crate::clock::ClockReading;
+use crate::currency::Currency;
 use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
@@ -165,6 +166,8 @@ pub enum Event {
         software_id: [u8; 6],
         /// Limits on value.
         limits: Limits,
+        /// What the registers count.
+        currency: Currency,
     },
     /// A key pair was made in a token.
     KeyCreated {

@@ -7,7 +7,7 @@ use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{Environment, Event, Stamp};
-use psd::{PieceKey, PostageAmount, Psd, PsdId, Registers, TenantName, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, Psd, PsdId, Registers, TenantName, UnixMillis};
 
 pub const NOW: u64 = 1_795_176_000_000;
 
@@ -40,6 +40,7 @@ pub fn created() -> Event {
         format: "ibi".into(),
         software_id: *b"psdd01",
         limits: limits(),
+        currency: Currency::USD,
     }
 }
 

@@ -69,10 +69,11 @@ fn psd_created() -> impl Strategy<Value = Event> {
     let limits = (amount(), amount(), amount()).prop_filter_map("limits", |(a, b, c)| {
         Limits { smallest_postage: a.min(b), largest_postage: a.max(b), largest_descending: c }.checked().ok()
     });
-    (stamp(), tenant(), "[A-Z0-9]{1,20}", any::<u32>(), text(), any::<[u8; 6]>(), limits).prop_map(
-        |(stamp, tenant, licence, licensing_zip, format, software_id, limits)| {
+    (stamp(), tenant(), "[A-Z0-9]{1,20}", any::<u32>(), text(), any::<[u8; 6]>(), limits, "[A-Z]{3}").prop_map(
+        |(stamp, tenant, licence, licensing_zip, format, software_id, limits, currency)| {
             let licence: LicenceNumber = licence.parse().unwrap();
-            Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits }
+            let currency = currency.parse().unwrap();
+            Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency }
         },
     )
 }

@@ -11,7 +11,7 @@ use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{Environment, Event as RecordEvent, Genesis, Record, Stamp};
-use psd::{PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::{FaultClass, HsmFault};
 use psdd_ledger::open::LedgerLock;
@@ -484,6 +484,7 @@ fn birth(number: usize, funds: u64) -> Vec<Record> {
             largest_postage: mills(100_000),
             largest_descending: mills(4_000_000),
         },
+        currency: Currency::USD,
     }];
     for role in [Role::Indicium, Role::Device] {
         let key_id: Arc<[u8]> = [role.number(), u8::try_from(number).unwrap()][..].into();

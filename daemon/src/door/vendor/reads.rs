@@ -125,6 +125,7 @@ fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> 
             largest_descending: identity.limits.largest_descending,
         },
         licence: identity.licence.to_string(),
+        currency: identity.currency,
         sequence: state.sequence,
         registers: state.registers.into(),
         certificate: state.certified_key(Role::Indicium).map(|(_, serial)| serial),
