@@ -7,7 +7,7 @@ use crate::exchange::{Call, Exchange};
 use crate::tls;
 use crate::verify::{Book, Checkpoints, History, VerificationError};
 use psd::indicium::{Format, format_named};
-use psd::{PieceKey, PsdId};
+use psd::{Currency, PieceKey, PsdId};
 use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, PieceResponse, PsdResponse, PsdView, PsdsResponse, SignedPiece,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) history: Mutex<History>,
     /// Present with full verification.
     pub(crate) book: Option<Book>,
-    formats: RwLock<HashMap<PsdId, &'static dyn Format>>,
+    formats: RwLock<HashMap<PsdId, (&'static dyn Format, Currency)>>,
     appliance: String,
 }
 
@@ -128,14 +128,14 @@ impl Client {
         Ok(told.piece)
     }
 
-    /// The layout of a PSD's indicia, asked for once.
-    pub(crate) async fn format(&self, psd: PsdId) -> Result<&'static dyn Format, ClientError> {
+    /// The layout of a PSD's indicia and the currency of its registers, asked for once.
+    pub(crate) async fn format(&self, psd: PsdId) -> Result<(&'static dyn Format, Currency), ClientError> {
         let known = self.shared.formats.read().unwrap_or_else(PoisonError::into_inner).get(&psd).copied();
         if let Some(format) = known {
             return Ok(format);
         }
-        let name = self.psd(psd).await?.format;
-        let format = format_named(&name).ok_or(ContractError::Format(name))?;
+        let PsdView { format: name, currency, .. } = self.psd(psd).await?;
+        let format = (format_named(&name).ok_or(ContractError::Format(name))?, currency);
         self.shared.formats.write().unwrap_or_else(PoisonError::into_inner).insert(psd, format);
         Ok(format)
     }

@@ -4,7 +4,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use psd::indicium::ibi::Ibi;
 use psd::indicium::{Decoded, Details, Fields, Format, Postal};
-use psd::{PostageAmount, Registers, UnixMillis};
+use psd::{Currency, PostageAmount, Registers, UnixMillis};
 use psdd_client::verify::offline::{Bundle, Verdict};
 use psdd_client::verify::{AuthorityRoot, ChainError};
 use rcgen::{
@@ -65,6 +65,7 @@ fn mark(key: &KeyPair, device: &str, date: &str) -> Decoded {
         certificate_serial: SERIAL,
         registers: Registers::from_parts(amount(730), amount(270), amount(1_000), 1).unwrap(),
         postage: amount(730),
+        currency: Currency::USD,
         licensing_zip: "94301".parse().unwrap(),
         software_id: *b"psdd01",
         specimen: false,

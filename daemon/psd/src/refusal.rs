@@ -4,6 +4,7 @@
 //! of the contract (docs/protocol.md, "Order of refusals"), so a client may rely on it.
 
 use crate::clock::ClockStop;
+use crate::indicium::Kind;
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::money::PostageAmount;
 use crate::time::MailingDate;
@@ -46,8 +47,18 @@ pub enum Refusal {
     /// No certified indicium key.
     #[error("the PSD has no certified indicium key")]
     NoCertifiedKey,
-    /// The date of mailing is outside the window.
-    #[error("the date of mailing {date} is outside {from} to {to}")]
+    /// The item is not of the kind that the PSD's layout takes.
+    #[error("this PSD signs indicia of the {format} layout, made of a {takes}; this is a {asked}")]
+    WrongKind {
+        /// Name of the layout.
+        format: &'static str,
+        /// What it takes.
+        takes: Kind,
+        /// What was asked.
+        asked: Kind,
+    },
+    /// The date of mailing, or the first day of a voucher, is outside the window.
+    #[error("the date {date} is outside {from} to {to}")]
     DateOutOfWindow {
         /// The date asked for.
         date: MailingDate,
@@ -112,6 +123,7 @@ impl Refusal {
             Refusal::Locked(_) => "psd-locked",
             Refusal::ClockStopped(_) => "clock-stopped",
             Refusal::NoCertifiedKey => "no-certified-key",
+            Refusal::WrongKind { .. } => "item-wrong-kind",
             Refusal::DateOutOfWindow { .. } => "date-out-of-window",
             Refusal::PostageTooSmall { .. } => "postage-too-small",
             Refusal::PostageTooLarge { .. } => "postage-too-large",

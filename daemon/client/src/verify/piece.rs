@@ -4,7 +4,7 @@ use super::VerificationError;
 use super::chain::CertifiedKey;
 use crate::item::Asked;
 use psd::indicium::{Decoded, Format, Known, compare};
-use psd::{PieceKey, Registers, UnixMillis};
+use psd::{Currency, PieceKey, Registers, UnixMillis};
 use psdd_wire::message::SignedPiece;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -35,12 +35,12 @@ pub(crate) fn fields_match(
     asked: Option<&Asked>,
     piece: &SignedPiece,
     registers: &Registers,
-    format: &'static dyn Format,
+    (format, currency): (&'static dyn Format, Currency),
 ) -> Result<Decoded, VerificationError> {
     let decoded = format.decode(&piece.indicium);
     let decoded = decoded.map_err(|source| VerificationError::Indicium { key, source })?;
     let (postage, details) = asked.map_or((None, None), |asked| (Some(asked.postage), Some(&asked.details)));
-    let known = Known { psd: piece.psd, registers, postage, issuer: None, details };
+    let known = Known { psd: piece.psd, registers, postage, currency: Some(currency), issuer: None, details };
     compare(format, &decoded, &known).map_err(|mismatch| VerificationError::Field { key, mismatch })?;
     Ok(decoded)
 }

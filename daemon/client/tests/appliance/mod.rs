@@ -449,6 +449,7 @@ impl State {
             certificate_serial: pki::SERIAL,
             registers: self.registers,
             postage,
+            currency: psd::Currency::USD,
             licensing_zip: "94301".parse().unwrap(),
             software_id: *b"psdd01",
             specimen: true,

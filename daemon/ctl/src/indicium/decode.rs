@@ -66,7 +66,7 @@ fn drawn(mark: &Decoded, fields: &[Field], verdict: Option<&Verdict>) -> String 
         vec![offset, length, field.name.to_owned(), raw, field.meaning.clone()]
     });
     let table = table(&["offset", "bytes", "field", "raw", "meaning"], &[0, 1], rows);
-    let specimen = if mark.specimen { "   SPECIMEN, no postal value" } else { "" };
+    let specimen = if mark.specimen { "   SPECIMEN, worth nothing" } else { "" };
     let verdict = match verdict {
         Some(verdict) => verdict.to_string(),
         None => "not checked; name certificates with --certificates and --authority-root".to_owned(),
@@ -104,7 +104,7 @@ fn meaning(meaning: Meaning, currency: Currency) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::tests::mark;
+    use crate::render::tests::{mark, voucher};
 
     #[test]
     fn every_byte_of_the_symbol_is_in_one_field() {
@@ -117,5 +117,16 @@ mod tests {
         assert_eq!((at("descending register").offset, at("descending register").meaning.as_str()), (41, "$5.00 left"));
         assert_eq!(at("destination").meaning, "20500-0003");
         assert!(drawn(&decoded, &fields, None).contains("SPECIMEN"));
+    }
+
+    #[test]
+    fn a_voucher_is_taken_apart_into_its_claims() {
+        let (bytes, decoded) = voucher(false, true);
+        let fields = fields(&bytes, &decoded);
+        let joined: String = fields.iter().map(|field| field.raw.as_str()).collect();
+        assert_eq!(joined, hex(&bytes));
+        let at = |name| fields.iter().find(|field| field.name == name).unwrap().meaning.as_str();
+        assert_eq!((at("kind"), at("value"), at("last day")), ("ticket", "25.00 EUR", "NOV 20 2027"));
+        assert_eq!((at("control total"), at("piece count")), ("100.00 EUR ever loaded", "9"));
     }
 }

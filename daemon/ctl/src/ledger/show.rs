@@ -5,7 +5,7 @@ use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use crate::output::{count, hex, money, print, print_json, table};
 use clap::Args;
-use psd::indicium::format_named;
+use psd::indicium::{DecodedDetails, Voucher};
 use psd::record::{Event, Record};
 use psdd_ledger::Reader;
 use std::collections::BTreeMap;
@@ -133,10 +133,17 @@ fn indicium_fields(piece: &psd::record::Indicium) -> Vec<(&'static str, String)>
         ("postage", money(piece.postage)),
         ("symbol", hex(&piece.indicium)),
     ];
-    let decoded = format_named("ibi").and_then(|format| format.decode(&piece.indicium).ok());
-    if let Some(decoded) = decoded {
+    if let Ok(decoded) = psd::indicium::decode(&piece.indicium) {
         fields.push(("certificate", decoded.certificate_serial.to_string()));
-        fields.push(("date of mailing", decoded.date.to_string()));
+        match decoded.details {
+            DecodedDetails::Postal(_) => fields.push(("date of mailing", decoded.date.to_string())),
+            DecodedDetails::Voucher(voucher) => {
+                let Voucher { kind, holder, validity } = voucher.details;
+                fields.push(("kind", kind.to_string()));
+                fields.extend(holder.map(|holder| ("holder", holder.as_str().to_owned())));
+                fields.push(("valid", format!("{} to {}", validity.from(), validity.until())));
+            }
+        }
     }
     let optional = [
         ("recipient's hash", piece.recipient.map(|hash| hex(&hash))),

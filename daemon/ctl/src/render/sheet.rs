@@ -76,8 +76,10 @@ pub fn page(sheet: &Sheet) -> Result<String, RenderError> {
 
 fn article(envelope: &Envelope, sender: &str) -> Result<String, RenderError> {
     let mut lines = String::new();
-    let DecodedDetails::Postal(postal) = &envelope.mark.details;
-    let zip = destination(postal.destination);
+    let zip = match &envelope.mark.details {
+        DecodedDetails::Postal(postal) => destination(postal.destination),
+        DecodedDetails::Voucher(_) => String::new(),
+    };
     let last = envelope.address.len().saturating_sub(1);
     for (index, line) in envelope.address.iter().enumerate() {
         let line = escape(line);

@@ -34,8 +34,9 @@ pub(super) fn decode(piece: &Indicium, identity: &Identity, environment: Environ
         software_id: identity.software_id,
         specimen: environment.makes_specimens(),
     };
+    let currency = Some(identity.currency);
     let Stamp { psd, ref registers, .. } = piece.stamp;
-    let known = Known { psd, registers, postage: Some(piece.postage), issuer: Some(issuer), details: None };
+    let known = Known { psd, registers, postage: Some(piece.postage), currency, issuer: Some(issuer), details: None };
     compare(format, &decoded, &known).map_err(Fault::SymbolField)?;
     Ok(decoded)
 }

@@ -20,7 +20,7 @@ pub struct Piece {
     pub key: PieceKey,
     /// SHA-256 of the content as received, before a PSD is selected.
     pub digest: [u8; 32],
-    /// Postage of the piece.
+    /// Postage of the piece, or value of the voucher.
     pub postage: PostageAmount,
     /// What the mark says beyond that.
     pub details: Details,
@@ -32,7 +32,7 @@ pub struct Piece {
     pub weight_g: Option<u64>,
 }
 
-/// Days of mailing accepted, relative to the day of the clock reading in UTC.
+/// Days of mailing, and first days of vouchers, accepted, relative to the day of the clock reading in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DateWindow {
     /// Days into the past.
@@ -77,6 +77,10 @@ impl Psd {
         }
         let at = context.clock?;
         let (_, certificate_serial) = state.certified_key(Role::Indicium).ok_or(Refusal::NoCertifiedKey)?;
+        let (takes, asked) = (self.identity.format.kind(), piece.details.kind());
+        if takes != asked {
+            return Err(Refusal::WrongKind { format: self.identity.format.name(), takes, asked });
+        }
         context.window.admit(piece.details.first_day(), at)?;
         self.within_limits(piece.postage)?;
         let (registers, short) = match state.registers.debited(piece.postage) {
@@ -92,6 +96,7 @@ impl Psd {
             certificate_serial,
             registers,
             postage: piece.postage,
+            currency: self.identity.currency,
             licensing_zip: self.identity.licensing_zip,
             software_id: self.identity.software_id,
             specimen: context.environment.makes_specimens(),

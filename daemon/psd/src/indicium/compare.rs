@@ -1,6 +1,7 @@
 //! A decoded mark against what is known of it from elsewhere: its record, its PSD, what was asked for.
 
 use super::{Decoded, Details, Format, LicensingZip};
+use crate::currency::Currency;
 use crate::id::PsdId;
 use crate::money::PostageAmount;
 use crate::register::Registers;
@@ -13,8 +14,10 @@ pub struct Known<'a> {
     pub psd: PsdId,
     /// Its registers after the piece.
     pub registers: &'a Registers,
-    /// Postage of the piece.
+    /// Postage of the piece, or value of the voucher.
     pub postage: Option<PostageAmount>,
+    /// What its registers count.
+    pub currency: Option<Currency>,
     /// What the device puts into all its marks.
     pub issuer: Option<Issuer>,
     /// What was asked for.
@@ -65,5 +68,8 @@ pub fn compare(format: &dyn Format, mark: &Decoded, known: &Known<'_>) -> Result
     same("ascending register", mark.ascending, known.registers.ascending())?;
     same("descending register", mark.descending, known.registers.descending())?;
     known.postage.map_or(Ok(()), |postage| same("postage", mark.postage, postage))?;
+    if let Some(currency) = known.currency {
+        Mismatch::unless("currency", &mark.currency, &currency, mark.currency == currency)?;
+    }
     format.compare_own(mark, known)
 }

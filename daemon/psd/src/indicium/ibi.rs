@@ -4,7 +4,7 @@
 //! covers the first 49 bytes. Both registers are those *after* the piece.
 
 use super::{
-    DecodeError, Decoded, DecodedDetails, DecodedPostal, Details, Fields, Format, Known, Meaning, Mismatch, Part,
+    DecodeError, Decoded, DecodedDetails, DecodedPostal, Details, Fields, Format, Kind, Known, Meaning, Mismatch, Part,
     Unencodable,
 };
 use crate::currency::Currency;
@@ -34,13 +34,19 @@ impl Format for Ibi {
         NAME
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Postal
+    }
+
     /// The layout has no room for a currency: it is that of the United States' postal service.
     fn counts(&self, currency: Currency) -> bool {
         currency == Currency::USD
     }
 
     fn encode_unsigned(&self, fields: &Fields<'_>, out: &mut Vec<u8>) -> Result<(), Unencodable> {
-        let Details::Postal(postal) = fields.details;
+        let Details::Postal(postal) = fields.details else {
+            return Err(Unencodable { format: NAME, field: "a voucher item" });
+        };
         let ascending = fit::<5>(fields.registers.ascending().mills(), "the ascending register")?;
         let postage = fit::<3>(fields.postage.mills(), "postage")?;
         let destination = fit::<5>(postal.destination.number(), "the destination")?;
@@ -66,6 +72,10 @@ impl Format for Ibi {
         bytes.extend_from_slice(signed);
         bytes.extend_from_slice(signature);
         bytes
+    }
+
+    fn recognises(&self, _symbol: &[u8]) -> bool {
+        true
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Decoded, DecodeError> {
@@ -103,7 +113,7 @@ impl Format for Ibi {
 
     fn parts(&self, bytes: &[u8]) -> Result<Vec<Part>, DecodeError> {
         let mark = self.decode(bytes)?;
-        let DecodedDetails::Postal(postal) = mark.details;
+        let DecodedDetails::Postal(postal) = mark.details else { return Ok(Vec::new()) };
         let signed = mark.signed.as_slice();
         let ascii = |from: usize, to: usize| Meaning::Ascii(signed[from..to].to_vec());
         let text = |text: &dyn fmt::Display| Meaning::Text(text.to_string());
@@ -136,14 +146,20 @@ impl Format for Ibi {
     }
 
     fn compare_own(&self, mark: &Decoded, known: &Known<'_>) -> Result<(), Mismatch> {
-        let DecodedDetails::Postal(found) = &mark.details;
+        let DecodedDetails::Postal(found) = &mark.details else {
+            return Mismatch::unless("format", &mark.format, &NAME, false);
+        };
         if let Some(issuer) = known.issuer {
             let [id, expected] = [software_id_at(&mark.signed), software_id(issuer.software_id, issuer.specimen)];
             Mismatch::unless("software ID", &Hex(&id), &Hex(&expected), id == expected)?;
             let (zip, expected) = (found.licensing_zip, issuer.licensing_zip.number());
             Mismatch::unless("licensing ZIP", &zip, &expected, zip == expected)?;
         }
-        let Some(Details::Postal(asked)) = known.details else { return Ok(()) };
+        let asked = match known.details {
+            None => return Ok(()),
+            Some(Details::Postal(asked)) => asked,
+            Some(other) => return Mismatch::unless("item", &Kind::Postal, &other.kind(), false),
+        };
         let (date, destination) = (asked.date.yyyymmdd(), asked.destination.number());
         let rate = String::from_utf8_lossy(&found.rate);
         Mismatch::unless("date", &mark.date, &date, mark.date == date)?;
@@ -154,6 +170,11 @@ impl Format for Ibi {
     fn committed_ascending(&self, signed: &[u8]) -> Option<PostageAmount> {
         let ours = signed.len() == SIGNED_LEN && signed[0] == VERSION && signed[1] == ECDSA_P256;
         ours.then(|| amount_at::<5>(signed, 14))
+    }
+
+    /// It has one encoding.
+    fn resembles(&self, message: &[u8]) -> bool {
+        self.committed_ascending(message).is_some()
     }
 }
 
@@ -229,6 +250,7 @@ mod tests {
             registers: Registers::from_parts(amount(ascending), amount(descending), amount(ascending + descending), 9)
                 .unwrap(),
             postage: amount(postage),
+            currency: Currency::USD,
             licensing_zip: "94301".parse().unwrap(),
             software_id: *b"psdd01",
             specimen: false,
@@ -281,11 +303,17 @@ mod tests {
         let mark = |fields: &Fields<'_>| Ibi.decode(&Ibi.join(&encoded(fields).unwrap(), &[7; SIGNATURE_LEN])).unwrap();
         let issuer = Issuer { licensing_zip: fields.licensing_zip, software_id: fields.software_id, specimen: false };
         let (registers, postage) = (fields.registers, Some(fields.postage));
-        let known =
-            Known { psd: fields.psd, registers: &registers, postage, issuer: Some(issuer), details: Some(&details) };
+        let known = Known {
+            psd: fields.psd,
+            registers: &registers,
+            postage,
+            currency: Some(Currency::USD),
+            issuer: Some(issuer),
+            details: Some(&details),
+        };
         let amount = |mills| PostageAmount::from_mills(mills).unwrap();
         let moved = |a, d| Registers::from_parts(amount(a), amount(d), amount(a + d), 9).unwrap();
-        let Details::Postal(postal) = details;
+        let Details::Postal(postal) = details else { panic!() };
         let other = |postal: Postal| Details::Postal(postal);
         let date = other(Postal { date: "2026-11-21".parse().unwrap(), ..postal });
         let destination = other(Postal { destination: "20500".parse().unwrap(), ..postal });
@@ -326,6 +354,7 @@ mod tests {
                 psd: fields.psd,
                 registers: &fields.registers,
                 postage: Some(fields.postage),
+                currency: Some(Currency::USD),
                 issuer: Some(Issuer { licensing_zip: fields.licensing_zip, software_id: fields.software_id, specimen: false }),
                 details: Some(&details),
             };

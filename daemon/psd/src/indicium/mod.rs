@@ -7,10 +7,14 @@ mod address;
 mod compare;
 mod details;
 pub mod ibi;
+pub mod voucher;
 
 pub use address::{AddressError, Destination, LicensingZip, RateCategory};
 pub use compare::{Issuer, Known, Mismatch, compare};
-pub use details::{DecodedDetails, DecodedPostal, Details, Postal};
+pub use details::{
+    DecodedDetails, DecodedPostal, DecodedVoucher, Details, Holder, Kind, Postal, Validity, Voucher, VoucherError,
+    VoucherKind,
+};
 
 use crate::currency::Currency;
 use crate::id::PsdId;
@@ -26,8 +30,10 @@ pub struct Fields<'a> {
     pub certificate_serial: u32,
     /// Registers *after* this piece.
     pub registers: Registers,
-    /// Postage of this piece.
+    /// Postage of this piece, or the value of this voucher.
     pub postage: PostageAmount,
+    /// What the amounts count.
+    pub currency: Currency,
     /// ZIP of the licence.
     pub licensing_zip: LicensingZip,
     /// Software that made it.
@@ -53,11 +59,11 @@ pub struct Decoded {
     pub ascending: PostageAmount,
     /// Descending register, mills.
     pub descending: PostageAmount,
-    /// Postage, mills.
+    /// Postage, or the value of a voucher, mills.
     pub postage: PostageAmount,
     /// What the amounts count: said by the mark, or by its layout.
     pub currency: Currency,
-    /// Date of mailing as the number in the mark, YYYYMMDD.
+    /// Date of mailing, or first day of a voucher, as a number, YYYYMMDD.
     pub date: u32,
     /// What else it says.
     pub details: DecodedDetails,
@@ -124,18 +130,30 @@ pub enum DecodeError {
         /// Bytes needed.
         need: usize,
     },
+    /// Not of the form.
+    #[error("not a {format}: {what}")]
+    Malformed {
+        /// The layout.
+        format: &'static str,
+        /// What is wrong.
+        what: &'static str,
+    },
 }
 
 /// A layout.
 pub trait Format: Sync {
     /// The name it is selected by in a licence.
     fn name(&self) -> &'static str;
+    /// The kind of details it takes.
+    fn kind(&self) -> Kind;
     /// Whether its marks can be of a device whose registers count this currency.
     fn counts(&self, currency: Currency) -> bool;
     /// Appends the bytes to sign. On error nothing is appended.
     fn encode_unsigned(&self, fields: &Fields<'_>, out: &mut Vec<u8>) -> Result<(), Unencodable>;
     /// Joins signed bytes and signature to the bytes of the symbol.
     fn join(&self, signed: &[u8], signature: &[u8]) -> Vec<u8>;
+    /// Whether a symbol looks like one of this layout: for those who do not know of which it is.
+    fn recognises(&self, symbol: &[u8]) -> bool;
     /// Reads a symbol.
     fn decode(&self, bytes: &[u8]) -> Result<Decoded, DecodeError>;
     /// The fields of a symbol in their order, every byte in one of them.
@@ -145,17 +163,31 @@ pub trait Format: Sync {
     /// The ascending register inside bytes to sign, or `None` where they are not of this layout. The token worker
     /// compares it with the last committed one before it signs.
     fn committed_ascending(&self, signed: &[u8]) -> Option<PostageAmount>;
+    /// Whether some reader might take a message for bytes to sign of this layout, however it is encoded. Keys of other roles never
+    /// sign such a message.
+    fn resembles(&self, message: &[u8]) -> bool;
 }
 
-/// All layouts.
-pub const FORMATS: &[&dyn Format] = &[&ibi::Ibi];
+/// All layouts. IBI, which has no mark of its own that other vendors' symbols share, recognises everything and stands last.
+pub const FORMATS: &[&dyn Format] = &[&voucher::Vouchers, &ibi::Ibi];
 
 /// The layout of that name.
 pub fn format_named(name: &str) -> Option<&'static dyn Format> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
+/// Reads a symbol of any layout.
+pub fn decode(symbol: &[u8]) -> Result<Decoded, DecodeError> {
+    let format = FORMATS.iter().find(|format| format.recognises(symbol)).copied().unwrap_or(&ibi::Ibi);
+    format.decode(symbol)
+}
+
 /// The ascending register inside bytes to sign, for the first layout that knows them as its own.
 pub fn committed_ascending(signed: &[u8]) -> Option<PostageAmount> {
     FORMATS.iter().find_map(|format| format.committed_ascending(signed))
+}
+
+/// Whether some reader might take a message for an indicium of any layout.
+pub fn resembles_indicium(message: &[u8]) -> bool {
+    FORMATS.iter().any(|format| format.resembles(message))
 }

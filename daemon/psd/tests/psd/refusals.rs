@@ -3,6 +3,7 @@
 use crate::device::*;
 use psd::clock::ClockStop;
 use psd::device::{Authorisation, PieceContext, ValueRefusal};
+use psd::indicium::Details;
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
 use psd::{Psd, Refusal, Registers, UnixMillis};
 
@@ -16,20 +17,21 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::Locked(_) => (4, "psd-locked"),
         Refusal::ClockStopped(_) => (5, "clock-stopped"),
         Refusal::NoCertifiedKey => (6, "no-certified-key"),
-        Refusal::DateOutOfWindow { .. } => (7, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (8, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (9, "postage-too-large"),
-        Refusal::Unencodable { .. } => (10, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (11, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (12, "all-or-none"),
+        Refusal::WrongKind { .. } => (7, "item-wrong-kind"),
+        Refusal::DateOutOfWindow { .. } => (8, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (9, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (10, "postage-too-large"),
+        Refusal::Unencodable { .. } => (11, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (12, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (13, "all-or-none"),
     }
 }
 
-/// What the rows of the table change: the PSD, the piece's postage and date, the clock.
+/// What the rows of the table change: the PSD, the piece's postage and details, the clock.
 struct Case {
     psd: Psd,
     postage: u64,
-    date: &'static str,
+    details: Details,
     clock: Result<psd::clock::ClockReading, ClockStop>,
 }
 
@@ -49,16 +51,19 @@ fn refusals_come_in_their_order_and_debit_nothing() {
             state.locks = Locks::NONE.with(LockReason::Operator).with(LockReason::Funds);
             state.keys = [].into();
         });
-        Case { psd, postage: 1 << 31, date: "2026-11-18", clock: Err(ClockStop::Silent) }
+        Case { psd, postage: 1 << 31, details: ticket("2026-11-18", "2026-11-18"), clock: Err(ClockStop::Silent) }
     };
-    let repairs: [(&str, &str, Repair); 8] = [
+    let repairs: [(&str, &str, Repair); 9] = [
         ("psd-not-active", "authorised", |case| change(&mut case.psd, |state| state.lifecycle = Lifecycle::Active)),
         ("psd-locked", "operator, funds", |case| change(&mut case.psd, |state| state.locks = Locks::NONE)),
         ("clock-stopped", "silent", |case| case.clock = Ok(reading())),
         ("no-certified-key", "certified", |case| {
             change(&mut case.psd, |state| state.keys = active(0).state().keys.clone())
         }),
-        ("date-out-of-window", "2026-11-19 to 2026-11-22", |case| case.date = "2026-11-19"),
+        ("item-wrong-kind", "made of a postal item; this is a voucher item", |case| {
+            case.details = mailed_on("2026-11-18");
+        }),
+        ("date-out-of-window", "2026-11-19 to 2026-11-22", |case| case.details = mailed_on("2026-11-19")),
         ("postage-too-large", "1073741.824", |case| case.postage = 1 << 24),
         ("field-unencodable", "postage", |case| case.postage = 1_000),
         ("insufficient-funds", "above the descending register, 0.005", |case| {
@@ -85,7 +90,7 @@ fn refusals_come_in_their_order_and_debit_nothing() {
 
 fn judged(case: &mut Case) -> Result<(), Refusal> {
     let mut piece = piece(case.postage);
-    piece.details = mailed_on(case.date);
+    piece.details = case.details.clone();
     let tenant = tenant();
     let context = PieceContext { clock: case.clock, ..context(&tenant) };
     case.psd.prepare(&piece, &context).map(drop)
@@ -98,7 +103,7 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 8);
+    assert_eq!(place(&refusal).0, 9);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 
