@@ -1,4 +1,4 @@
-//! The SDK of a vendor backend: signatures on indicia over the vendor door of `psdd`.
+//! The SDK of a vendor backend: signatures on indicia, of mail and of vouchers, over the vendor door of `psdd`.
 //!
 //! Owns the connections, the retries and the judgement of what comes back: a [`SignedPiece`] that a caller holds was checked
 //! against what was asked, against the registers told before and, with [`Verification::Full`], against the postal authority's
@@ -21,7 +21,7 @@ pub mod verify;
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Files, Verification};
 pub use error::{ClientError, ConnectError, ContractError, InputError};
-pub use item::{Item, Outcome, new_key};
+pub use item::{Item, Outcome, VoucherItem, new_key};
 pub use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, PsdView, RegisterView, SignedPiece, ValueAppliedResponse,
     ValueRequestResponse, ValueVoidedResponse,

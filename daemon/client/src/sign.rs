@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::error::{ClientError, ContractError, InputError};
 use crate::exchange::Call;
-use crate::item::{Asked, Item, Outcome};
+use crate::item::{Ask, Asked, Item, Outcome, VoucherItem};
 use crate::retry::Retries;
 use crate::verify::history::Debit;
 use crate::verify::{Proven, VerificationError, fields_match, registers_of, verify_signatures};
@@ -22,10 +22,24 @@ impl Client {
     /// retryable refusal are repeated alone with the same key. On an error, pieces may have been debited: repeat the call with the
     /// same keys, which debits nothing twice.
     pub async fn sign(&self, psd: PsdId, items: Vec<Item>, all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+        self.sign_all(psd, &items, all_or_none).await
+    }
+
+    /// Has a PSD of the format `voucher` sign vouchers; in all else as [`Client::sign`].
+    pub async fn sign_vouchers(
+        &self,
+        psd: PsdId,
+        items: Vec<VoucherItem>,
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
+        self.sign_all(psd, &items, all_or_none).await
+    }
+
+    async fn sign_all<T: Ask>(&self, psd: PsdId, items: &[T], all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
         if all_or_none && items.len() > MOST_ITEMS {
             return Err(InputError::TooManyForAllOrNone { items: items.len() }.into());
         }
-        keys_differ(&items)?;
+        keys_differ(items)?;
         let mut outcomes = Vec::with_capacity(items.len());
         for part in items.chunks(MOST_ITEMS) {
             outcomes.extend(self.sign_part(psd, part, all_or_none).await?);
@@ -33,12 +47,12 @@ impl Client {
         Ok(outcomes)
     }
 
-    async fn sign_part(&self, psd: PsdId, items: &[Item], all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+    async fn sign_part<T: Ask>(&self, psd: PsdId, items: &[T], all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; items.len()];
         let mut open: Vec<usize> = (0..items.len()).collect();
         let mut retries = Retries::new(self.shared.exchange.most_retries);
         loop {
-            let asked: Vec<&Item> = open.iter().map(|index| &items[*index]).collect();
+            let asked: Vec<&T> = open.iter().map(|index| &items[*index]).collect();
             let told = self.sign_once(psd, &asked, all_or_none).await?;
             let again = to_repeat(&told, all_or_none);
             let hint_ms = told.iter().filter_map(passing).filter_map(|problem| problem.facts.retry_after_ms).max();
@@ -53,7 +67,12 @@ impl Client {
         }
     }
 
-    async fn sign_once(&self, psd: PsdId, items: &[&Item], all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+    async fn sign_once<T: Ask>(
+        &self,
+        psd: PsdId,
+        items: &[&T],
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
         let floor = self.shared.checkpoints.floor();
         let request = SignRequest {
             psd: Cow::Owned(psd.to_string()),
@@ -147,10 +166,10 @@ fn outcome(result: SignResult) -> Outcome {
     }
 }
 
-fn keys_differ(items: &[Item]) -> Result<(), InputError> {
+fn keys_differ<T: Ask>(items: &[T]) -> Result<(), InputError> {
     let mut seen = HashMap::with_capacity(items.len());
     for (second, item) in items.iter().enumerate() {
-        if let Some(first) = seen.insert(item.key, second) {
+        if let Some(first) = seen.insert(item.key(), second) {
             return Err(InputError::SameKey { first, second });
         }
     }

@@ -5,7 +5,7 @@ use crate::indicium::CertificatesError;
 use crate::input::InputError;
 use crate::output::OutputError;
 use crate::render::RenderError;
-use crate::vendor::{JournalError, MailingError, ValueError};
+use crate::vendor::{JournalError, ListError, ValueError};
 use psdd_client::ClientError;
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ pub enum CtlError {
     Certificates(#[from] CertificatesError),
     /// A mailing list.
     #[error(transparent)]
-    Mailing(#[from] MailingError),
+    List(#[from] ListError),
     /// The journal of idempotency keys.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -72,7 +72,7 @@ impl CtlError {
             CtlError::Config(_)
             | CtlError::Input(_)
             | CtlError::Certificates(_)
-            | CtlError::Mailing(_)
+            | CtlError::List(_)
             | CtlError::Value(_) => 2,
             CtlError::Root(_) => 1,
             CtlError::Journal(error) => error.exit_code(),

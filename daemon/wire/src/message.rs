@@ -4,6 +4,7 @@
 
 use crate::exact;
 use crate::problem::Problem;
+pub use crate::sign_item::{PostalItem, SignItem, VoucherItem};
 use crate::text;
 use psd::{Currency, PostageAmount, PsdId, Registers};
 use serde::{Deserialize, Serialize};
@@ -25,36 +26,6 @@ pub struct SignRequest<'a> {
     /// Whether a refusal of one item refuses all.
     #[serde(default, skip_serializing_if = "is_false")]
     pub all_or_none: bool,
-}
-
-/// One piece.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct SignItem<'a> {
-    /// Idempotency key, a UUID of version 7.
-    #[serde(borrow, serialize_with = "serde_bytes::serialize", deserialize_with = "exact::bytes")]
-    pub key: Cow<'a, [u8]>,
-    /// Day of mailing, `YYYY-MM-DD`.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub date: Cow<'a, str>,
-    /// Rate category.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub rate: Cow<'a, str>,
-    /// Grams.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_number")]
-    pub weight: Option<u64>,
-    /// Decimal text.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub postage: Cow<'a, str>,
-    /// Personal; only its salted hash enters the log.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
-    pub recipient: Option<Cow<'a, str>>,
-    /// The client's own reference.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
-    pub reference: Option<Cow<'a, str>>,
-    /// ZIP, ZIP+4 or delivery point.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub destination: Cow<'a, str>,
 }
 
 /// Answer to [`SignRequest`].

@@ -3,7 +3,7 @@
 //! A run that crashed is repeated with the same keys and the same day of mailing, so the appliance gives back what it signed and
 //! debits nothing twice. The journal belongs to one mailing list, one PSD and one day; for another it is refused, never replaced.
 
-use super::mailing::Mailing;
+use super::list::{List, Row};
 use crate::output::{OutputError, hex, write_durably};
 use psd::{MailingDate, PieceKey, PsdId};
 use psdd_client::new_key;
@@ -38,7 +38,7 @@ struct Line {
 pub struct Journal {
     /// Where it lies.
     pub path: PathBuf,
-    /// Day of mailing.
+    /// Day of mailing; of vouchers, the first day of the earliest.
     pub date: MailingDate,
     /// One key a row, in the order of the rows.
     pub keys: Vec<PieceKey>,
@@ -105,9 +105,9 @@ impl Journal {
     /// The journal at this path, or a new one that is on stable storage when this returns.
     ///
     /// `date` is the day named by the person, `today` what counts if neither they nor an earlier run named one.
-    pub fn open(
+    pub fn open<R: Row>(
         path: &Path,
-        mailing: &Mailing,
+        mailing: &List<R>,
         psd: PsdId,
         date: Option<MailingDate>,
         today: Option<MailingDate>,
@@ -130,20 +130,25 @@ impl Journal {
     }
 }
 
-fn create(path: &Path, mailing: &Mailing, date: MailingDate, head: &JournalHead) -> Result<Journal, JournalError> {
+fn create<R: Row>(
+    path: &Path,
+    mailing: &List<R>,
+    date: MailingDate,
+    head: &JournalHead,
+) -> Result<Journal, JournalError> {
     let keys: Vec<PieceKey> = mailing.rows.iter().map(|_| new_key()).collect();
     let mut text = json(head)?;
     for (row, key) in mailing.rows.iter().zip(&keys) {
-        text.push_str(&json(&Line { line: row.line, key: Uuid::from_bytes(*key.as_bytes()) })?);
+        text.push_str(&json(&Line { line: row.line(), key: Uuid::from_bytes(*key.as_bytes()) })?);
     }
     write_durably(path, text.as_bytes())?;
     Ok(Journal { path: path.to_owned(), date, keys, repeated: false })
 }
 
-fn resume(
+fn resume<R: Row>(
     path: &Path,
     text: &str,
-    mailing: &Mailing,
+    mailing: &List<R>,
     wanted: impl FnOnce(MailingDate) -> JournalHead,
 ) -> Result<Journal, JournalError> {
     let malformed = |line| JournalError::Malformed { path: path.to_owned(), line };
@@ -164,7 +169,8 @@ fn resume(
     let mut keys = Vec::with_capacity(mailing.rows.len());
     for (index, row) in mailing.rows.iter().enumerate() {
         let line: Option<Line> = lines.next().and_then(|line| serde_json::from_str(line).ok());
-        let key = line.filter(|line| line.line == row.line).and_then(|line| PieceKey::from_bytes(*line.key.as_bytes()));
+        let key =
+            line.filter(|line| line.line == row.line()).and_then(|line| PieceKey::from_bytes(*line.key.as_bytes()));
         keys.push(key.ok_or_else(|| malformed(index + 2))?);
     }
     if lines.next().is_some() {
@@ -179,14 +185,15 @@ fn json<T: Serialize>(value: &T) -> Result<String, OutputError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mailing::MailingRow;
     use super::*;
 
-    fn mailing(postage: &str) -> (tempfile::TempDir, Mailing) {
+    fn mailing(postage: &str) -> (tempfile::TempDir, List<MailingRow>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.csv");
         let rows = format!("address,zip4,weight_g,class,postage\na,20500,20,FCL,{postage}\nb,20500,20,FCL,0.73\n");
-        std::fs::write(&path, rows).unwrap();
-        let mailing = Mailing::read(&path).unwrap();
+        std::fs::write(&path, &rows).unwrap();
+        let mailing = List::of(&path, rows.as_bytes()).unwrap();
         (dir, mailing)
     }
 

@@ -2,30 +2,27 @@
 
 use super::journal::Journal;
 use super::mailing::MailingRow;
+use super::sign::Order;
 use crate::error::CtlError;
 use crate::input::{Mark, decode};
 use crate::output::{OutputError, count, hex, priced, table};
 use crate::render::RenderError;
 use crate::render::sheet::{self, Envelope, Sheet};
-use psd::{PostageAmount, UnixMillis};
+use psd::{PieceKey, PostageAmount, UnixMillis};
 use psdd_client::verify::offline::{Bundle, Verdict};
-use psdd_client::{Item, Outcome, PsdView};
+use psdd_client::{Outcome, PsdView};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 /// A row with what was asked and what came of it.
-pub(super) struct Piece<'a> {
-    row: &'a MailingRow,
-    item: Item,
-    outcome: Outcome,
-}
-
-impl<'a> From<((&'a MailingRow, Item), Outcome)> for Piece<'a> {
-    fn from(((row, item), outcome): ((&'a MailingRow, Item), Outcome)) -> Self {
-        Self { row, item, outcome }
-    }
+pub(super) struct Piece<'a, R> {
+    pub(super) row: &'a R,
+    pub(super) key: PieceKey,
+    /// Postage, or value of a voucher.
+    pub(super) value: PostageAmount,
+    pub(super) outcome: Outcome,
 }
 
 /// A line of the results file.
@@ -63,6 +60,7 @@ enum ResultOutcome {
 #[derive(Serialize, Clone, Debug)]
 pub(super) struct Summary {
     psd: String,
+    list: &'static str,
     date: String,
     pieces: usize,
     signed: usize,
@@ -95,8 +93,8 @@ struct Shown {
 }
 
 impl Summary {
-    pub(super) fn of(
-        pieces: &[Piece<'_>],
+    pub(super) fn of<R: Order>(
+        pieces: &[Piece<'_, R>],
         bundle: &Bundle,
         journal: &Journal,
         (before, after): (&PsdView, &PsdView),
@@ -111,7 +109,7 @@ impl Summary {
             match &piece.outcome {
                 Outcome::Signed(told) => {
                     signed += 1;
-                    value = value.checked_add(piece.item.postage).unwrap_or(PostageAmount::MAX);
+                    value = value.checked_add(piece.value).unwrap_or(PostageAmount::MAX);
                     let mark = decode(&Mark { from: String::new(), bytes: told.indicium.clone() });
                     specimen |= mark.as_ref().is_ok_and(|mark| mark.specimen);
                     let verdict = mark.map_or("unreadable", |mark| bundle.judge(&mark).code());
@@ -128,6 +126,7 @@ impl Summary {
         let bad: usize = not_verified.values().sum();
         Self {
             psd: psd.to_string(),
+            list: R::LIST,
             date: journal.date.to_string(),
             pieces: pieces.len(),
             signed,
@@ -165,7 +164,7 @@ impl Summary {
             let parts: Vec<_> = codes.iter().map(|(code, number)| format!("{} {code}", count(number))).collect();
             if parts.is_empty() { "0".to_owned() } else { parts.join(", ") }
         };
-        let specimen = if self.specimen { "   specimens, no postal value" } else { "" };
+        let specimen = if self.specimen { "   specimens, worth nothing" } else { "" };
         let not_verified = self.not_verified.iter().map(|(code, number)| (code.to_string(), *number)).collect();
         let verified = match self.not_verified.is_empty() {
             true => format!("{} of {}", count(self.verified_offline), count(self.signed)),
@@ -174,7 +173,7 @@ impl Summary {
         let elapsed = format!("{}.{:03} s", self.elapsed_ms / 1000, self.elapsed_ms % 1000);
         let mut rows = vec![
             ("pieces signed", format!("{} of {}", count(self.signed), count(self.pieces))),
-            ("value of the mailing", self.shown.value.clone()),
+            ("value of the list", self.shown.value.clone()),
             ("debited in this run", self.shown.debited_now.clone()),
             ("refused", by_code(&self.refused)),
             ("verified offline", verified),
@@ -191,12 +190,12 @@ impl Summary {
         let table = table(&[], &[], rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]));
         let repeated =
             if self.repeated { "\nrepeats an earlier run with the same keys; nothing is debited twice" } else { "" };
-        format!("PSD {}   mailing of {}{specimen}{repeated}\n{table}", self.psd, self.date)
+        format!("PSD {}   {} of {}{specimen}{repeated}\n{table}", self.psd, self.list, self.date)
     }
 }
 
 /// The results file.
-pub(super) fn lines(pieces: &[Piece<'_>]) -> Result<String, OutputError> {
+pub(super) fn lines<R: Order>(pieces: &[Piece<'_, R>]) -> Result<String, OutputError> {
     let mut text = String::new();
     for piece in pieces {
         let outcome = match &piece.outcome {
@@ -215,8 +214,8 @@ pub(super) fn lines(pieces: &[Piece<'_>]) -> Result<String, OutputError> {
                 retry: problem.facts.retry,
             },
         };
-        let reference = piece.row.reference.as_deref();
-        let (line, key, postage) = (piece.row.line, piece.item.key.to_string(), piece.item.postage.to_string());
+        let reference = piece.row.reference();
+        let (line, key, postage) = (piece.row.line(), piece.key.to_string(), piece.value.to_string());
         let line = ResultLine { line, key, reference, postage, outcome };
         text.push_str(&serde_json::to_string(&line).map_err(OutputError::Json)?);
         text.push('\n');
@@ -229,7 +228,7 @@ pub(super) fn page(
     title: &str,
     sender: &str,
     summary: &Summary,
-    pieces: &[Piece<'_>],
+    pieces: &[Piece<'_, MailingRow>],
     most: usize,
 ) -> Result<String, CtlError> {
     let mut envelopes = Vec::new();

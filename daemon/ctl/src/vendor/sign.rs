@@ -1,33 +1,38 @@
 //! `psdctl vendor sign`.
 
 use super::journal::Journal;
-use super::mailing::Mailing;
+use super::list::{AnyList, List, ListError, Row};
+use super::mailing::MailingRow;
 use super::report::{self, Piece, Summary};
+use super::voucher_list::VoucherRow;
 use crate::cli::Global;
 use crate::config::CtlConfig;
 use crate::error::{CtlError, Exit};
-use crate::output::{money, print, print_json, write_durably};
+use crate::output::{priced, print, print_json, write_durably};
 use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use psd::{MailingDate, PostageAmount, PsdId, UnixMillis};
+use psd::{MailingDate, PieceKey, PostageAmount, PsdId, UnixMillis};
 use psdd_client::verify::AuthorityRoot;
 use psdd_client::verify::offline::Bundle;
-use psdd_client::{CertificatesResponse, Client, ClientError, Item, Outcome, PsdView};
+use psdd_client::{CertificatesResponse, Client, ClientError, Item, Outcome, PsdView, VoucherItem};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Arguments of `psdctl vendor sign`.
 #[derive(Args, Debug)]
 pub struct Sign {
-    /// The mailing list: address,zip4,weight_g,class,postage and optionally reference
+    /// The list. Of mail: address,zip4,weight_g,class,postage and optionally reference. Of vouchers:
+    /// kind,value,valid_from,valid_until and optionally holder,reference
     #[arg(long, value_name = "FILE")]
     csv: PathBuf,
     /// The PSD that shall sign; else the one in psdctl.toml
     #[arg(long, value_name = "ID")]
     psd: Option<String>,
-    /// Day of mailing, YYYY-MM-DD; else the day of the run that is repeated, or today by the appliance's clock (UTC)
+    /// Day of mailing, YYYY-MM-DD; else the day of the run that is repeated, or today by the appliance's clock (UTC).
+    /// Of mail only: vouchers name their own days
     #[arg(long, value_name = "DATE")]
     date: Option<MailingDate>,
     /// Pieces in one request
@@ -39,7 +44,7 @@ pub struct Sign {
     /// Results, one JSON line a piece; the keys are kept beside it in FILE.keys.jsonl
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// A page of envelopes with their marks
+    /// A page of envelopes with their marks; of mail only
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// The sender on the page, lines separated by a comma and a blank
@@ -50,25 +55,118 @@ pub struct Sign {
     marks: usize,
 }
 
+/// Rows that become items to be signed.
+pub(super) trait Order: Row {
+    /// What a list of them is called.
+    const LIST: &'static str;
+    /// What the SDK takes.
+    type Item: Clone + Send + Sync + 'static;
+    /// The day that the items of a list share, or the first of them; `None` where the rows name none.
+    fn first_day(rows: &[Self]) -> Option<MailingDate>;
+    /// The item of a row.
+    fn item(&self, key: PieceKey, day: MailingDate) -> Self::Item;
+    /// Postage, or value of a voucher.
+    fn value(&self) -> PostageAmount;
+    /// Has items signed.
+    fn sign(
+        client: Client,
+        psd: PsdId,
+        items: Vec<Self::Item>,
+    ) -> impl Future<Output = Result<Vec<Outcome>, ClientError>> + Send;
+    /// The page that `--html` asks for.
+    fn page(command: &Sign, summary: &Summary, pieces: &[Piece<'_, Self>]) -> Result<String, CtlError>;
+}
+
+impl Order for MailingRow {
+    const LIST: &'static str = "mailing";
+    type Item = Item;
+
+    fn first_day(_rows: &[Self]) -> Option<MailingDate> {
+        None
+    }
+
+    fn item(&self, key: PieceKey, day: MailingDate) -> Item {
+        Item {
+            key,
+            postage: self.postage,
+            date: day,
+            destination: self.destination,
+            rate: self.class,
+            recipient: Some(self.address.clone()),
+            reference: self.reference.clone(),
+            weight_g: Some(self.weight_g),
+        }
+    }
+
+    fn value(&self) -> PostageAmount {
+        self.postage
+    }
+
+    async fn sign(client: Client, psd: PsdId, items: Vec<Item>) -> Result<Vec<Outcome>, ClientError> {
+        client.sign(psd, items, false).await
+    }
+
+    fn page(command: &Sign, summary: &Summary, pieces: &[Piece<'_, Self>]) -> Result<String, CtlError> {
+        report::page(&title(&command.csv), &command.sender, summary, pieces, command.marks)
+    }
+}
+
+impl Order for VoucherRow {
+    const LIST: &'static str = "vouchers";
+    type Item = VoucherItem;
+
+    fn first_day(rows: &[Self]) -> Option<MailingDate> {
+        rows.iter().map(|row| row.voucher.validity.from()).min()
+    }
+
+    fn item(&self, key: PieceKey, _day: MailingDate) -> VoucherItem {
+        VoucherItem { key, value: self.value, voucher: Arc::clone(&self.voucher), reference: self.reference.clone() }
+    }
+
+    fn value(&self) -> PostageAmount {
+        self.value
+    }
+
+    async fn sign(client: Client, psd: PsdId, items: Vec<VoucherItem>) -> Result<Vec<Outcome>, ClientError> {
+        client.sign_vouchers(psd, items, false).await
+    }
+
+    fn page(_command: &Sign, _summary: &Summary, _pieces: &[Piece<'_, Self>]) -> Result<String, CtlError> {
+        Err(ListError::ForMail("--html").into())
+    }
+}
+
 pub(super) async fn run(global: &Global, command: &Sign) -> Result<Exit, CtlError> {
+    match AnyList::read(&command.csv)? {
+        AnyList::Mailing(list) => run_list(global, command, &list).await,
+        // Said before anything is sent.
+        AnyList::Vouchers(_) if command.html.is_some() => Err(ListError::ForMail("--html").into()),
+        AnyList::Vouchers(_) if command.date.is_some() => Err(ListError::ForMail("--date").into()),
+        AnyList::Vouchers(list) => run_list(global, command, &list).await,
+    }
+}
+
+async fn run_list<R: Order>(global: &Global, command: &Sign, list: &List<R>) -> Result<Exit, CtlError> {
     let config = CtlConfig::read(global.config.as_deref())?;
     let psd = config.psd(command.psd.as_deref())?;
-    let mailing = Mailing::read(&command.csv)?;
     let client = Client::connect(config.client()).await?;
     let before = client.psd(psd).await?;
-    let journal = Journal::open(&journal_path(command), &mailing, psd, command.date, today(&before))?;
-    let items = items(&mailing, &journal);
-    let (outcomes, elapsed) = send(&client, psd, &items, command).await?;
+    let day = R::first_day(&list.rows).or(command.date);
+    let journal = Journal::open(&journal_path(command), list, psd, day, today(&before))?;
+    let rows = list.rows.iter().zip(&journal.keys);
+    let items: Vec<R::Item> = rows.map(|(row, key)| row.item(*key, journal.date)).collect();
+    let (outcomes, elapsed) = send(&client, &before, list, items, command).await?;
     let after = client.psd(psd).await?;
-    let pieces: Vec<_> = mailing.rows.iter().zip(items).zip(outcomes).map(Piece::from).collect();
+    let keyed = list.rows.iter().zip(&journal.keys).zip(outcomes);
+    let pieces = keyed.map(|((row, key), outcome)| Piece { row, key: *key, value: row.value(), outcome });
+    let pieces: Vec<Piece<'_, R>> = pieces.collect();
     let bundle = offline(&client, psd).await?;
     let summary = Summary::of(&pieces, &bundle, &journal, (&before, &after), elapsed);
     if let Some(out) = &command.out {
         write_durably(out, report::lines(&pieces)?.as_bytes())?;
     }
     if let Some(html) = &command.html {
-        let page = report::page(&title(&command.csv), &command.sender, &summary, &pieces, command.marks)?;
-        write_durably(html, page.as_bytes())?;
+        write_durably(html, R::page(command, &summary, &pieces)?.as_bytes())?;
     }
     if global.json {
         print_json(&summary)?
@@ -95,49 +193,35 @@ fn today(view: &PsdView) -> Option<MailingDate> {
     MailingDate::of(UnixMillis(view.clock.as_ref()?.time))
 }
 
-fn items(mailing: &Mailing, journal: &Journal) -> Vec<Item> {
-    let rows = mailing.rows.iter().zip(&journal.keys);
-    rows.map(|(row, key)| Item {
-        key: *key,
-        postage: row.postage,
-        date: journal.date,
-        destination: row.destination,
-        rate: row.class,
-        recipient: Some(row.address.clone()),
-        reference: row.reference.clone(),
-        weight_g: Some(row.weight_g),
-    })
-    .collect()
-}
-
 /// Sends all items in batches, some at a time, and brings the outcomes back in order.
-async fn send(
+async fn send<R: Order>(
     client: &Client,
-    psd: PsdId,
-    items: &[Item],
+    view: &PsdView,
+    list: &List<R>,
+    items: Vec<R::Item>,
     command: &Sign,
 ) -> Result<(Vec<Outcome>, Duration), ClientError> {
     let bar = bar(items.len());
     let begun = Instant::now();
-    let mut batches = items.chunks(usize::from(command.batch)).map(<[Item]>::to_vec).enumerate();
+    let mut batches = items.chunks(usize::from(command.batch)).map(<[R::Item]>::to_vec).enumerate();
     let mut under_way = JoinSet::new();
     let mut done: BTreeMap<usize, Vec<Outcome>> = BTreeMap::new();
     let mut value = PostageAmount::ZERO;
     loop {
         while under_way.len() < usize::from(command.in_flight) {
             let Some((number, batch)) = batches.next() else { break };
-            let client = client.clone();
-            under_way.spawn(async move { (number, client.sign(psd, batch, false).await) });
+            let (client, psd) = (client.clone(), view.psd);
+            under_way.spawn(async move { (number, R::sign(client, psd, batch).await) });
         }
         let Some(joined) = under_way.join_next().await else { break };
         let (number, outcomes) = match joined {
             Ok((number, outcomes)) => (number, outcomes?),
             Err(broken) => std::panic::resume_unwind(broken.into_panic()),
         };
-        let signed = items.iter().skip(number * usize::from(command.batch)).zip(&outcomes);
+        let signed = list.rows.iter().skip(number * usize::from(command.batch)).zip(&outcomes);
         let signed = signed.filter(|(_, outcome)| matches!(outcome, Outcome::Signed(_)));
-        value = signed.fold(value, |sum, (item, _)| sum.checked_add(item.postage).unwrap_or(PostageAmount::MAX));
-        bar.set_message(money(value));
+        value = signed.fold(value, |sum, (row, _)| sum.checked_add(row.value()).unwrap_or(PostageAmount::MAX));
+        bar.set_message(priced(value, view.currency));
         bar.inc(u64::try_from(outcomes.len()).unwrap_or(u64::MAX));
         done.insert(number, outcomes);
     }

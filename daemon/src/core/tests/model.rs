@@ -374,6 +374,7 @@ impl World {
     fn new() -> Self {
         let setup = Setup {
             funds: vec![FUNDS; PSDS],
+            format: "ibi",
             chunk_items: 3,
             in_flight_items: 8,
             queued_items_per_tenant: 24,

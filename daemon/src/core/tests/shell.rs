@@ -6,7 +6,7 @@ use crate::core::{
 };
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
 use psd::device::{Authorisation, DateWindow, Piece};
-use psd::indicium::{Details, Postal};
+use psd::indicium::{Details, Postal, Validity, Voucher};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -62,6 +62,13 @@ pub fn piece(psd: usize, key: PieceKey, postage: u64) -> Piece {
     }
 }
 
+/// The same for a voucher.
+pub fn voucher(psd: usize, key: PieceKey, value: u64) -> Piece {
+    let validity = Validity::new("2026-11-20".parse().unwrap(), "2027-11-20".parse().unwrap()).unwrap();
+    let (kind, holder) = ("ticket".parse().unwrap(), Some("seat 12 B".parse().unwrap()));
+    Piece { details: Details::Voucher(Arc::new(Voucher { kind, holder, validity })), ..piece(psd, key, value) }
+}
+
 pub fn hsm_fault(retryable: bool) -> HsmFault {
     let class = if retryable { FaultClass::Deadline } else { FaultClass::Refused };
     HsmFault { class, code: "told-to".to_owned(), step: "the test".to_owned(), retryable }
@@ -72,6 +79,8 @@ pub fn hsm_fault(retryable: bool) -> HsmFault {
 pub struct Setup {
     /// Value of each PSD at birth, in mills.
     pub funds: Vec<u64>,
+    /// The layout of all of them.
+    pub format: &'static str,
     pub chunk_items: usize,
     pub in_flight_items: usize,
     pub queued_items_per_tenant: usize,
@@ -81,7 +90,8 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let funds = vec![1_000_000; 3];
-        Self { funds, chunk_items: 4, in_flight_items: 16, queued_items_per_tenant: 64, queued_items: 96 }
+        let format = "ibi";
+        Self { funds, format, chunk_items: 4, in_flight_items: 16, queued_items_per_tenant: 64, queued_items: 96 }
     }
 }
 
@@ -139,7 +149,8 @@ impl Shell {
         // No test is about what the disk does, so memory serves where there is such a directory.
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let mut recovered = Ledger::create(dir.path()).unwrap().bear(&genesis(), Vec::new(), Rules::default()).unwrap();
-        let records = setup.funds.iter().enumerate().flat_map(|(number, funds)| birth(number, *funds)).collect();
+        let born = setup.funds.iter().enumerate().flat_map(|(number, funds)| birth(number, *funds, setup.format));
+        let records = born.collect();
         recovered.append(records).unwrap();
         Self::over(recovered, dir, setup, 0)
     }
@@ -263,6 +274,10 @@ impl Shell {
 
     pub fn submit_as(&mut self, psd: usize, items: &[(u64, u64)], all_or_none: bool) -> RequestId {
         let pieces = items.iter().map(|(ms, postage)| piece(psd, key(*ms), *postage)).collect();
+        self.submit_pieces(psd, pieces, all_or_none)
+    }
+
+    pub fn submit_pieces(&mut self, psd: usize, pieces: Vec<Piece>, all_or_none: bool) -> RequestId {
         let (request, event) = self.submission(psd, pieces, all_or_none);
         self.event(event);
         request
@@ -467,7 +482,7 @@ fn genesis() -> Record {
 }
 
 /// The records by which a PSD comes to life and to funds. Odd ones have their keys in token 1.
-fn birth(number: usize, funds: u64) -> Vec<Record> {
+fn birth(number: usize, funds: u64, format: &str) -> Vec<Record> {
     let psd = psd_id(number);
     let token: Arc<str> = format!("token-{}", number % 2).into();
     let mut stamps = (1..).map(|sequence| Stamp { psd, sequence, registers: Registers::default() });
@@ -477,7 +492,7 @@ fn birth(number: usize, funds: u64) -> Vec<Record> {
         tenant: tenant(number),
         licence: "L-1".parse().unwrap(),
         licensing_zip: 94_301,
-        format: "ibi".into(),
+        format: format.into(),
         software_id: *b"psdd01",
         limits: Limits {
             smallest_postage: mills(1),

@@ -85,7 +85,7 @@ fn judge_form(
 }
 
 fn with_body(mut piece: Piece, item: &SignItem<'_>) -> (Piece, Option<Body>) {
-    let body = item.recipient.as_deref().map(|recipient| {
+    let body = item.recipient().map(|recipient| {
         let mut salt = [0; 16];
         rand::rng().fill_bytes(&mut salt);
         Body { salt, body: recipient.as_bytes().into() }
@@ -167,7 +167,7 @@ pub(super) fn signed_piece(durable: &Durable) -> Option<SignedPiece> {
 
 fn refused(item: &SignItem<'_>, problem: Option<Problem>) -> SignResult {
     let problem = problem.unwrap_or_else(|| Problem::lasting("malformed", "no outcome"));
-    SignResult::Refused(RefusedPiece { key: item.key.to_vec(), problem })
+    SignResult::Refused(RefusedPiece { key: item.key().to_vec(), problem })
 }
 
 fn count_refusal(metrics: &Metrics, result: &SignResult) {
