@@ -26,6 +26,8 @@ mod reload;
 mod timing;
 #[path = "door/value.rs"]
 mod value;
+#[path = "door/voucher.rs"]
+mod voucher;
 
 use bench::{Psds, Wanted, end_with_this_process, plan, raise};
 use client::Caller;

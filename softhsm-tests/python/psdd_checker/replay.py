@@ -149,6 +149,7 @@ class Replay:
     def _psd_created(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
         psd.zip, psd.software, psd.limits = record[10], record[12], record[13]
+        psd.format, psd.currency = record[11], record[14]
         self.state.tenants.add(record[8])
         fault = None
         if record[4] != 1:

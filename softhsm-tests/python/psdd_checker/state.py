@@ -51,6 +51,8 @@ class Psd:
     registers: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     zip: int = 0
     software: bytes = b""
+    format: str = ""
+    currency: str = ""
     limits: list[int] | None = None
     state: int = 1
     locks: int = 0

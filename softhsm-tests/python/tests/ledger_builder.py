@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 Record = dict[Any, Any]
 EPOCH_MS = 1_790_000_000_000
+VOUCHER = "application/psdd-voucher+cbor"
 REQUEST, VOID = "application/psdd-value-request+cbor", "application/psdd-value-void+cbor"
 
 
@@ -30,6 +31,12 @@ def cbor(value: Any) -> bytes:
 def decimal(mills: int) -> str:
     """Mills as the wire contract writes amounts."""
     return f"{mills // 1000}.{mills % 1000:03}"
+
+
+def shortest(mills: int) -> str:
+    """Mills as psdd writes amounts: three decimals only where the last is not zero."""
+    text = decimal(mills)
+    return text[:-1] if text.endswith("0") else text
 
 
 def uuid7(time_ms: int) -> bytes:
@@ -55,6 +62,8 @@ class Device:
     device_key: Any = field(default_factory=new_key)
     indicium_key: Any = field(default_factory=new_key)
     serial: int = 0
+    format: str = "ibi"
+    currency: str = "USD"
     sequence: int = 0
     registers: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     download: int = 0
@@ -129,11 +138,11 @@ class Builder:
         """Kind 12."""
         self.add("funds", 12, {8: 1, 9: der(self.authority.funds)}, slot="authority-key:1")
 
-    def psd(self, name: str, tenant: str, serial: int) -> Device:
+    def psd(self, name: str, tenant: str, serial: int, layout: str = "ibi", currency: str = "USD") -> Device:
         """A PSD from creation to active, with its keys and certificate."""
-        device = self.devices[name] = Device(name, tenant, serial=serial)
+        device = self.devices[name] = Device(name, tenant, serial=serial, format=layout, currency=currency)
         further = {
-            8: tenant, 9: "licence", 10: 20260, 11: "ibi", 12: b"psdd01", 13: [1, 99_000, 4_000_000_000], 14: "USD",
+            8: tenant, 9: "licence", 10: 20260, 11: layout, 12: b"psdd01", 13: [1, 99_000, 4_000_000_000], 14: currency,
         }  # fmt: skip
         self.add(f"{name}:created", 3, further, device, slot="created")
         self.key(f"{name}:device", name.encode() + b"-d", 4, device.device_key, device)
@@ -187,7 +196,9 @@ class Builder:
         self.add(label, 7, further, device, slot="value-applied")
 
     def symbol(self, device: Device, registers: list[int], postage: int, /, key=None, **over) -> bytes:
-        """An IBI symbol of the device; `over` replaces fields before it is signed."""
+        """A symbol of the device; `over` replaces fields before it is signed."""
+        if device.format == "voucher":
+            return self.voucher(device, registers, postage, key, **over)
         f = {
             "version": 1, "algorithm": 4, "serial": device.serial, "maker": device.name[:2].encode(),
             "model": device.name[2:4].encode(), "number": int(device.name[4:]), "ascending": registers[0],
@@ -201,6 +212,17 @@ class Builder:
             + f["descending"].to_bytes(4, "little") + f["rate"]
         )  # fmt: skip
         return signed + (raw_signature(key or device.indicium_key, signed) if key != b"" else bytes(64))
+
+    def voucher(self, device: Device, registers: list[int], value: int, /, key=None, header=None, **over) -> bytes:
+        """A voucher of the device; `over` replaces claims before it is signed, and None leaves one away."""
+        claims = {
+            "psd": device.name, "kind": "ticket", "count": registers[3], "value": shortest(value), "holder": "seat 12 B",
+            "currency": device.currency, "specimen": True, "ascending": shortest(registers[0]),
+            "descending": shortest(registers[1]), "valid_from": "2026-11-20", "certificate": device.serial,
+            "valid_until": "2027-11-20", "control_total": shortest(registers[2]), **over,
+        }  # fmt: skip
+        claims = {name: claim for name, claim in claims.items() if claim is not None}
+        return sign1(key or device.indicium_key, header or {1: -7, 3: VOUCHER}, claims)
 
     def sign(self, label: str, device: Device, postage: int, *, recipient: str | None = None, key=None) -> int:
         """Kind 16."""
@@ -235,7 +257,7 @@ class Builder:
 
 
 def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
-    """A small ledger with every kind of record: two PSDs of two tenants, four downloads applied and three voided,
+    """A small ledger with every kind of record: three PSDs of two tenants, one of them for vouchers, five downloads applied and three voided,
     three state digests."""
     b = Builder(**options)
     b.genesis()
@@ -243,13 +265,16 @@ def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     b.funds()
     one = b.psd("ABCD0000000001", "acme", 7001)
     two = b.psd("ABCD0000000002", "umbrella", 7002)
-    for device in (one, two):
+    three = b.psd("ABCD0000000003", "acme", 7003, "voucher", "EUR")
+    for device in (one, two, three):
         b.request(f"{device.name}:request1", device, fund)
         b.apply(f"{device.name}:apply1", device, fund)
     b.digest("digest1")
     for n in range(pieces):
         b.sign(f"one:{n}", one, 730 + n % 1000, recipient=f"Resident {n}" if n % 10 == 0 else None)
         b.sign(f"two:{n}", two, 1000)
+        if n < 5:
+            b.sign(f"three:{n}", three, 2500 + n)
         if n == pieces // 2:
             b.digest("digest2")
             b.refusals("refusals")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from authority import certificate, der, new_key
-from ledger_builder import REQUEST, VOID, Builder, Record, cbor
+from ledger_builder import REQUEST, VOID, VOUCHER, Builder, Record, cbor
 
 ONE, TWO = "ABCD0000000001", "ABCD0000000002"
 
@@ -28,6 +28,22 @@ def symbol(**over) -> Callable[[Builder, Record], None]:
         record[12] = b.symbol(b.devices[record[3]], record[5], record[11], **over)
 
     return twist
+
+
+def mark_for_voucher(b: Builder, record: Record) -> None:
+    """A mark of mail, properly signed by the device."""
+    record[12] = b.symbol(replace(b.devices[record[3]], format="ibi"), record[5], record[11])
+
+
+def voucher_for_mark(b: Builder, record: Record) -> None:
+    """A voucher, properly signed by the device."""
+    record[12] = b.symbol(replace(b.devices[record[3]], format="voucher"), record[5], record[11])
+
+
+def by_device_key(b: Builder, record: Record) -> None:
+    """A voucher signed by the key that signs value requests."""
+    device = b.devices[record[3]]
+    record[12] = b.symbol(device, record[5], record[11], key=device.device_key)
 
 
 def unordered(b: Builder, record: Record) -> bytes:
@@ -219,8 +235,35 @@ SPOILED: list[tuple[str, str, Callable[[Builder, Record], object], str]] = [
     ("symbol with a day that is none", "one:3", symbol(date=20260231), "indicium-field"),
     ("symbol cut short", "one:3", lambda b, r: r.__setitem__(12, r[12][:-1]), "indicium-field"),
     ("symbol signed by another key", "one:3", symbol(key=new_key()), "indicium-signature"),
+    ("voucher of another device", "three:0", symbol(psd=ONE), "indicium-field"),
+    ("voucher of another value", "three:0", symbol(value="2.51"), "indicium-field"),
+    ("voucher of another currency", "three:0", symbol(currency="USD"), "indicium-field"),
+    ("voucher of another ascending register", "three:0", symbol(ascending="2.51"), "indicium-field"),
+    ("voucher of another descending register", "three:0", symbol(descending="0.00"), "indicium-field"),
+    ("voucher of another control total", "three:0", symbol(control_total="0.00"), "indicium-field"),
+    ("voucher of another count", "three:0", symbol(count=2), "indicium-field"),
+    ("voucher that is no specimen", "three:0", symbol(specimen=None), "indicium-field"),
+    ("voucher with specimen false", "three:0", symbol(specimen=False), "indicium-field"),
+    ("voucher with more claims", "three:0", symbol(seat="12 B"), "indicium-field"),
+    ("voucher without a kind", "three:0", symbol(kind=None), "indicium-field"),
+    ("voucher of a kind in capitals", "three:0", symbol(kind="Ticket"), "indicium-field"),
+    ("voucher with a control character", "three:0", symbol(holder="a\nb"), "indicium-field"),
+    ("voucher with a day that is none", "three:0", symbol(valid_from="2026-02-31"), "indicium-field"),
+    ("voucher that ends before it begins", "three:0", symbol(valid_until="2026-11-19"), "indicium-field"),
+    ("voucher for eleven years", "three:0", symbol(valid_until="2037-11-20"), "indicium-field"),
+    ("voucher with an amount in three decimals", "three:0", symbol(value="2.500"), "indicium-field"),
+    ("voucher of another content type", "three:0", symbol(header={1: -7, 3: REQUEST}), "indicium-field"),
+    ("voucher of another algorithm", "three:0", symbol(header={1: -8, 3: VOUCHER}), "indicium-field"),
+    ("voucher cut short", "three:0", lambda b, r: r.__setitem__(12, r[12][:-1]), "indicium-field"),
+    ("mark in place of a voucher", "three:0", mark_for_voucher, "indicium-field"),
+    ("voucher in place of a mark", "one:3", voucher_for_mark, "indicium-field"),
+    ("voucher with an unknown serial", "three:0", symbol(certificate=9), "indicium-key"),
+    ("voucher with the serial of another PSD", "three:0", symbol(certificate=7001), "indicium-key"),
+    ("voucher signed by another key", "three:0", symbol(key=new_key()), "indicium-signature"),
+    ("voucher signed by the device key", "three:0", by_device_key, "indicium-signature"),
+    ("voucher above the limit", "three:0", setting(11, 99_001), "limits"),
     ("state digest", "digest2", setting(8, bytes(32)), "state-digest"),
-    ("count of PSDs", "digest2", setting(9, 3), "state-digest"),
+    ("count of PSDs", "digest2", setting(9, 30), "state-digest"),
 ]  # fmt: skip
 
 

@@ -32,6 +32,9 @@ pub enum DevCommand {
         /// How many PSDs a new appliance gets
         #[arg(long, default_value_t = 1)]
         psds: u32,
+        /// How many PSDs for vouchers it gets besides, VO010000000001 and on, in euros
+        #[arg(long, default_value_t = 0)]
+        vouchers: u32,
         /// Value that each PSD of a new appliance gets
         #[arg(long, default_value = "10000.00")]
         value: PostageAmount,
@@ -57,8 +60,8 @@ pub enum DevCommand {
 /// Runs a command of the group.
 pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
     let outcome = match command {
-        DevCommand::Up { dir, psds, value } => {
-            let options = DevOptions { psds, value, ..DevOptions::default() };
+        DevCommand::Up { dir, psds, vouchers, value } => {
+            let options = DevOptions { psds, vouchers, value, ..DevOptions::default() };
             up(&Layout::at(&dir), &options).map(|running| {
                 format!(
                     "appliance in {}\n  vendor door   {}\n  configuration {}\n",

@@ -37,8 +37,10 @@ impl Tools {
 /// What a new appliance is like.
 #[derive(Clone, Debug)]
 pub struct DevOptions {
-    /// PSDs.
+    /// PSDs for mail.
     pub psds: u32,
+    /// PSDs for vouchers, in euros.
+    pub vouchers: u32,
     /// Value of each.
     pub value: PostageAmount,
     /// Largest value a descending register may hold.
@@ -64,6 +66,7 @@ impl Default for DevOptions {
         let mills = |mills| PostageAmount::from_mills(mills).unwrap_or(PostageAmount::MAX);
         Self {
             psds: 1,
+            vouchers: 0,
             value: mills(10_000_000),
             // The IBI layout has four bytes for the descending register.
             largest_descending: mills(4_000_000_000),
@@ -134,7 +137,7 @@ pub fn up(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
     let mut running = start_psdd(layout, options)?;
     running.hsm = hsm;
     if new {
-        for psd in first_psds(options.psds) {
+        for psd in planned(options) {
             load_value(layout, psd, options.value)?;
         }
         write(&layout.complete(), "")?;
@@ -143,8 +146,9 @@ pub fn up(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
 }
 
 /// Device IDs of a development appliance.
-fn first_psds(count: u32) -> impl Iterator<Item = PsdId> {
-    (1..=count).filter_map(|serial| PsdId::new(*b"PS", *b"01", serial))
+fn planned(options: &DevOptions) -> impl Iterator<Item = PsdId> {
+    let group = |manufacturer, count| (1..=count).filter_map(move |serial| PsdId::new(manufacturer, *b"01", serial));
+    group(*b"PS", options.psds).chain(group(*b"VO", options.vouchers))
 }
 
 /// Everything up to active PSDs without value; nothing runs afterwards.
@@ -224,12 +228,19 @@ fn provision(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
 }
 
 fn plan(options: &DevOptions) -> String {
-    format!(
-        "# PSDs of a development appliance.\n[[psds]]\nfirst = \"PS010000001\"\ncount = {}\ntenant = \"{TENANT}\"\n\
-         licence = \"L-1000\"\nlicensing_zip = \"94301\"\nformat = \"ibi\"\nsoftware_id = \"psdd01\"\ntoken = \"main\"\n\n\
-         [psds.limits]\nsmallest_postage = \"0.01\"\nlargest_postage = \"100.00\"\nlargest_descending = \"{}\"\n",
-        options.psds, options.largest_descending
-    )
+    let group = |(first, count): (&str, u32), format: &str, currency: &str| {
+        format!(
+            "[[psds]]\nfirst = \"{first}\"\ncount = {count}\ntenant = \"{TENANT}\"\nlicence = \"L-1000\"\nlicensing_zip = \"94301\"\n\
+             format = \"{format}\"\nsoftware_id = \"psdd01\"\ntoken = \"main\"\ncurrency = \"{currency}\"\n\n[psds.limits]\n\
+             smallest_postage = \"0.01\"\nlargest_postage = \"100.00\"\nlargest_descending = \"{}\"\n\n",
+            options.largest_descending
+        )
+    };
+    let groups = [("PS010000001", options.psds, "ibi", "USD"), ("VO010000001", options.vouchers, "voucher", "EUR")];
+    let wanted = groups.into_iter().filter(|(_, count, ..)| *count > 0);
+    let groups: String =
+        wanted.map(|(first, count, format, currency)| group((first, count), format, currency)).collect();
+    format!("# PSDs of a development appliance.\n{groups}")
 }
 
 fn init_token(layout: &Layout, options: &DevOptions) -> Result<String, DevError> {
