@@ -124,8 +124,8 @@ impl Format for Vouchers {
         let entries = decoder.map().ok().flatten().unwrap_or_default();
         for _ in 0..entries {
             let from = decoder.position();
-            let key = decoder.str().map_err(|_not_text| malformed("keys are text"))?;
-            decoder.skip().map_err(|_cut| malformed("a claim has no value"))?;
+            let key = decoder.str().ok().ok_or(malformed("keys are text"))?;
+            decoder.skip().ok().ok_or(malformed("a claim has no value"))?;
             let (name, meaning) = claims.meaning_of(key);
             parts.push(Part { offset: begin + from, length: decoder.position() - from, name, meaning });
         }
