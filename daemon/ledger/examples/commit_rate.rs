@@ -110,6 +110,7 @@ impl Bench {
                 largest_postage: amount(100_000)?,
                 largest_descending: amount(4_200_000_000)?,
             },
+            zips: None,
         };
         let mut device = Psd::from_created(&created).ok_or("PSD")?;
         let (tenant, value) = (device.identity().tenant.clone(), amount(4_200_000_000)?);

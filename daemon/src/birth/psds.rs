@@ -112,6 +112,7 @@ fn psd_created(group: &Group, psd: PsdId) -> Event {
         format: group.format.into(),
         software_id: group.software_id,
         limits: group.limits,
+        zips: group.zips,
     }
 }
 

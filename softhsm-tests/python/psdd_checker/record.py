@@ -67,6 +67,10 @@ def _reference(value: Any) -> bool:
     return type(value) is str and 1 <= len(value.encode()) <= 64
 
 
+def _zips(value: Any) -> bool:
+    return type(value) is list and len(value) == 2 and all(map(_below(100_000), value)) and value[0] <= value[1]
+
+
 _registers = _uints(4)
 _COMMON: dict[int, Check] = {0: is_uint, 1: is_uint, 2: _clock}
 _OF_PSD: dict[int, Check] = {3: _psd_id, 4: _positive, 5: _registers}
@@ -88,7 +92,10 @@ KINDS: dict[int, dict[int, Check]] = {
     AUTHORITY_KEY: {8: _one_of(1, 2, 3), 9: _bytes},
     INDICIUM: {8: _text, 9: _exactly(16), 10: _exactly(32), 11: is_uint, 12: _bytes},
 }
-_OPTIONAL: dict[int, dict[int, Check]] = {INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint}}
+_OPTIONAL: dict[int, dict[int, Check]] = {
+    PSD_CREATED: {15: _zips},
+    INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint},
+}
 
 ALWAYS_PSD = frozenset(
     {KEY_CREATED, PSD_CREATED, CERTIFICATE, LIFECYCLE, VALUE_REQUESTED, VALUE_APPLIED, VALUE_VOIDED, INDICIUM}

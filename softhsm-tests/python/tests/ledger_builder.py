@@ -133,6 +133,8 @@ class Builder:
         """A PSD from creation to active, with its keys and certificate."""
         device = self.devices[name] = Device(name, tenant, serial=serial)
         further = {8: tenant, 9: "licence", 10: 20260, 11: "ibi", 12: b"psdd01", 13: [1, 99_000, 4_000_000_000]}
+        if serial % 2:
+            further[15] = [501, 94_999]
         self.add(f"{name}:created", 3, further, device, slot="created")
         self.key(f"{name}:device", name.encode() + b"-d", 4, device.device_key, device)
         self.key(f"{name}:indicium", name.encode() + b"-i", 1, device.indicium_key, device)

@@ -65,7 +65,7 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ("log key", format!("{} in token {}", hex(&genesis.log_key_id), genesis.log_token)),
             ],
         ),
-        Event::PsdCreated { tenant, licence, licensing_zip, format, limits, .. } => (
+        Event::PsdCreated { tenant, licence, licensing_zip, format, limits, zips, .. } => (
             "PSD created",
             vec![
                 ("tenant", tenant.to_string()),
@@ -74,6 +74,7 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ("layout", format.to_string()),
                 ("postage", format!("{} to {}", money(limits.smallest_postage), money(limits.largest_postage))),
                 ("largest descending", money(limits.largest_descending)),
+                ("destination ZIPs", zips.map_or_else(|| "all".to_owned(), |zips| zips.to_string())),
             ],
         ),
         Event::KeyCreated { key_id, role, token, spki, .. } => (

@@ -189,6 +189,7 @@ impl World {
                 largest_postage: mills(100_000),
                 largest_descending: mills(4_000_000_000),
             },
+            zips: None,
         };
         let mut records = vec![self.take_in(created)];
         let spki = self.key.public_key().as_der().unwrap();

@@ -12,7 +12,7 @@ pub use replay::ReplayError;
 pub use value::{Authorisation, ValueRefusal, ValueTerms};
 
 use crate::id::{LicenceNumber, PsdId, TenantName};
-use crate::indicium::{Format, LicensingZip};
+use crate::indicium::{Format, LicensingZip, ZipRange};
 use crate::key::{Key, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
@@ -39,6 +39,8 @@ pub struct Identity {
     pub software_id: [u8; 6],
     /// Limits on value.
     pub limits: Limits,
+    /// Destinations it is meant for; `None` for all.
+    pub zips: Option<ZipRange>,
 }
 
 impl fmt::Debug for Identity {

@@ -48,7 +48,8 @@ pub enum ReplayError {
 impl Psd {
     /// The PSD that its first record describes; `None` where the record is of another kind or names an unknown layout.
     pub fn from_created(event: &Event) -> Option<Self> {
-        let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits } = event else {
+        let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, zips } = event
+        else {
             return None;
         };
         let mut psd = Psd::new(Identity {
@@ -59,6 +60,7 @@ impl Psd {
             format: format_named(format)?,
             software_id: *software_id,
             limits: *limits,
+            zips: *zips,
         });
         psd.state.sequence = 1;
         (stamp.sequence == 1 && stamp.registers == Registers::default()).then_some(psd)

@@ -5,8 +5,10 @@
 
 mod address;
 pub mod ibi;
+mod zips;
 
 pub use address::{AddressError, Destination, LicensingZip, RateCategory};
+pub use zips::ZipRange;
 
 use crate::id::PsdId;
 use crate::money::PostageAmount;

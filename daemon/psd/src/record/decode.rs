@@ -4,6 +4,7 @@ use super::map::{MapReader, RecordError};
 use super::{AuthorityPurpose, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, Stamp};
 use crate::clock::{ClockReading, ClockSource};
 use crate::id::PieceKey;
+use crate::indicium::ZipRange;
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
@@ -154,7 +155,13 @@ fn read_psd_created(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
         largest_descending: amount(13, descending)?,
     };
     let limits = limits.checked().ok().ok_or(RecordError::BadValue(13))?;
-    Ok(Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits })
+    let zips = map.has(15).then(|| read_zips(map)).transpose()?;
+    Ok(Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, zips })
+}
+
+fn read_zips(map: &mut MapReader<'_>) -> Result<ZipRange, RecordError> {
+    let [low, high] = map.uints(15)?;
+    ZipRange::new(narrow(15, low)?, narrow(15, high)?).ok_or(RecordError::BadValue(15))
 }
 
 fn read_indicium(map: &mut MapReader<'_>) -> Result<Indicium, RecordError> {

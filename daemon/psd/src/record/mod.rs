@@ -11,6 +11,7 @@ pub use map::RecordError;
 
 use crate::clock::ClockReading;
 use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
+use crate::indicium::ZipRange;
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
@@ -157,6 +158,8 @@ pub enum Event {
         software_id: [u8; 6],
         /// Limits on value.
         limits: Limits,
+        /// Destinations it is meant for; `None` for all.
+        zips: Option<ZipRange>,
     },
     /// A key pair was made in a token.
     KeyCreated {

@@ -39,6 +39,7 @@ pub fn created() -> Event {
         format: "ibi".into(),
         software_id: *b"psdd01",
         limits: limits(),
+        zips: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use psd::clock::{ClockReading, ClockSource};
+use psd::indicium::ZipRange;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -69,10 +70,11 @@ fn psd_created() -> impl Strategy<Value = Event> {
     let limits = (amount(), amount(), amount()).prop_filter_map("limits", |(a, b, c)| {
         Limits { smallest_postage: a.min(b), largest_postage: a.max(b), largest_descending: c }.checked().ok()
     });
-    (stamp(), tenant(), "[A-Z0-9]{1,20}", any::<u32>(), text(), any::<[u8; 6]>(), limits).prop_map(
-        |(stamp, tenant, licence, licensing_zip, format, software_id, limits)| {
+    let zips = prop::option::of((0u32..100_000, 0u32..100_000).prop_filter_map("ZIPs", |(a, b)| ZipRange::new(a, b)));
+    (stamp(), tenant(), "[A-Z0-9]{1,20}", any::<u32>(), text(), any::<[u8; 6]>(), limits, zips).prop_map(
+        |(stamp, tenant, licence, licensing_zip, format, software_id, limits, zips)| {
             let licence: LicenceNumber = licence.parse().unwrap();
-            Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits }
+            Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, zips }
         },
     )
 }

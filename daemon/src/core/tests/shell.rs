@@ -481,6 +481,7 @@ fn birth(number: usize, funds: u64) -> Vec<Record> {
             largest_postage: mills(100_000),
             largest_descending: mills(4_000_000),
         },
+        zips: None,
     }];
     for role in [Role::Indicium, Role::Device] {
         let key_id: Arc<[u8]> = [role.number(), u8::try_from(number).unwrap()][..].into();
