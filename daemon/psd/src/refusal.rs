@@ -7,6 +7,7 @@ use crate::clock::ClockStop;
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::money::PostageAmount;
 use crate::time::MailingDate;
+use std::fmt;
 
 /// A refusal of one piece. Nothing was debited, and nothing is bound to the key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -34,6 +35,17 @@ pub enum Refusal {
     /// The key was used for another content.
     #[error("this key was used before for another content; a new piece needs a new key")]
     KeyReused,
+    /// Of the PSDs of the licence that could sign, none has the funds. Rests on uncommitted state while debits are in flight.
+    #[error("postage {postage} is above what any PSD of the licence can spend, {most}")]
+    NoneHasFunds {
+        /// Asked for; of an `all_or_none` request, all of it together.
+        postage: PostageAmount,
+        /// What the richest of them can spend.
+        most: PostageAmount,
+    },
+    /// No PSD of the licence is in a state to sign the piece.
+    #[error("no PSD of the licence can take it: {0}")]
+    NoPsdAvailable(OutOfUse),
     /// The PSD's life is not at the point where it signs.
     #[error("the PSD is {0}, not active")]
     NotActive(Lifecycle),
@@ -96,6 +108,30 @@ pub enum Refusal {
     },
 }
 
+/// Why the PSDs of a licence that a client may use are of no use to a piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OutOfUse {
+    /// Locked, or not active.
+    pub barred: usize,
+    /// Without a certified indicium key.
+    pub uncertified: usize,
+    /// In a token that does not answer.
+    pub without_token: usize,
+    /// In order, but not for this destination or this postage.
+    pub unsuited: usize,
+}
+
+impl fmt::Display for OutOfUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { barred, uncertified, without_token, unsuited } = self;
+        write!(
+            f,
+            "{barred} locked or not active, {uncertified} without a certified key, {without_token} in a token that does not \
+             answer, {unsuited} not for this destination or postage"
+        )
+    }
+}
+
 fn list(locks: Locks) -> String {
     let words: Vec<&str> = locks.reasons().map(|reason| reason.as_str()).collect();
     words.join(", ")
@@ -108,6 +144,8 @@ impl Refusal {
             Refusal::KeyTooOld { .. } => "key-too-old",
             Refusal::KeyFromFuture { .. } => "key-from-future",
             Refusal::KeyReused => "key-reused",
+            Refusal::NoneHasFunds { .. } => "insufficient-funds",
+            Refusal::NoPsdAvailable(_) => "no-psd-available",
             Refusal::NotActive(_) => "psd-not-active",
             Refusal::Locked(_) => "psd-locked",
             Refusal::ClockStopped(_) => "clock-stopped",

@@ -72,6 +72,7 @@ impl Engine {
             return self.reply_value(request, ValueReply::Overloaded);
         }
         self.devices[device].commands.push_back(Waiting { request, tenant, step: Some(step) });
+        self.hold_back(device);
         self.run_commands(device, monotonic_ms);
     }
 
@@ -104,7 +105,7 @@ impl Engine {
             if let ValueReply::Refused(refusal) = &reply {
                 self.count_refusal(tenant, refusal.code());
             }
-            self.devices[device_index].commands.pop_front();
+            self.finish_command(device_index);
             self.reply_value(request, reply);
         }
     }
@@ -218,8 +219,7 @@ impl Engine {
     }
 
     fn start_value(&mut self, device_index: usize, work: ValueWork, stage: Stage) -> ChunkId {
-        let id = ChunkId(self.next_chunk);
-        self.next_chunk += 1;
+        let id = self.next_chunk_id();
         let device = &mut self.devices[device_index];
         device.pipeline.push_back(id);
         // Nothing else is in flight, so what is committed is what was before.
@@ -273,5 +273,6 @@ impl Engine {
     /// The command in flight is always the first in turn.
     fn finish_command(&mut self, device: usize) {
         self.devices[device].commands.pop_front();
+        self.let_go(device);
     }
 }

@@ -130,6 +130,17 @@ impl Psd {
         Ok(PreparedPiece { at, format: self.identity.format, unsigned })
     }
 
+    /// The largest postage that registers and layout have room for, whatever state, limits and clock say.
+    pub fn spendable(&self) -> PostageAmount {
+        let registers = &self.state.registers;
+        let (largest_ascending, largest_descending) = self.identity.format.largest_registers();
+        if registers.descending() > largest_descending {
+            return PostageAmount::ZERO;
+        }
+        let room = largest_ascending.checked_sub(registers.ascending()).unwrap_or(PostageAmount::ZERO);
+        registers.descending().min(room)
+    }
+
     /// The key that signs this PSD's indicia now.
     pub fn signing_key(&self) -> Option<&Key> {
         self.certified_key(Role::Indicium).map(|(key, _)| key)

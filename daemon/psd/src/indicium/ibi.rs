@@ -50,6 +50,10 @@ impl Format for Ibi {
         Ok(())
     }
 
+    fn largest_registers(&self) -> (PostageAmount, PostageAmount) {
+        (amount_at::<5>(&[0xff; 5], 0), amount_at::<4>(&[0xff; 4], 0))
+    }
+
     fn join(&self, signed: &[u8], signature: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(signed.len() + signature.len());
         bytes.extend_from_slice(signed);

@@ -110,6 +110,8 @@ pub trait Format: Sync {
     fn name(&self) -> &'static str;
     /// Appends the bytes to sign. On error nothing is appended.
     fn encode_unsigned(&self, fields: &Fields, out: &mut Vec<u8>) -> Result<(), Unencodable>;
+    /// The largest ascending and the largest descending register there is room for.
+    fn largest_registers(&self) -> (PostageAmount, PostageAmount);
     /// Joins signed bytes and signature to the bytes of the symbol.
     fn join(&self, signed: &[u8], signature: &[u8]) -> Vec<u8>;
     /// Reads a symbol.

@@ -4,6 +4,7 @@ use crate::device::*;
 use psd::clock::ClockStop;
 use psd::device::{Authorisation, PieceContext, ValueRefusal};
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
+use psd::refusal::OutOfUse;
 use psd::{Psd, Refusal, Registers, UnixMillis};
 
 /// The contract: every code, in the order in which it is told. A new variant does not compile without its place.
@@ -12,16 +13,18 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::KeyTooOld { .. } => (0, "key-too-old"),
         Refusal::KeyFromFuture { .. } => (1, "key-from-future"),
         Refusal::KeyReused => (2, "key-reused"),
-        Refusal::NotActive(_) => (3, "psd-not-active"),
-        Refusal::Locked(_) => (4, "psd-locked"),
-        Refusal::ClockStopped(_) => (5, "clock-stopped"),
-        Refusal::NoCertifiedKey => (6, "no-certified-key"),
-        Refusal::DateOutOfWindow { .. } => (7, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (8, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (9, "postage-too-large"),
-        Refusal::Unencodable { .. } => (10, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (11, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (12, "all-or-none"),
+        Refusal::NoneHasFunds { .. } => (3, "insufficient-funds"),
+        Refusal::NoPsdAvailable(_) => (4, "no-psd-available"),
+        Refusal::NotActive(_) => (5, "psd-not-active"),
+        Refusal::Locked(_) => (6, "psd-locked"),
+        Refusal::ClockStopped(_) => (7, "clock-stopped"),
+        Refusal::NoCertifiedKey => (8, "no-certified-key"),
+        Refusal::DateOutOfWindow { .. } => (9, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (10, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (11, "postage-too-large"),
+        Refusal::Unencodable { .. } => (12, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (13, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (14, "all-or-none"),
     }
 }
 
@@ -98,7 +101,7 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 8);
+    assert_eq!(place(&refusal).0, 10);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 
@@ -109,6 +112,8 @@ fn codes_of_the_daemon_have_their_place() {
         Refusal::KeyTooOld { key_ms: 1, horizon_ms: 2 },
         Refusal::KeyFromFuture { key_ms: 2, limit_ms: 1 },
         Refusal::KeyReused,
+        Refusal::NoneHasFunds { postage: mills(2), most: mills(1) },
+        Refusal::NoPsdAvailable(OutOfUse { barred: 1, ..OutOfUse::default() }),
         Refusal::AllOrNone { index: 3 },
     ];
     for refusal in told {
@@ -251,4 +256,25 @@ fn authorisations_are_refused_in_order_and_applied_once() {
     assert_eq!(psd.state().registers, Registers::default().loaded(mills(150)).unwrap());
     let again = psd.apply_value(&authorisation, &ours, UnixMillis(NOW)).unwrap_err();
     assert_eq!(again, ValueRefusal::WrongSequence { given: 1, expected: None });
+}
+
+/// The registers of the layout have 40 and 32 bits.
+#[test]
+fn a_psd_can_spend_what_it_has_and_its_layout_has_room_for() {
+    let rows = [
+        (0, 1_000, 1_000),
+        ((1 << 40) - 1_000, 5_000, 999),
+        ((1 << 40) - 1, 5_000, 0),
+        (0, (1 << 32) - 1, (1 << 32) - 1),
+        (0, 1 << 32, 0),
+    ];
+    for (ascending, descending, spendable) in rows {
+        let mut psd = active(5);
+        let (ascending, descending) = (mills(ascending), mills(descending));
+        let control_total = ascending.checked_add(descending).unwrap();
+        change(&mut psd, |state| {
+            state.registers = Registers::from_parts(ascending, descending, control_total, 1).unwrap();
+        });
+        assert_eq!(psd.spendable(), mills(spendable), "{ascending} and {descending}");
+    }
 }

@@ -1,11 +1,13 @@
 //! The shell of the simulation. Nothing happens between the core and its surroundings unless the test lets it happen.
 
+use crate::core::pool::Standing;
 use crate::core::{
-    Action, ChunkId, Engine, EngineSettings, Event, Outcome, PolicyGeneration, RequestId, Submission, SubmitReply,
-    TokenIndex, ValueCommand, ValueReply, ValueStep, View,
+    Action, ChunkId, Engine, EngineSettings, Event, Outcome, PolicyGeneration, RequestId, Selection, SignTarget,
+    Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, ValueStep, View,
 };
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
 use psd::device::{Authorisation, DateWindow, Piece};
+use psd::indicium::ZipRange;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -32,6 +34,20 @@ pub fn tenant(number: usize) -> TenantName {
 
 pub fn psd_id(number: usize) -> PsdId {
     PsdId::new(*b"PS", *b"01", 1_000_000 + u32::try_from(number).unwrap()).unwrap()
+}
+
+/// In place of the number of a PSD: any PSD of the licence, chosen like this, for the tenant with this number.
+pub fn any_psd(selection: Selection, tenant: usize) -> usize {
+    let selection = SELECTIONS.iter().position(|other| *other == selection).unwrap();
+    ANY_PSD + 2 * selection + tenant % 2
+}
+
+const ANY_PSD: usize = 100;
+const SELECTIONS: [Selection; 3] = [Selection::RoundRobin, Selection::MostFunds, Selection::Zip];
+
+/// The number of a PSD's record.
+pub fn psd_number(psd: PsdId) -> usize {
+    usize::try_from(psd.serial()).unwrap() - 1_000_000
 }
 
 /// A key that is the greater the later.
@@ -67,8 +83,13 @@ pub fn hsm_fault(retryable: bool) -> HsmFault {
 /// How the appliance is made.
 #[derive(Clone)]
 pub struct Setup {
-    /// Value of each PSD at birth, in mills.
+    /// Value of each PSD at birth, in mills. All are of one licence; those with even numbers are the first tenant's, have their keys in
+    /// the first token and stand before the others.
     pub funds: Vec<u64>,
+    /// Destinations of the PSDs with these numbers.
+    pub zips: BTreeMap<usize, (u32, u32)>,
+    /// Largest postage of the PSDs with these numbers, where it is another than that of the rest.
+    pub largest: BTreeMap<usize, u64>,
     pub chunk_items: usize,
     pub in_flight_items: usize,
     pub queued_items_per_tenant: usize,
@@ -78,7 +99,16 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let funds = vec![1_000_000; 3];
-        Self { funds, chunk_items: 4, in_flight_items: 16, queued_items_per_tenant: 64, queued_items: 96 }
+        let (zips, largest) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            funds,
+            zips,
+            largest,
+            chunk_items: 4,
+            in_flight_items: 16,
+            queued_items_per_tenant: 64,
+            queued_items: 96,
+        }
     }
 }
 
@@ -136,7 +166,8 @@ impl Shell {
         // No test is about what the disk does, so memory serves where there is such a directory.
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let mut recovered = Ledger::create(dir.path()).unwrap().bear(&genesis(), Vec::new(), Rules::default()).unwrap();
-        let records = setup.funds.iter().enumerate().flat_map(|(number, funds)| birth(number, *funds)).collect();
+        let records =
+            setup.funds.iter().enumerate().flat_map(|(number, funds)| birth(&setup, number, *funds)).collect();
         recovered.append(records).unwrap();
         Self::over(recovered, dir, setup, 0)
     }
@@ -249,8 +280,16 @@ impl Shell {
     pub fn submission(&mut self, psd: usize, pieces: Vec<Piece>, all_or_none: bool) -> (RequestId, Event) {
         let request = self.request_id();
         let pieces = pieces.into_iter().map(|piece| (piece, None)).collect();
-        let (tenant, psd, policy) = (tenant(psd), psd_id(psd), self.policy);
-        (request, Event::Submit(Submission { request, tenant, psd, pieces, all_or_none, policy }))
+        let (tenant, policy) = (tenant(psd), self.policy);
+        let target = match psd.checked_sub(ANY_PSD) {
+            None => SignTarget::Psd(psd_id(psd)),
+            Some(kind) => SignTarget::Licence {
+                licence: "L-1".parse().unwrap(),
+                selection: SELECTIONS[kind / 2],
+                within: std::iter::once(0..self.setup.funds.len()).collect(),
+            },
+        };
+        (request, Event::Submit(Submission { request, tenant, target, pieces, all_or_none, policy }))
     }
 
     /// Submits pieces of so many mills under keys of so many milliseconds.
@@ -390,6 +429,27 @@ impl Shell {
         self.replies.contains_key(&request)
     }
 
+    /// Which PSD signed each item.
+    #[track_caller]
+    pub fn signers(&self, request: RequestId) -> Vec<usize> {
+        let signer = |outcome: &Outcome| match outcome {
+            Outcome::Signed(durable) => psd_number(durable.record().event.stamp().unwrap().psd),
+            other => panic!("{other:?}"),
+        };
+        self.outcomes(request).iter().map(signer).collect()
+    }
+
+    /// Asserts that pools know what their members could take.
+    #[track_caller]
+    pub fn assert_pools_know(&self) {
+        for (number, device) in self.engine.devices.iter().enumerate() {
+            let standing = self.engine.standing(number);
+            let spendable = if standing == Standing::InUse { device.psd.spendable().mills() + 1 } else { 0 };
+            let known = self.engine.pools[device.place.licence].known(device.place.member);
+            assert_eq!(known, (standing, spendable), "PSD {number}");
+        }
+    }
+
     /// The registers the core works with.
     pub fn working(&self, psd: usize) -> Registers {
         self.engine.devices[psd].psd.state().registers
@@ -411,6 +471,10 @@ impl Shell {
             engine.queues.values().all(|queue| queue.items == 0 && queue.requests.is_empty()),
             "queues are not empty"
         );
+        for pool in &engine.pools {
+            assert_eq!(pool.held(), (0, 0, 0), "chunks, value commands and refusals in a pool");
+        }
+        self.assert_pools_know();
         for device in &engine.devices {
             assert!(device.pipeline.is_empty() && device.commands.is_empty(), "a PSD still has something in flight");
             assert_eq!(device.psd.state(), &device.committed, "the working state is not the committed one");
@@ -464,7 +528,7 @@ fn genesis() -> Record {
 }
 
 /// The records by which a PSD comes to life and to funds. Odd ones have their keys in token 1.
-fn birth(number: usize, funds: u64) -> Vec<Record> {
+fn birth(setup: &Setup, number: usize, funds: u64) -> Vec<Record> {
     let psd = psd_id(number);
     let token: Arc<str> = format!("token-{}", number % 2).into();
     let mut stamps = (1..).map(|sequence| Stamp { psd, sequence, registers: Registers::default() });
@@ -478,10 +542,10 @@ fn birth(number: usize, funds: u64) -> Vec<Record> {
         software_id: *b"psdd01",
         limits: Limits {
             smallest_postage: mills(1),
-            largest_postage: mills(100_000),
+            largest_postage: mills(setup.largest.get(&number).copied().unwrap_or(100_000)),
             largest_descending: mills(4_000_000),
         },
-        zips: None,
+        zips: setup.zips.get(&number).map(|(low, high)| ZipRange::new(*low, *high).unwrap()),
     }];
     for role in [Role::Indicium, Role::Device] {
         let key_id: Arc<[u8]> = [role.number(), u8::try_from(number).unwrap()][..].into();

@@ -74,7 +74,7 @@ impl From<Unavailable> for Failure {
 pub(super) fn not_judged(reply: &SubmitReply, psd: &str) -> Failure {
     match reply {
         SubmitReply::Overloaded => Failure::overloaded(),
-        SubmitReply::UnknownPsd => Failure::unknown_psd(psd),
+        SubmitReply::UnknownPsd | SubmitReply::UnknownLicence => Failure::unknown_psd(psd),
         SubmitReply::Stopping | SubmitReply::Judged(_) => Failure::stopping(),
     }
 }

@@ -3,7 +3,7 @@
 use super::VendorState;
 use super::connection::Connection;
 use super::problems::{Failure, not_judged, of_outcome};
-use crate::core::{Outcome, Submission, SubmitReply};
+use crate::core::{Outcome, SignTarget, Submission, SubmitReply};
 use crate::spine::{Fatal, Metrics, die};
 use http::StatusCode;
 use psd::device::Piece;
@@ -110,7 +110,7 @@ async fn pass_core(
     let submission = Submission {
         request: connection.state.core.next_request(),
         tenant: connection.identity.tenant.clone(),
-        psd,
+        target: SignTarget::Psd(psd),
         pieces,
         all_or_none: request.all_or_none,
         policy,
