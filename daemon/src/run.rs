@@ -210,6 +210,7 @@ fn finish_start(
     let indicium_keys = keys.filter(|key| key.role == Role::Indicium);
     let indicium_keys = indicium_keys.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.spki))).collect();
     let engine = Engine::new(settings, clock, appliance.psds.into_values(), greatest, generation);
+    let licences = engine.licences();
     let parts = SpineParts {
         engine,
         journal,
@@ -240,6 +241,7 @@ fn finish_start(
         policy: ArcSwap::from_pointee(PolicyInForce { generation, policies }),
         tls: ArcSwap::new(tls),
         psds,
+        licences,
         newest,
         log_size: Arc::clone(&metrics.log_size),
         log_key,

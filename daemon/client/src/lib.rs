@@ -14,6 +14,7 @@ mod exchange;
 mod item;
 mod retry;
 mod sign;
+mod signer;
 mod tls;
 mod value;
 pub mod verify;
@@ -22,9 +23,11 @@ pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Files, Verification};
 pub use error::{ClientError, ConnectError, ContractError, InputError};
 pub use item::{Item, Outcome, new_key};
+pub use psdd_wire::message::Select;
 pub use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, PsdView, RegisterView, SignedPiece, ValueAppliedResponse,
     ValueRequestResponse, ValueVoidedResponse,
 };
 pub use psdd_wire::problem::Problem;
+pub use signer::Signer;
 pub use verify::VerificationError;

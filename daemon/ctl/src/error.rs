@@ -40,6 +40,9 @@ pub enum CtlError {
     /// Files and amounts of a value download.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// No PSD of the licence can be read.
+    #[error("this client can read no PSD of a licence {0} (`psdctl vendor psds` lists those it can read)")]
+    NoSuchLicence(psd::LicenceNumber),
     /// A mark could not be drawn.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -73,6 +76,7 @@ impl CtlError {
             | CtlError::Input(_)
             | CtlError::Certificates(_)
             | CtlError::Mailing(_)
+            | CtlError::NoSuchLicence(_)
             | CtlError::Value(_) => 2,
             CtlError::Root(_) => 1,
             CtlError::Journal(error) => error.exit_code(),

@@ -1,17 +1,21 @@
 //! The digest of an item's content: what an idempotency key is bound to.
 
-use crate::message::SignItem;
+use crate::message::{SignItem, SignTarget};
 use aws_lc_rs::digest;
 
-/// SHA-256 over the content as received, with the PSD asked for and without the key. Texts count as they were written: `0.73` and
-/// `0.730` are different content.
-pub fn content_digest(psd: &str, item: &SignItem<'_>) -> [u8; 32] {
+/// SHA-256 over the content as received, with the PSD or the licence asked for and without the key. Texts count as they were written:
+/// `0.73` and `0.730` are different content. How a PSD is chosen among those of a licence is no content.
+pub fn content_digest(target: &SignTarget<'_>, item: &SignItem<'_>) -> [u8; 32] {
     // One call over all of it costs a fraction of one for each field.
     let mut content = Vec::with_capacity(256);
-    content.extend_from_slice(b"psdd-indicium-1");
+    let (prefix, signer): (&[u8], _) = match target {
+        SignTarget::Psd(psd) => (b"psdd-indicium-1", psd),
+        SignTarget::Licence { licence, select: _ } => (b"psdd-indicium-pool-1", licence),
+    };
+    content.extend_from_slice(prefix);
     let weight = item.weight.map(u64::to_be_bytes);
     let fields: [Option<&[u8]>; 8] = [
-        Some(psd.as_bytes()),
+        Some(signer.as_bytes()),
         Some(item.postage.as_bytes()),
         Some(item.date.as_bytes()),
         Some(item.destination.as_bytes()),

@@ -1,7 +1,7 @@
 //! From an item as received to a piece that can be judged.
 
 use crate::digest::content_digest;
-use crate::message::SignItem;
+use crate::message::{SignItem, SignTarget};
 use psd::PieceKey;
 use psd::device::Piece;
 use psd::indicium::AddressError;
@@ -57,12 +57,12 @@ impl ItemError {
     }
 }
 
-/// The piece that an item asks for on this PSD. The recipient's salted hash is put in by the caller, who has the randomness.
-pub fn piece_of(psd: &str, item: &SignItem<'_>) -> Result<Piece, ItemError> {
+/// The piece that an item asks for of this signer. The recipient's salted hash is put in by the caller, who has the randomness.
+pub fn piece_of(target: &SignTarget<'_>, item: &SignItem<'_>) -> Result<Piece, ItemError> {
     let key = <[u8; 16]>::try_from(item.key.as_ref()).ok().and_then(PieceKey::from_bytes).ok_or(ItemError::Key)?;
     let piece = Piece {
         key,
-        digest: content_digest(psd, item),
+        digest: content_digest(target, item),
         postage: item.postage.parse()?,
         date: item.date.parse()?,
         destination: item.destination.parse().map_err(ItemError::Destination)?,

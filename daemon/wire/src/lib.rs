@@ -13,6 +13,7 @@ pub mod gather;
 pub mod item;
 pub mod message;
 pub mod problem;
+mod sign_request;
 mod strict;
 mod text;
 

@@ -9,23 +9,7 @@ use psd::{PostageAmount, PsdId, Registers};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// POST /v1/indicia. Texts are kept as received; [`crate::item`] judges them one item at a time.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct SignRequest<'a> {
-    /// The PSD that shall sign.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub psd: Cow<'a, str>,
-    /// 1 to 4096 items.
-    #[serde(borrow)]
-    pub items: Vec<SignItem<'a>>,
-    /// The newest checkpoint the client has seen.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
-    pub checkpoint: Option<Cow<'a, str>>,
-    /// Whether a refusal of one item refuses all.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub all_or_none: bool,
-}
+pub use crate::sign_request::{Select, SignRequest, SignTarget};
 
 /// One piece.
 #[derive(Serialize, Deserialize, Clone, Debug)]
@@ -601,10 +585,4 @@ pub struct InstructionResponse {
     /// The newest signed checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
-}
-
-// serde hands the value by reference.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }

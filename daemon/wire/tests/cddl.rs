@@ -128,13 +128,16 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         if !full {
             (bare.weight, bare.recipient, bare.reference) = (None, None, None);
         }
-        let request = SignRequest {
-            psd: "PS010000001".into(),
-            items: vec![bare; if full { 30 } else { 1 }],
-            checkpoint: checkpoint.as_deref().map(Cow::Borrowed),
-            all_or_none: full,
-        };
-        all.push(("sign-request", encode(&request)));
+        let by_licence = Select::ALL.map(|select| SignTarget::Licence { licence: "L-1000".into(), select });
+        for target in [SignTarget::Psd("PS010000001".into())].into_iter().chain(by_licence) {
+            let request = SignRequest {
+                target,
+                items: vec![bare.clone(); if full { 30 } else { 1 }],
+                checkpoint: checkpoint.as_deref().map(Cow::Borrowed),
+                all_or_none: full,
+            };
+            all.push(("sign-request", encode(&request)));
+        }
         let problem = if full { Problem::passing("overloaded", "x", 100) } else { Problem::lasting("key-reused", "y") };
         let refused = RefusedPiece { key: vec![1, 2], problem: problem.clone() };
         let results = vec![SignResult::Signed(piece()), SignResult::Refused(refused)];
@@ -273,6 +276,8 @@ fn the_test_above_leaves_no_rule_out() {
         "psd-id",
         "date",
         "piece-key",
+        "licence-number",
+        "selection",
         "unix-ms",
         "certificate",
         "checkpoint",
@@ -333,6 +338,21 @@ fn the_contract_refuses_what_it_must() {
     }
     for key in ["key", "date", "rate", "postage", "destination"] {
         assert!(judge(item.clone().without(key)).is_err(), "without {key}");
+    }
+    let targets = [
+        (vec![("licence", "L-1")], true),
+        (vec![("licence", "L-1"), ("select", "most-funds")], true),
+        (vec![("licence", "L-1"), ("select", "best")], false),
+        (vec![("licence", "-1")], false),
+        (vec![("psd", "PS010000001"), ("select", "zip")], false),
+        (vec![("psd", "PS010000001"), ("licence", "L-1")], false),
+        (vec![("select", "zip")], false),
+        (Vec::new(), false),
+    ];
+    for (fields, valid) in targets {
+        let request = V::map([("items", V::Array(vec![item.clone()]))]);
+        let request = fields.iter().fold(request, |request, (key, word)| request.with(key, V::text(word)));
+        assert_eq!(contract.judge("sign-request", &request.encode()).is_ok(), valid, "{fields:?}");
     }
     let none = V::map([("psd", V::text("PS010000001")), ("items", V::Array(Vec::new()))]);
     assert!(contract.judge("sign-request", &none.encode()).is_err(), "no items");

@@ -45,6 +45,18 @@ pub enum VerificationError {
         /// Told.
         told: PsdId,
     },
+    /// A PSD of another licence signed.
+    #[error("piece {key} was signed by {psd} of licence {told:?}, asked for was {asked:?}")]
+    Licence {
+        /// The piece.
+        key: PieceKey,
+        /// The device.
+        psd: PsdId,
+        /// Asked for.
+        asked: String,
+        /// Told.
+        told: String,
+    },
     /// The registers told do not add up.
     #[error("registers of {psd} at sequence {sequence}: ascending + descending is not the control total")]
     ControlTotal {

@@ -9,7 +9,7 @@ use crate::render::RenderError;
 use crate::render::sheet::{self, Envelope, Sheet};
 use psd::{PostageAmount, PsdId, UnixMillis};
 use psdd_client::verify::offline::{Bundle, Verdict};
-use psdd_client::{Item, Outcome, RegisterView};
+use psdd_client::{Item, Outcome, RegisterView, Signer};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +20,16 @@ pub(super) struct Piece<'a> {
     row: &'a MailingRow,
     item: Item,
     outcome: Outcome,
+}
+
+impl Piece<'_> {
+    /// The PSD that signed it.
+    pub(super) fn signed_by(&self) -> Option<PsdId> {
+        match &self.outcome {
+            Outcome::Signed(told) => Some(told.psd),
+            Outcome::Refused(_) => None,
+        }
+    }
 }
 
 impl<'a> From<((&'a MailingRow, Item), Outcome)> for Piece<'a> {
@@ -62,7 +72,12 @@ enum ResultOutcome {
 /// The whole mailing in numbers.
 #[derive(Serialize, Clone, Debug)]
 pub(super) struct Summary {
-    psd: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psd: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    licence: Option<String>,
+    /// How many each PSD signed.
+    signed_by: BTreeMap<String, usize>,
     date: String,
     pieces: usize,
     signed: usize,
@@ -87,6 +102,7 @@ pub(super) struct Summary {
 /// The amounts again, as people read them.
 #[derive(Clone, Debug)]
 struct Shown {
+    signer: String,
     value: String,
     debited_now: String,
     ascending: String,
@@ -98,17 +114,18 @@ impl Summary {
     pub(super) fn of(
         pieces: &[Piece<'_>],
         bundle: &Bundle,
-        psd: PsdId,
+        signer: &Signer,
         journal: &Journal,
         (before, after): (&RegisterView, &RegisterView),
         elapsed: Duration,
     ) -> Self {
-        let (mut refused, mut not_verified) = (BTreeMap::new(), BTreeMap::new());
+        let (mut refused, mut not_verified, mut signed_by) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (mut value, mut signed, mut specimen) = (PostageAmount::ZERO, 0, false);
         for piece in pieces {
             match &piece.outcome {
                 Outcome::Signed(told) => {
                     signed += 1;
+                    *signed_by.entry(told.psd.to_string()).or_insert(0) += 1;
                     value = value.checked_add(piece.item.postage).unwrap_or(PostageAmount::MAX);
                     let mark = decode(&Mark { from: String::new(), bytes: told.indicium.clone() });
                     specimen |= mark.as_ref().is_ok_and(|mark| mark.specimen);
@@ -125,7 +142,15 @@ impl Summary {
         let elapsed_ms = elapsed.as_millis();
         let bad: usize = not_verified.values().sum();
         Self {
-            psd: psd.to_string(),
+            psd: match signer {
+                Signer::Psd(psd) => Some(psd.to_string()),
+                Signer::Licence { .. } => None,
+            },
+            licence: match signer {
+                Signer::Psd(_) => None,
+                Signer::Licence { licence, .. } => Some(licence.to_string()),
+            },
+            signed_by,
             date: journal.date.to_string(),
             pieces: pieces.len(),
             signed,
@@ -144,6 +169,7 @@ impl Summary {
             journal: journal.path.display().to_string(),
             specimen,
             shown: Shown {
+                signer: signer.to_string(),
                 value: money(value),
                 debited_now: money(debited),
                 ascending: money(after.ascending),
@@ -183,13 +209,16 @@ impl Summary {
             ("time", elapsed),
             ("throughput", format!("{} pieces/s", count(self.pieces_per_second))),
         ];
+        if self.licence.is_some() {
+            rows.insert(1, ("signed by", format!("{} PSDs", count(self.signed_by.len()))));
+        }
         let files = [("results", out), ("sheet", html)];
         rows.extend(files.into_iter().filter_map(|(name, path)| Some((name, path?.display().to_string()))));
         rows.push(("keys", self.journal.clone()));
         let table = table(&[], &[], rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]));
         let repeated =
             if self.repeated { "\nrepeats an earlier run with the same keys; nothing is debited twice" } else { "" };
-        format!("PSD {}   mailing of {}{specimen}{repeated}\n{table}", self.psd, self.date)
+        format!("{}   mailing of {}{specimen}{repeated}\n{table}", self.shown.signer, self.date)
     }
 }
 
@@ -258,7 +287,7 @@ pub(super) fn page(
     ];
     let page = Sheet {
         title: capitalised(title),
-        subtitle: format!("PSD {}, mailing of {}", summary.psd, summary.date),
+        subtitle: format!("{}, mailing of {}", summary.shown.signer, summary.date),
         facts: facts.into_iter().map(|(label, value)| (label.to_owned(), value)).collect(),
         sender: sender.split(", ").filter(|line| !line.is_empty()).map(str::to_owned).collect(),
         envelopes,

@@ -9,11 +9,11 @@ use crate::error::{CtlError, Exit};
 use crate::output::{money, print, print_json, write_durably};
 use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use psd::{MailingDate, PostageAmount, PsdId, UnixMillis};
+use psd::{LicenceNumber, MailingDate, PostageAmount, PsdId, Registers, UnixMillis};
 use psdd_client::verify::AuthorityRoot;
 use psdd_client::verify::offline::Bundle;
-use psdd_client::{CertificatesResponse, Client, ClientError, Item, Outcome, PsdView};
-use std::collections::BTreeMap;
+use psdd_client::{CertificatesResponse, Client, ClientError, Item, Outcome, PsdView, RegisterView, Select, Signer};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -25,8 +25,14 @@ pub struct Sign {
     #[arg(long, value_name = "FILE")]
     csv: PathBuf,
     /// The PSD that shall sign; else the one in psdctl.toml
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "licence")]
     psd: Option<String>,
+    /// The licence whose PSDs shall sign
+    #[arg(long, value_name = "NUMBER")]
+    licence: Option<LicenceNumber>,
+    /// How a PSD of the licence is chosen: round-robin, most-funds or zip
+    #[arg(long, value_name = "HOW", requires = "licence", default_value = "round-robin", value_parser = selection)]
+    select: Select,
     /// Day of mailing, YYYY-MM-DD; else the day of the run that is repeated, or today by the appliance's clock (UTC)
     #[arg(long, value_name = "DATE")]
     date: Option<MailingDate>,
@@ -52,17 +58,20 @@ pub struct Sign {
 
 pub(super) async fn run(global: &Global, command: &Sign) -> Result<Exit, CtlError> {
     let config = CtlConfig::read(global.config.as_deref())?;
-    let psd = config.psd(command.psd.as_deref())?;
+    let signer = match &command.licence {
+        Some(licence) => Signer::Licence { licence: licence.clone(), select: command.select },
+        None => Signer::Psd(config.psd(command.psd.as_deref())?),
+    };
     let mailing = Mailing::read(&command.csv)?;
     let client = Client::connect(config.client()).await?;
-    let before = client.psd(psd).await?;
-    let journal = Journal::open(&journal_path(command), &mailing, psd, command.date, today(&before))?;
+    let before = psds(&client, &signer).await?;
+    let journal = Journal::open(&journal_path(command), &mailing, &signer, command.date, today(&before))?;
     let items = items(&mailing, &journal);
-    let (outcomes, elapsed) = send(&client, psd, &items, command).await?;
-    let after = client.psd(psd).await?;
+    let (outcomes, elapsed) = send(&client, &signer, &items, command).await?;
+    let after = psds(&client, &signer).await?;
     let pieces: Vec<_> = mailing.rows.iter().zip(items).zip(outcomes).map(Piece::from).collect();
-    let bundle = offline(&client, psd).await?;
-    let summary = Summary::of(&pieces, &bundle, psd, &journal, (&before.registers, &after.registers), elapsed);
+    let bundle = offline(&client, &signer, &pieces).await?;
+    let summary = Summary::of(&pieces, &bundle, &signer, &journal, (&together(&before), &together(&after)), elapsed);
     if let Some(out) = &command.out {
         write_durably(out, report::lines(&pieces)?.as_bytes())?;
     }
@@ -90,9 +99,40 @@ fn title(csv: &Path) -> String {
     csv.file_stem().map_or_else(|| "Mailing".to_owned(), |stem| stem.to_string_lossy().replace(['-', '_'], " "))
 }
 
+fn selection(word: &str) -> Result<Select, String> {
+    Select::from_word(word).ok_or_else(|| "write round-robin, most-funds or zip".to_owned())
+}
+
+/// The PSDs that may sign, as far as this client may read them.
+async fn psds(client: &Client, signer: &Signer) -> Result<Vec<PsdView>, CtlError> {
+    match signer {
+        Signer::Psd(psd) => Ok(vec![client.psd(*psd).await?]),
+        Signer::Licence { licence, .. } => {
+            let mut views = client.psds().await?;
+            views.retain(|view| view.licence == licence.as_str());
+            if views.is_empty() {
+                return Err(CtlError::NoSuchLicence(licence.clone()));
+            }
+            Ok(views)
+        }
+    }
+}
+
+/// Their registers as one.
+fn together(views: &[PsdView]) -> RegisterView {
+    let add = |one: PostageAmount, other| one.checked_add(other).unwrap_or(PostageAmount::MAX);
+    let none = RegisterView::from(Registers::default());
+    views.iter().fold(none, |sum, PsdView { registers, .. }| RegisterView {
+        pieces: sum.pieces + registers.pieces,
+        ascending: add(sum.ascending, registers.ascending),
+        descending: add(sum.descending, registers.descending),
+        control_total: add(sum.control_total, registers.control_total),
+    })
+}
+
 /// The day it is for the appliance, whose clock is the one that counts.
-fn today(view: &PsdView) -> Option<MailingDate> {
-    MailingDate::of(UnixMillis(view.clock.as_ref()?.time))
+fn today(views: &[PsdView]) -> Option<MailingDate> {
+    MailingDate::of(UnixMillis(views.first()?.clock.as_ref()?.time))
 }
 
 fn items(mailing: &Mailing, journal: &Journal) -> Vec<Item> {
@@ -113,7 +153,7 @@ fn items(mailing: &Mailing, journal: &Journal) -> Vec<Item> {
 /// Sends all items in batches, some at a time, and brings the outcomes back in order.
 async fn send(
     client: &Client,
-    psd: PsdId,
+    signer: &Signer,
     items: &[Item],
     command: &Sign,
 ) -> Result<(Vec<Outcome>, Duration), ClientError> {
@@ -126,8 +166,8 @@ async fn send(
     loop {
         while under_way.len() < usize::from(command.in_flight) {
             let Some((number, batch)) = batches.next() else { break };
-            let client = client.clone();
-            under_way.spawn(async move { (number, client.sign(psd, batch, false).await) });
+            let (client, signer) = (client.clone(), signer.clone());
+            under_way.spawn(async move { (number, client.sign(signer, batch, false).await) });
         }
         let Some(joined) = under_way.join_next().await else { break };
         let (number, outcomes) = match joined {
@@ -158,10 +198,22 @@ fn bar(pieces: usize) -> ProgressBar {
 }
 
 /// Certificates for judging every mark once more without the connection.
-async fn offline(client: &Client, psd: PsdId) -> Result<Bundle, CtlError> {
-    let told: CertificatesResponse = client.certificates(psd).await?;
+async fn offline(client: &Client, signer: &Signer, pieces: &[Piece<'_>]) -> Result<Bundle, CtlError> {
+    let mut signers: BTreeSet<PsdId> = pieces.iter().filter_map(Piece::signed_by).collect();
+    if let Signer::Psd(psd) = signer {
+        signers.insert(*psd);
+    }
+    let mut told: Vec<CertificatesResponse> = Vec::with_capacity(signers.len());
+    for psd in signers {
+        told.push(client.certificates(psd).await?);
+    }
     // The SDK compared it with the root pinned in psdctl.toml.
-    let root = AuthorityRoot::from_der(&told.authority_root).map_err(CtlError::Root)?;
-    let chains: Vec<&[u8]> = told.keys.iter().flat_map(|key| &key.chain).map(|der| der.as_ref()).collect();
+    let root = match told.first() {
+        Some(told) => told.authority_root.clone(),
+        None => client.appliance().await?.authority_root,
+    };
+    let root = AuthorityRoot::from_der(&root).map_err(CtlError::Root)?;
+    let keys = told.iter().flat_map(|told| &told.keys);
+    let chains: Vec<&[u8]> = keys.flat_map(|key| &key.chain).map(|der| der.as_ref()).collect();
     Bundle::new(&chains, &root).map_err(CtlError::Root)
 }

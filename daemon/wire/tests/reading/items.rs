@@ -2,7 +2,7 @@
 
 use psdd_wire::digest::content_digest;
 use psdd_wire::item::piece_of;
-use psdd_wire::message::SignItem;
+use psdd_wire::message::{Select, SignItem, SignTarget};
 use std::borrow::Cow;
 
 fn item() -> SignItem<'static> {
@@ -20,12 +20,16 @@ fn item() -> SignItem<'static> {
     }
 }
 
+fn psd(text: &str) -> SignTarget<'_> {
+    SignTarget::Psd(text.into())
+}
+
 type Change = fn(&mut SignItem<'static>);
 
 fn code(change: Change) -> &'static str {
     let mut item = item();
     change(&mut item);
-    piece_of("PS010000001", &item).map_or_else(|error| error.code(), |_| "fine")
+    piece_of(&psd("PS010000001"), &item).map_or_else(|error| error.code(), |_| "fine")
 }
 
 #[test]
@@ -69,7 +73,7 @@ fn of_several_faults_the_first_in_order_is_told() {
     for first in 0..faults.len() {
         let mut item = item();
         faults[first..].iter().for_each(|(_, change)| change(&mut item));
-        assert_eq!(piece_of("PS010000001", &item).unwrap_err().code(), faults[first].0);
+        assert_eq!(piece_of(&psd("PS010000001"), &item).unwrap_err().code(), faults[first].0);
     }
 }
 
@@ -81,13 +85,21 @@ fn hex(bytes: &[u8]) -> String {
 /// ledgers hold them.
 #[test]
 fn digests_are_those_of_the_first_release() {
-    let full = content_digest("PS010000001", &item());
+    let full = content_digest(&psd("PS010000001"), &item());
     assert_eq!(hex(&full), "64c792367edeeda0cd06a69031b3726613a3136ea82fe7fb37c016fb36f63e28");
     let bare = SignItem { recipient: None, reference: None, weight: None, ..item() };
     assert_eq!(
-        hex(&content_digest("PS010000001", &bare)),
+        hex(&content_digest(&psd("PS010000001"), &bare)),
         "698e4d5e7f59e0190971ca3f24da1bad8c3036bae6abd789a8b0b9f8428adebb"
     );
+    for select in Select::ALL {
+        let by_licence = content_digest(&SignTarget::Licence { licence: "L-1000".into(), select }, &item());
+        assert_eq!(
+            hex(&by_licence),
+            "b846d3314ee55b96dcfa7e4fc42983f0fd3e484d652172b7f1621e89d694e7ab",
+            "the selection is no content"
+        );
+    }
 }
 
 #[test]
@@ -104,13 +116,15 @@ fn the_digest_tells_every_difference_of_content_and_none_of_key() {
         // The same bytes in neighbouring fields.
         |item| (item.recipient, item.reference) = (Some("A. Residentr-1".into()), Some("".into())),
     ];
-    let mut digests = std::collections::BTreeSet::from([content_digest("PS010000001", &item())]);
-    digests.insert(content_digest("PS010000002", &item()));
+    let mut digests = std::collections::BTreeSet::from([content_digest(&psd("PS010000001"), &item())]);
+    digests.insert(content_digest(&psd("PS010000002"), &item()));
+    let licence = SignTarget::Licence { licence: "PS010000001".into(), select: Select::RoundRobin };
+    assert!(digests.insert(content_digest(&licence, &item())), "a licence named like a PSD");
     for change in changes {
         let mut item = item();
         change(&mut item);
-        assert!(digests.insert(content_digest("PS010000001", &item)), "{item:?}");
+        assert!(digests.insert(content_digest(&psd("PS010000001"), &item)), "{item:?}");
     }
     let other_key = SignItem { key: Cow::Owned(vec![2; 16]), ..item() };
-    assert_eq!(content_digest("PS010000001", &item()), content_digest("PS010000001", &other_key));
+    assert_eq!(content_digest(&psd("PS010000001"), &item()), content_digest(&psd("PS010000001"), &other_key));
 }

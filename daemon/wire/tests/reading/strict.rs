@@ -1,7 +1,7 @@
 //! Requests in any valid encoding, and nothing but the contract.
 
 use ciborium::value::{Integer, Value};
-use psdd_wire::message::{SignRequest, ValueAuthorisation, ValueRequest};
+use psdd_wire::message::{Select, SignRequest, SignTarget, ValueAuthorisation, ValueRequest};
 use psdd_wire::{DecodeError, read};
 
 pub fn cbor(value: &Value) -> Vec<u8> {
@@ -91,7 +91,10 @@ fn owned(message: &SignRequest<'_>) -> SignRequest<'static> {
         destination: own(&item.destination),
     };
     SignRequest {
-        psd: own(&message.psd),
+        target: match &message.target {
+            SignTarget::Psd(psd) => SignTarget::Psd(own(psd)),
+            SignTarget::Licence { licence, select } => SignTarget::Licence { licence: own(licence), select: *select },
+        },
         items: message.items.iter().map(item).collect(),
         checkpoint: message.checkpoint.as_ref().map(own),
         all_or_none: message.all_or_none,
@@ -145,6 +148,39 @@ fn fields_that_must_stand_and_fields_that_may() {
     }
     for path in ["checkpoint", "all_or_none", ".weight", ".recipient", ".reference"] {
         assert!(reads(&with(path, None)), "without {path}");
+    }
+}
+
+#[test]
+fn a_request_names_a_psd_or_a_licence() {
+    let target = |fields: &[(&str, Value)]| {
+        let mut request = request();
+        let entries = request.as_map_mut().unwrap();
+        entries.retain(|(name, _)| *name != text("psd"));
+        entries.extend(fields.iter().map(|(key, value)| (text(key), value.clone())));
+        read::<SignRequest<'_>>(&cbor(&request))
+            .map(|request| owned(&request).target)
+            .map_err(|error| error.to_string())
+    };
+    let licence = |select| SignTarget::Licence { licence: "L-1".into(), select };
+    assert_eq!(target(&[("psd", text("P"))]), Ok(SignTarget::Psd("P".into())));
+    assert_eq!(target(&[("licence", text("L-1"))]), Ok(licence(Select::RoundRobin)));
+    for select in Select::ALL {
+        assert_eq!(target(&[("licence", text("L-1")), ("select", text(select.as_str()))]), Ok(licence(select)));
+    }
+    let rows = [
+        (vec![], "either `psd` or `licence`"),
+        (vec![("psd", text("P")), ("licence", text("L-1"))], "either `psd` or `licence`"),
+        (vec![("select", text("zip"))], "either `psd` or `licence`"),
+        (vec![("psd", text("P")), ("select", text("zip"))], "stands with `licence`"),
+        (vec![("licence", text("L-1")), ("select", text("Zip"))], "round-robin, most-funds or zip"),
+        (vec![("licence", text("L-1")), ("select", number(1))], "text string"),
+        (vec![("licence", text("L-1")), ("select", Value::Null)], "null"),
+        (vec![("licence", Value::Bytes(b"L-1".to_vec()))], "text string"),
+    ];
+    for (fields, wanted) in rows {
+        let error = target(&fields).unwrap_err();
+        assert!(error.contains(wanted), "{fields:?}: {error}");
     }
 }
 
