@@ -16,6 +16,8 @@ mod configuration;
 mod form;
 #[path = "door/judging.rs"]
 mod judging;
+#[path = "door/licence.rs"]
+mod licence;
 #[path = "door/load.rs"]
 mod load;
 #[path = "door/python.rs"]
