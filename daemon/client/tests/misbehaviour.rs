@@ -4,8 +4,8 @@ mod appliance;
 
 use appliance::{Appliance, Fault, psd, today};
 use psdd_client::{
-    Client, ClientError, ConfigError, ConnectError, ContractError, InputError, Item, Outcome, Verification,
-    VerificationError, new_key,
+    Client, ClientError, ConfigError, ConnectError, ContractError, InputError, Item, Outcome, Select, Signer,
+    Verification, VerificationError, new_key,
 };
 use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION};
 use psdd_wire::message::ValueAuthorisationClaims;
@@ -75,6 +75,23 @@ async fn good_pieces_are_signed_in_order_and_found_again() {
     assert!(
         matches!(client.piece(new_key()).await, Err(ClientError::Refused(problem)) if problem.facts.code == "not-found")
     );
+}
+
+#[tokio::test]
+async fn a_licence_is_served_by_its_own_psds_only() {
+    let (appliance, client) = connected().await;
+    let of = |licence: &str, select| Signer::Licence { licence: licence.parse().unwrap(), select };
+    let asked = items(3);
+    let outcomes = client.sign(of("L-1", Select::MostFunds), asked.clone(), false).await.unwrap();
+    assert!(all_signed(&outcomes));
+    assert_eq!(client.sign(of("L-1", Select::Zip), asked, false).await.unwrap(), outcomes);
+    assert_eq!(appliance.debits(), 3);
+    match client.sign(of("L-2", Select::RoundRobin), items(1), false).await {
+        Err(ClientError::Verification(error)) => {
+            assert!(matches!(*error, VerificationError::Licence { .. }), "{error:?}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

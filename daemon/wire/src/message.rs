@@ -206,6 +206,9 @@ pub struct PsdView {
     /// Device ID.
     #[serde(with = "text")]
     pub psd: PsdId,
+    /// First and last ZIP of the destinations it is meant for; absent for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zips: Option<[String; 2]>,
     /// The reading these registers were taken at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockView>,

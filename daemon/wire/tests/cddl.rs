@@ -50,6 +50,7 @@ fn view(full: bool) -> PsdView {
     let clock = ClockView { time: 1_795_176_000_000, epoch: 1, source: "development".to_owned(), error_ms: 0 };
     PsdView {
         psd: psd(),
+        zips: full.then(|| ["00501".to_owned(), "94999".to_owned()]),
         clock: full.then_some(clock),
         locks: if full { vec!["authority".to_owned()] } else { Vec::new() },
         state: "active".to_owned(),
@@ -276,6 +277,7 @@ fn the_test_above_leaves_no_rule_out() {
         "psd-id",
         "date",
         "piece-key",
+        "zip",
         "licence-number",
         "selection",
         "unix-ms",

@@ -104,6 +104,7 @@ clock = struct(time=uint, epoch=uint, source=choice("token", "host", "developmen
 value_request = struct(psd=psd_id, amount=amount, request=bstr, sequence=uint)
 psd_view = struct(
     psd=psd_id,
+    zips_=array(tstr),
     clock_=clock,
     locks=array(tstr),
     state=choice("initialised", "authorised", "active", "withdrawn", "scrapped"),

@@ -197,6 +197,8 @@ fn by_zip(appliance: &Appliance) {
         let signed = sign(appliance, &client, zips.clone(), &mixed, false).await;
         let expected = [id("PZ010000001"), id("PZ010000002")];
         assert!(signed.chunks(2).all(|pair| [pair[0].psd, pair[1].psd] == expected), "{signed:?}");
+        let view = client.psd(id("PZ010000002")).await.expect("a PSD");
+        assert_eq!(view.zips, Some(["90000".to_owned(), "99999".to_owned()]), "what it is meant for can be read");
         let nowhere = client.sign(zips, pieces(1, "0.73", "10001"), false).await.expect("an answer");
         let Outcome::Refused(problem) = &nowhere[0] else { panic!("{nowhere:?}") };
         assert_eq!((problem.facts.code.as_str(), problem.facts.retry), ("no-psd-available", false));

@@ -336,6 +336,7 @@ impl State {
     fn view(&self) -> PsdView {
         PsdView {
             psd: psd(),
+            zips: None,
             clock: Some(ClockView { time: now().0, epoch: 1, source: "development".to_owned(), error_ms: 0 }),
             locks: Vec::new(),
             state: "active".to_owned(),

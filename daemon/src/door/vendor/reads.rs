@@ -101,6 +101,7 @@ async fn one(
 fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> PsdView {
     PsdView {
         psd: identity.psd,
+        zips: identity.zips.map(|zips| [zips.low(), zips.high()].map(|zip| format!("{zip:05}"))),
         clock: clock.map(|reading| ClockView {
             time: reading.time.0,
             epoch: reading.epoch,
