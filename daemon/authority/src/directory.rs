@@ -30,6 +30,8 @@ impl AuthorityDir {
         root = "root";
         /// The root's key, PEM.
         root_key = "root/authority-root.key";
+        /// The root's certificate again, so that the medium is complete, PEM.
+        root_copy = "root/authority-root.pem";
         /// The root's certificate, PEM: what appliances are born with.
         root_certificate = "authority-root.pem";
         /// CA of PSD keys, PEM.

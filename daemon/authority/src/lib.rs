@@ -12,4 +12,5 @@ pub mod funds;
 pub mod instructions;
 pub mod keys;
 pub mod pki;
+pub mod serve;
 pub mod statement;

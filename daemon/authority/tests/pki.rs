@@ -102,7 +102,11 @@ fn keys_are_for_their_owner_and_certificates_lead_to_the_root() {
         }
     }
     assert_eq!(keys, 8, "one key for each purpose");
-    assert_eq!(std::fs::read_dir(dir.root()).unwrap().count(), 1, "the root's key alone is carried away");
+    assert_eq!(
+        std::fs::read_dir(dir.root()).unwrap().count(),
+        2,
+        "the root's key and certificate alone are carried away"
+    );
 }
 
 #[test]

@@ -69,20 +69,17 @@ pub struct Report {
 }
 
 impl PsdLine {
-    /// Whether this control total is one that the books allow: with what is open, or without it.
+    /// Whether this control total is one that the books allow: with what is open, or without it; at a withdrawal, also as before it.
     pub fn allows(&self, control_total: PostageAmount) -> bool {
-        control_total == self.booked || control_total.checked_add(self.open) == Some(self.booked)
+        control_total == self.booked
+            || control_total.checked_add(self.open) == Some(self.booked)
+            || (self.standing == "withdrawing" && Some(control_total) == self.booked.checked_add(self.withdrawn))
     }
 
     /// Whether the PSD's last word, its downloads and its account agree, and nothing was found.
     pub fn reconciles(&self) -> bool {
-        self.findings == 0 && self.by_downloads == Some(self.booked) && self.said_fits()
-    }
-
-    fn said_fits(&self) -> bool {
-        // What was said before the withdrawal is above what is left by the amount withdrawn.
-        let before = self.booked.checked_add(self.withdrawn);
-        self.said.is_none_or(|(said, _)| self.allows(said) || (self.standing == "withdrawing" && Some(said) == before))
+        let said = self.said.is_none_or(|(said, _)| self.allows(said));
+        self.findings == 0 && self.by_downloads == Some(self.booked) && said
     }
 }
 

@@ -1,7 +1,7 @@
 //! Making an authority: the root's ceremony, then everything that the root certifies, in one directory.
 
 use super::client::write_crl;
-use super::files::{make_directory, write_durably};
+use super::files::{make_directory, read, write_durably};
 use super::profile::{YEAR, as_ca, as_signer, certified, params, root};
 use super::{PkiError, made};
 use crate::books::Books;
@@ -40,6 +40,7 @@ pub fn init(dir: &AuthorityDir, options: &InitOptions, now: UnixMillis) -> Resul
         Ok::<_, PkiError>(ca)
     };
     let authority = root((&dir.root_certificate(), &dir.root_key()), &ca("Root", 1, YEAR * 20, 1)?, "root")?;
+    write_durably(&dir.root_copy(), read(&dir.root_certificate())?.as_bytes())?;
     certified((&dir.psd_ca(), &dir.psd_ca_key()), &ca("PSD CA", 2, YEAR * 10, 0)?, &authority, "PSD CA")?;
     let purposes = [
         ("funds", 3, dir.funds(), dir.funds_key()),
