@@ -66,8 +66,6 @@ impl AuthorityDir {
         client_crl = "tls/client-ca.crl";
         /// The books.
         books = "books.db";
-        /// Instructions that were signed.
-        instructions = "instructions";
         /// The configuration. Written last: the authority is complete.
         config = "authority.toml";
     }

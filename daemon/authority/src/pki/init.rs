@@ -30,7 +30,7 @@ pub fn init(dir: &AuthorityDir, options: &InitOptions, now: UnixMillis) -> Resul
     if taken {
         return Err(PkiError::NotEmpty(dir.dir().to_owned()));
     }
-    for part in ["root", "ca", "keys", "tls", "instructions"] {
+    for part in ["root", "ca", "keys", "tls"] {
         make_directory(&dir.dir().join(part))?;
     }
     let name = options.name.as_str();
