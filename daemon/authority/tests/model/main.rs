@@ -121,3 +121,31 @@ fn a_psd_that_was_rolled_back_gets_no_credit_for_what_it_applied() {
     assert_eq!(world.balance(0), 100, "nothing came back");
     assert_eq!(world.open_findings(), 1, "and the statement is kept as evidence");
 }
+
+/// Numbers that were given up without a word to the authority: a later request waits for their statements, in order.
+#[test]
+fn a_gap_is_closed_by_the_void_statements_in_order() {
+    let mut world = World::new();
+    world.take(&Step::Deposit { licence: 0, mills: 1_000, reference: 0 });
+    let ask = Step::Ask { psd: 0, mills: 600 };
+    for _ in 0..2 {
+        world.take(&ask);
+        world.take(&Step::Void { psd: 0 });
+    }
+    world.take(&ask);
+    // Said so far: request 1, void 1, request 2, void 2, request 3.
+    for (message, answer, findings) in [
+        (4, "download-gap", 1),
+        (3, "download-gap", 2),
+        (1, "granted", 1),
+        (0, "download-void", 1),
+        (3, "granted", 0),
+        (2, "download-void", 0),
+        (4, "granted", 0),
+    ] {
+        assert_eq!(world.deliver_at(message), answer, "message {message}");
+        assert_eq!(world.open_findings(), findings, "after message {message}");
+        world.check();
+    }
+    assert_eq!(world.balance(0), 400);
+}
