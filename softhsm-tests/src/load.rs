@@ -9,7 +9,7 @@ use crate::notes::Notes;
 use psd::indicium::Destination;
 use psd::time::MailingDate;
 use psd::{PieceKey, PostageAmount, PsdId};
-use psdctl::dev::{Layout, authorise};
+use psdctl::dev::{Layout, authorise, carry_void};
 use psdd_client::{Client, ClientError, Item, Outcome, SignedPiece, new_key};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -558,6 +558,10 @@ impl Funds {
     async fn give_up(&mut self, client: &Client, sequence: u64, authorisation: &[u8]) -> Result<(), ClientError> {
         let told = client.void_value(self.psd, sequence).await?;
         self.record.notes.value_voided(self.psd, &told);
+        let credited = carry_void(&self.layout, &told.statement).expect("a credit").credited;
+        if credited != told.amount {
+            self.record.violations.push(format!("download {sequence}: {credited} credited of {}", told.amount));
+        }
         let again = client.void_value(self.psd, sequence).await?;
         if (again.leaf, &again.statement) != (told.leaf, &told.statement) {
             self.record.violations.push(format!("given up twice: {told:?}, then {again:?}"));

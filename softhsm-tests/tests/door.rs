@@ -6,6 +6,8 @@ mod contract;
 
 #[path = "door/admission.rs"]
 mod admission;
+#[path = "door/authority.rs"]
+mod authority;
 #[path = "door/bench.rs"]
 mod bench;
 #[path = "door/client.rs"]

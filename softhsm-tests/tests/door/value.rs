@@ -108,6 +108,7 @@ fn value_comes_in_once_and_only_by_the_authority() {
         let unasked = ValueAuthorisationClaims {
             psd,
             amount: amount("5.00"),
+            refund: None,
             expires: u64::MAX,
             sequence: sequence + 1,
             appliance: wire.get("/v1/appliance").await.body.get("appliance").str().to_owned(),

@@ -1,17 +1,19 @@
 //! `psdctl dev`: a development appliance in a directory, made by running the steps an operator runs.
 //!
-//! Owns the layout of the directory and the development PKI (the vendor's CA, the postal authority's root, CA and funds key). What it makes
-//! is a development appliance and nothing else: its marks are specimens. Tests and the demo use the same functions.
+//! Owns the layout of the directory and the vendor's development PKI; the postal authority in it is the reference authority. What it
+//! makes is a development appliance and nothing else: its marks are specimens. Tests and the demo use the same functions.
 
+mod authority;
 mod funds;
 mod layout;
 mod pki;
 mod process;
 mod up;
 
-pub use funds::{FundsError, authorise, load_value};
+pub use authority::{AuthorityError, issue_psd_certificates, start_authority};
+pub use funds::{FundsError, authorise, carry_void, load_value};
 pub use layout::Layout;
-pub use pki::{ClientIdentity, PkiError, issue_client, issue_psd_certificates, revoke_clients};
+pub use pki::{ClientIdentity, PkiError, issue_client, revoke_clients};
 pub use process::{ProcessError, Running};
 pub use up::{DevError, DevOptions, Tools, birth, start_hsm, start_psdd, up};
 
@@ -41,7 +43,7 @@ pub enum DevCommand {
         /// The directory
         dir: PathBuf,
     },
-    /// Load value into a PSD: request, authorisation by the development funds key, application
+    /// Load value into a PSD: payment to the authority, request, authorisation, application
     Load {
         /// The directory
         dir: PathBuf,
@@ -61,9 +63,10 @@ pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
             let options = DevOptions { psds, value, ..DevOptions::default() };
             up(&Layout::at(&dir), &options).map(|running| {
                 format!(
-                    "appliance in {}\n  vendor door   {}\n  configuration {}\n",
+                    "appliance in {}\n  vendor door   {}\n  funds system  {}\n  configuration {}\n",
                     dir.display(),
                     running.vendor,
+                    running.funds,
                     Layout::at(&dir).psdctl_config().display()
                 )
             })
@@ -71,7 +74,8 @@ pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
         DevCommand::Down { dir } => {
             let layout = Layout::at(&dir);
             process::stop(&layout.psdd_pid())
-                .and_then(|daemon| Ok(daemon | process::stop(&layout.hsm_pid())?))
+                .and_then(|any| Ok(any | process::stop(&layout.authority_pid())?))
+                .and_then(|any| Ok(any | process::stop(&layout.hsm_pid())?))
                 .map(|any| if any { "stopped\n".to_owned() } else { "nothing was running\n".to_owned() })
                 .map_err(DevError::from)
         }
