@@ -58,6 +58,24 @@ fn a_failed_transaction_is_the_last_one() {
 }
 
 #[test]
+fn the_wal_stays_small() {
+    let (dir, mut books) = with_a_deposit();
+    let licence: LicenceNumber = "L-1".parse().unwrap();
+    let mut largest = 0;
+    for payment in 0..1_500 {
+        let reference = format!("payment {payment}");
+        books.deposit(&licence, "1.00".parse().unwrap(), &reference, NOW).unwrap().unwrap();
+        largest = largest.max(std::fs::metadata(dir.path().join("books.db-wal")).unwrap().len());
+    }
+    assert!(largest < 16 << 20, "{largest} bytes");
+    // Opened anew, nothing of it is left to be copied.
+    drop(books);
+    let mut books = Books::open(&dir.path().join("books.db")).unwrap();
+    assert_eq!(std::fs::metadata(dir.path().join("books.db-wal")).unwrap().len(), 0);
+    assert_eq!(books.account(&licence).unwrap().unwrap().deposited.to_string(), "1510.00");
+}
+
+#[test]
 fn a_deposit_counts_once_and_fits() {
     let (_dir, mut books) = with_a_deposit();
     let licence: LicenceNumber = "L-1".parse().unwrap();

@@ -28,9 +28,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::fs::File;
 use std::path::Path;
 
+/// Transactions between two copies of the WAL into the database; the WAL stays within some MiB.
+const BETWEEN_COPIES: u32 = 256;
+
 /// Open books.
 pub struct Books {
     connection: Connection,
+    since_copy: u32,
     dead: bool,
 }
 
@@ -52,7 +56,7 @@ impl Books {
 
     /// Opens existing books. Nothing is read before everything in the file is on stable storage.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        Ok(Self { connection: schema::open(path)?, dead: false })
+        Ok(Self { connection: schema::open(path)?, since_copy: 0, dead: false })
     }
 
     /// Runs one transaction. Where `act` gives an error, nothing of it remains, and these books are dead.
@@ -60,9 +64,18 @@ impl Books {
         if self.dead {
             return Err(Fault::Dead);
         }
-        let done = Self::attempt(&mut self.connection, act);
+        let done = Self::attempt(&mut self.connection, act).and_then(|value| self.copy_wal().map(|()| value));
         self.dead = done.as_ref().is_err_and(|fault| !fault.is_busy());
         done
+    }
+
+    fn copy_wal(&mut self) -> Result<(), Fault> {
+        self.since_copy += 1;
+        if self.since_copy < BETWEEN_COPIES {
+            return Ok(());
+        }
+        self.since_copy = 0;
+        schema::copy_wal(&self.connection)
     }
 
     fn attempt<T>(connection: &mut Connection, act: impl FnOnce(&Entry<'_>) -> Result<T, Fault>) -> Result<T, Fault> {

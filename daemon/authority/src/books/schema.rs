@@ -86,6 +86,8 @@ fn settings(connection: &Connection) -> Result<(), Fault> {
     connection.busy_timeout(LONGEST_WAIT).at(step)?;
     connection.pragma_update(None, "journal_mode", "WAL").at(step)?;
     connection.pragma_update(None, "synchronous", "FULL").at(step)?;
+    // SQLite swallows the errors of checkpoints that it makes by itself.
+    connection.pragma_update(None, "wal_autocheckpoint", 0).at(step)?;
     connection.pragma_update(None, "foreign_keys", true).at(step)?;
     connection.pragma_update(None, "trusted_schema", false).at(step)?;
     // After a failed sync the kernel has forgotten the pages that it could not write: a checkpoint made by dropping the connection
@@ -93,6 +95,11 @@ fn settings(connection: &Connection) -> Result<(), Fault> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).at(step)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// Syncs the WAL and copies it into the database as far as other processes allow; its errors are faults.
+pub(super) fn copy_wal(connection: &Connection) -> Result<(), Fault> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).at("copying the WAL into the books")
 }
 
 /// After a kill the page cache may hold frames that were never synced; this makes all that a reader can see durable.

@@ -9,6 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use psd_model::mills;
+use psdd_wire::cose::{VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_REPORT, WITHDRAWAL_REQUEST};
+use psdd_wire::message::{RefundClaims, ValueRequestClaims};
 use world::{Step, World};
 
 fn step() -> impl Strategy<Value = Step> {
@@ -148,4 +151,107 @@ fn a_gap_is_closed_by_the_void_statements_in_order() {
         world.check();
     }
     assert_eq!(world.balance(0), 400);
+}
+
+/// A PSD with 600 mills of which 200 are used by one mark, and another with a mark of its own.
+fn loaded() -> World {
+    let mut world = World::new();
+    for licence in 0..2 {
+        world.take(&Step::Deposit { licence, mills: 1_000, reference: u8::try_from(licence).expect("small") });
+        let psd = licence;
+        for step in
+            [Step::Ask { psd, mills: 600 }, Step::DeliverNewest, Step::ApplyNewest, Step::Spend { psd, mills: 200 }]
+        {
+            world.take(&step);
+        }
+    }
+    world
+}
+
+#[test]
+fn what_no_honest_psd_says_is_refused_and_kept() {
+    type Spoil = Box<dyn FnOnce(&mut ValueRequestClaims)>;
+    let mut world = loaded();
+    let (own, foreign) = (world.mark(0), world.mark(1));
+    let refund = |leaf, indicium: Vec<u8>| -> Spoil {
+        Box::new(move |claims| {
+            claims.amount = mills(200);
+            claims.refund = Some(RefundClaims { key: [7; 16], leaf, indicium });
+        })
+    };
+    let changed = |at: usize, by: u8| {
+        let mut bytes = own.bytes.clone();
+        bytes[at] ^= by;
+        bytes
+    };
+    let more_postage: Spoil = Box::new({
+        let indicium = own.bytes.clone();
+        move |claims| {
+            claims.amount = mills(201);
+            claims.refund = Some(RefundClaims { key: [7; 16], leaf: 1, indicium });
+        }
+    });
+    let cases: Vec<(&str, &'static str, Spoil, &str)> = vec![
+        ("of another appliance", VALUE_REQUEST, Box::new(|c| c.appliance = "model-2".to_owned()), "wrong-appliance"),
+        ("registers", VALUE_VOID, Box::new(|c| c.registers.descending = mills(1)), "registers-inconsistent"),
+        ("beyond all registers", VALUE_REQUEST, Box::new(|c| c.amount = psd::PostageAmount::MAX), "overflow"),
+        ("no mark", VALUE_REQUEST, refund(1, vec![1; 20]), "refund-mark"),
+        ("another PSD's mark", VALUE_REQUEST, refund(foreign.leaf, foreign.bytes), "refund-mark"),
+        ("more than its postage", VALUE_REQUEST, more_postage, "refund-mark"),
+        ("a later mark", VALUE_REQUEST, refund(1, changed(16, 1)), "refund-mark"),
+        ("another certificate", VALUE_REQUEST, refund(1, changed(2, 1)), "refund-mark"),
+        ("a changed mark", VALUE_REQUEST, refund(1, changed(45, 1)), "refund-mark"),
+        ("a changed signature", VALUE_REQUEST, refund(1, changed(60, 1)), "refund-mark"),
+        ("part of what it holds", WITHDRAWAL_REQUEST, Box::new(|c| c.amount = mills(399)), "withdrawal-amount"),
+        ("never asked", WITHDRAWAL_REPORT, Box::new(|_| {}), "withdrawal-unknown"),
+    ];
+    let mut findings = 0;
+    for (name, content_type, spoil, code) in cases {
+        assert_eq!(world.lie(content_type, spoil), Some(code), "{name}");
+        findings += u64::from(code != "overflow");
+        assert_eq!(world.open_findings(), findings, "{name}: kept as evidence");
+        world.check();
+    }
+}
+
+#[test]
+fn a_void_statement_must_be_of_the_download_as_it_was_authorised() {
+    let mut world = loaded();
+    for step in [Step::Ask { psd: 0, mills: 100 }, Step::DeliverNewest] {
+        world.take(&step);
+    }
+    assert_eq!(world.balance(0), 300);
+    assert_eq!(world.lie(VALUE_VOID, |claims| claims.amount = mills(99)), Some("download-conflict"));
+    let poorer = |claims: &mut ValueRequestClaims| {
+        (claims.registers.ascending, claims.registers.descending) = (mills(200), mills(100));
+        claims.registers.control_total = mills(300);
+    };
+    assert_eq!(world.lie(VALUE_VOID, poorer), Some("control-total"));
+    let applied = |claims: &mut ValueRequestClaims| {
+        claims.registers.descending = mills(500);
+        claims.registers.control_total = mills(700);
+    };
+    assert_eq!(world.lie(VALUE_VOID, applied), Some("void-of-applied"));
+    assert_eq!(world.balance(0), 300, "nothing came back");
+    assert_eq!(world.open_findings(), 3);
+}
+
+#[test]
+fn a_withdrawal_gives_back_once_what_is_left_and_closes_the_psd() {
+    let mut world = loaded();
+    world.take(&Step::Withdraw { psd: 0 });
+    world.take(&Step::DeliverNewest);
+    assert_eq!(world.balance(0), 800, "400 on the account, 400 left in the PSD");
+    assert_eq!(world.lie(WITHDRAWAL_REPORT, |claims| claims.amount = mills(400)), Some("withdrawal-registers"));
+    world.take(&Step::Reopen);
+    for step in [Step::DeliverNewest, Step::Wait { hours: 80 }, Step::DeliverNewest, Step::ApplyNewest] {
+        world.take(&step);
+        world.check();
+    }
+    assert_eq!(world.balance(0), 800, "once, also with a fresh acknowledgement");
+    for _ in 0..2 {
+        world.take(&Step::DeliverNewest);
+        world.check();
+    }
+    assert_eq!(world.lie(VALUE_REQUEST, |_| {}), Some("psd-withdrawn"));
 }

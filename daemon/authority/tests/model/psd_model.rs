@@ -92,6 +92,10 @@ impl PsdModel {
             appliance: APPLIANCE.to_owned(),
             registers: self.memory.registers.into(),
         };
+        self.signed(content_type, claims)
+    }
+
+    pub fn signed(&self, content_type: &'static str, claims: ValueRequestClaims) -> Message {
         let message = Sign1::unsigned(content_type, None, psdd_wire::encode(&claims));
         let signature = self.device.sign(&SystemRandom::new(), &message.to_be_signed()).expect("a signature");
         let bytes = message.with_signature(signature.as_ref());

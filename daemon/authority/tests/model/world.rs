@@ -1,7 +1,7 @@
 //! Two PSDs, two licences, a network that loses, repeats and reorders, and books that are closed at any moment.
 
 use crate::oracle::{Known, LIFE, Oracle, licence_of};
-use crate::psd_model::{APPLIANCE, Message, PsdModel, mills, new_key, spki};
+use crate::psd_model::{APPLIANCE, Mark, Message, PsdModel, mills, new_key, spki};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use proptest::sample::Index;
 use psd::key::Role;
@@ -11,7 +11,7 @@ use psdd_authority::decide::Terms;
 use psdd_authority::funds::{FundsError, FundsSystem};
 use psdd_authority::keys::SigningKey;
 use psdd_wire::cose::{Sign1, VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_REPORT, WITHDRAWAL_REQUEST};
-use psdd_wire::message::{RefundClaims, ValueAuthorisationClaims};
+use psdd_wire::message::{RefundClaims, ValueAuthorisationClaims, ValueRequestClaims};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -197,29 +197,14 @@ impl World {
     }
 
     fn deliver(&mut self, message: &Message) -> &'static str {
-        let (now, bytes) = (self.now, &message.bytes);
+        let now = self.now;
         let expected = self.oracle.hear(message, now.0);
-        let funds = self.funds.as_mut().expect("open");
-        let caller = Some(APPLIANCE);
-        let answer = match message.content_type {
-            VALUE_REQUEST => funds.value_request(caller, bytes, now).map(|answer| Some(answer.authorisation)),
-            VALUE_VOID => funds.void_statement(caller, bytes, now).map(|_| None),
-            WITHDRAWAL_REQUEST => {
-                funds.withdrawal_request(caller, bytes, now).map(|answer| Some(answer.acknowledgement))
-            }
-            WITHDRAWAL_REPORT => funds.withdrawal_report(caller, bytes, now).map(|_| None),
-            other => panic!("{other}"),
-        };
-        let code = match answer {
+        let code = match self.hear(message) {
             Ok(answer) => {
-                if let Some(bytes) = answer {
-                    let claims = psdd_wire::read(&Sign1::parse(&bytes).expect("COSE").payload).expect("claims");
-                    self.answers.push((message.psd, claims));
-                }
+                self.answers.extend(answer.map(|claims| (message.psd, claims)));
                 None
             }
-            Err(FundsError::Refused(refusal)) => Some(refusal.code()),
-            Err(FundsError::Fault(fault)) => panic!("{fault}"),
+            Err(code) => Some(code),
         };
         let granted = match message.content_type {
             WITHDRAWAL_REQUEST => "withdrawal-granted",
@@ -230,6 +215,47 @@ impl World {
         self.codes.insert(told);
         assert_eq!(code, expected, "{} {:?}", message.content_type, message.claims);
         told
+    }
+
+    /// What the funds system says to a message, whatever the oracle expects.
+    fn hear(&mut self, message: &Message) -> Result<Option<ValueAuthorisationClaims>, &'static str> {
+        let (now, bytes, caller) = (self.now, &message.bytes, Some(APPLIANCE));
+        let funds = self.funds.as_mut().expect("open");
+        let answer = match message.content_type {
+            VALUE_REQUEST => funds.value_request(caller, bytes, now).map(|answer| Some(answer.authorisation)),
+            VALUE_VOID => funds.void_statement(caller, bytes, now).map(|_| None),
+            WITHDRAWAL_REQUEST => {
+                funds.withdrawal_request(caller, bytes, now).map(|answer| Some(answer.acknowledgement))
+            }
+            WITHDRAWAL_REPORT => funds.withdrawal_report(caller, bytes, now).map(|_| None),
+            other => panic!("{other}"),
+        };
+        let claims = |bytes: Vec<u8>| psdd_wire::read(&Sign1::parse(&bytes).expect("COSE").payload).expect("claims");
+        match answer {
+            Ok(answer) => Ok(answer.map(claims)),
+            Err(FundsError::Refused(refusal)) => Err(refusal.code()),
+            Err(FundsError::Fault(fault)) => panic!("{fault}"),
+        }
+    }
+
+    /// What PSD 0 would never say: its next statement, spoiled. Gives the code, or nothing where it was taken.
+    pub fn lie(
+        &mut self,
+        content_type: &'static str,
+        spoil: impl FnOnce(&mut ValueRequestClaims),
+    ) -> Option<&'static str> {
+        self.now.0 += 1;
+        let psd = &mut self.psds[0];
+        let number = psd.memory.ended + 1;
+        let mut claims = psd.say(content_type, number, mills(100), None, self.now).claims;
+        spoil(&mut claims);
+        let message = psd.signed(content_type, claims);
+        self.hear(&message).err()
+    }
+
+    /// The first mark of a PSD.
+    pub fn mark(&self, psd: usize) -> Mark {
+        self.psds[psd].marks[0].clone()
     }
 
     /// What must hold after every step.
