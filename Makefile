@@ -55,6 +55,7 @@ lint: setup
 bench: setup
 	cargo build --locked --release $(DAEMONS) -p psdd-bench
 	target/release/psdd-bench
+	cargo run --locked --release --quiet -p psdd --example selection_time
 
 clean:
 	cargo clean

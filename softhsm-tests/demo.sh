@@ -8,8 +8,8 @@ psdctl=target/debug/psdctl
 dir=target/demo
 mailing=softhsm-tests/mailing/spring-mailing.csv
 
-# An appliance that was interrupted while it was made can only be made anew.
-[ -e "$dir/complete" ] || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
+# An appliance that was interrupted while it was made, or is of a version without an authority, can only be made anew.
+[ -e "$dir/complete" ] && [ -e "$dir/authority/authority.toml" ] || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
 trap '"$psdctl" dev down "$dir" >/dev/null' EXIT
 
 echo "── a development appliance"

@@ -217,6 +217,7 @@ fn finish_start(
     let authority = authority_keys(&appliance)?;
     let (need, needs) = mpsc::channel(appliance.psds.len().max(1));
     let engine = Engine::new(settings, clock, appliance.psds.into_values(), appliance.authority, greatest, generation);
+    let licences = engine.licences();
     let parts = SpineParts {
         engine,
         journal,
@@ -248,6 +249,7 @@ fn finish_start(
         policy: ArcSwap::from_pointee(PolicyInForce { generation, policies }),
         tls: ArcSwap::new(tls),
         psds,
+        licences,
         newest,
         log_size: Arc::clone(&metrics.log_size),
         log_key,

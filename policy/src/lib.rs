@@ -16,6 +16,6 @@ mod source;
 pub use action::{Action, ApplianceAction, SigningTotals};
 pub use decision::{Decision, PolicyName, Reason};
 pub use load::LoadError;
-pub use pairing::{AppliancePairing, Pairing, Resource, Subject};
+pub use pairing::{AppliancePairing, Pairing, PsdAttributes, Resource, Subject};
 pub use set::PolicySet;
 pub use source::{Finding, Findings, Party, Problem};

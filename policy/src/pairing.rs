@@ -27,6 +27,24 @@ impl Subject {
     }
 }
 
+/// All that policies may know of a PSD but its name: among PSDs that agree in it, they tell only those apart that they name
+/// ([`crate::PolicySet::named_psds`]).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PsdAttributes {
+    tenant: TenantName,
+    licence: LicenceNumber,
+    manufacturer: [u8; 2],
+    model: [u8; 2],
+}
+
+impl PsdAttributes {
+    /// Those of this PSD.
+    pub fn of(psd: PsdId, licence: &LicenceNumber, tenant: &TenantName) -> Self {
+        let (tenant, licence) = (tenant.clone(), licence.clone());
+        Self { tenant, licence, manufacturer: psd.manufacturer(), model: psd.model() }
+    }
+}
+
 /// A PSD with its licence and tenant.
 #[derive(Debug, Clone)]
 pub struct Resource {
@@ -37,15 +55,17 @@ pub struct Resource {
 impl Resource {
     /// The PSD under this licence, which is this tenant's.
     pub fn new(psd: PsdId, licence: &LicenceNumber, tenant: &TenantName) -> Self {
-        let tenant = uid_of_tenant(tenant);
+        // Whatever else a policy shall see of a PSD belongs to its attributes first: licences are sorted by them.
+        let PsdAttributes { tenant, licence, manufacturer, model } = PsdAttributes::of(psd, licence, tenant);
+        let tenant = uid_of_tenant(&tenant);
         let licence = uid(&KINDS.licence, licence.as_str());
         let text =
             |characters: [u8; 2]| RestrictedExpression::new_string(characters.into_iter().map(char::from).collect());
         let attributes = [
             ("tenant", RestrictedExpression::new_entity_uid(tenant.clone())),
             ("licence", RestrictedExpression::new_entity_uid(licence.clone())),
-            ("manufacturer", text(psd.manufacturer())),
-            ("model", text(psd.model())),
+            ("manufacturer", text(manufacturer)),
+            ("model", text(model)),
         ];
         let of_licence = [("tenant", RestrictedExpression::new_entity_uid(tenant))];
         Self {
@@ -112,6 +132,11 @@ static KINDS: LazyLock<Kinds> = LazyLock::new(|| {
         appliance: kind("Appliance"),
     }
 });
+
+/// The PSD that a UID names, if it is one's.
+pub(crate) fn psd_of(uid: &EntityUid) -> Option<PsdId> {
+    (*uid.type_name() == KINDS.psd).then(|| uid.id().unescaped().parse().ok()).flatten()
+}
 
 fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))

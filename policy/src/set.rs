@@ -6,13 +6,14 @@
 use crate::action::{Action, ActionName, ApplianceAction};
 use crate::check::{Checked, check};
 use crate::decision::{Decision, PolicyName, Reason};
-use crate::pairing::{AppliancePairing, Known, Pairing};
+use crate::pairing::{AppliancePairing, Known, Pairing, psd_of};
 use crate::source::{Findings, Party, Source};
 use cedar_policy::{
     ActionConstraint, AuthorizationError, Authorizer, Context, EntityUid, PolicyId, Request, Response, Schema,
 };
+use psd::PsdId;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The schema of this version.
 pub(crate) const SCHEMA: &str = include_str!("../psdd.cedarschema");
@@ -35,6 +36,7 @@ pub struct PolicySet {
     carry_instruction: Slice,
     names: HashMap<PolicyId, (PolicyName, Party)>,
     authorizer: Authorizer,
+    named_psds: Vec<PsdId>,
     digest: [u8; 32],
 }
 
@@ -83,6 +85,7 @@ impl PolicySet {
             carry_instruction: slice(ActionName::CarryInstruction),
             names: checked.iter().map(|c| (c.policy.id().clone(), (c.name.clone(), c.source.party))).collect(),
             authorizer: Authorizer::new(),
+            named_psds: named_psds(&checked),
             digest: digest([SCHEMA, vendor.1, authority.1]),
         })
     }
@@ -91,6 +94,12 @@ impl PolicySet {
     /// bytes as 8 bytes big-endian.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
+    }
+
+    /// The PSDs that a policy names, each once. All others are told apart by their [`crate::PsdAttributes`] alone, because a policy
+    /// can compare a UID with those that it names and with nothing else.
+    pub fn named_psds(&self) -> &[PsdId] {
+        &self.named_psds
     }
 
     /// Whether the client of this pairing may do this on its PSD.
@@ -182,6 +191,12 @@ impl Slice {
 pub(crate) fn schema() -> Schema {
     let (schema, _warnings) = Schema::from_cedarschema_str(SCHEMA).expect("a test reads the schema built in");
     schema
+}
+
+fn named_psds(checked: &[Checked<'_>]) -> Vec<PsdId> {
+    let literals = checked.iter().flat_map(|checked| checked.policy.entity_literals());
+    let named: BTreeSet<PsdId> = literals.filter_map(|uid| psd_of(&uid)).collect();
+    named.into_iter().collect()
 }
 
 fn digest(texts: [&str; 3]) -> [u8; 32] {

@@ -166,6 +166,20 @@ fn no_two_clients_are_one() {
 }
 
 #[test]
+fn every_psd_that_a_policy_names_is_known() {
+    let vendor = r#"@id("scope") forbid (principal, action, resource == Psd::"PS010000000001");
+        @id("in") forbid (principal, action, resource in Psd::"PS010000000002");
+        @id("when") permit (principal, action, resource is Psd)
+        when { [Psd::"PS010000000003"].contains(resource) && resource != Psd::"PS010000000001" }
+        unless { resource in [Psd::"PS010000000004"] || resource in Licence::"PS010000000005" };"#;
+    let authority = r#"@id("authority") forbid (principal, action, resource == Psd::"PS010000000009");"#;
+    let set = PolicySet::from_texts(vendor, authority).unwrap();
+    let serials: Vec<u32> = set.named_psds().iter().map(|psd| psd.serial()).collect();
+    assert_eq!(serials, [1, 2, 3, 4, 9]);
+    assert!(PolicySet::shipped().unwrap().named_psds().is_empty());
+}
+
+#[test]
 fn threads_share_one_set() {
     fn shared<T: Send + Sync>() {}
     shared::<PolicySet>();

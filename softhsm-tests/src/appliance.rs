@@ -27,6 +27,7 @@ pub struct Appliance {
     pub notes: Arc<Notes>,
     psdd: Option<Child>,
     hsm: Option<Child>,
+    authority: Option<Child>,
     dir: Option<TempDir>,
 }
 
@@ -45,7 +46,7 @@ fn tools() -> Tools {
             panic!("no {name} beside this test in {dirs:?}: run `cargo build -p psdd -p psdd-hsm -p psdctl` (`make test` does)")
         })
     };
-    Tools { psdd: find("psdd"), hsm: find("psdd-hsm") }
+    Tools { psdd: find("psdd"), hsm: find("psdd-hsm"), ctl: find("psdctl") }
 }
 
 fn temp_dir() -> TempDir {
@@ -74,6 +75,7 @@ impl Appliance {
         };
         self.psdd = running.psdd;
         self.hsm = running.hsm;
+        self.authority = running.authority;
     }
 
     /// A directory for an appliance; [`Appliance::bear`] makes it one.
@@ -81,7 +83,7 @@ impl Appliance {
         let dir = temp_dir();
         let layout = Layout::at(&dir.path().join("a"));
         let notes = Arc::new(Notes::create(dir.path().join("notes.jsonl")));
-        Self { layout, options, notes, psdd: None, hsm: None, dir: Some(dir) }
+        Self { layout, options, notes, psdd: None, hsm: None, authority: None, dir: Some(dir) }
     }
 
     /// The directory around the appliance's own, for what a test keeps of it: copies, journals.
@@ -111,6 +113,22 @@ impl Appliance {
         if let Some(mut child) = self.hsm.take() {
             end(&mut child);
         }
+    }
+
+    /// SIGKILL for the authority's funds system.
+    pub fn kill_authority(&mut self) {
+        if let Some(mut child) = self.authority.take() {
+            end(&mut child);
+        }
+    }
+
+    /// Starts the authority's funds system, which must not run.
+    pub fn start_authority(&mut self) -> Result<(), DevError> {
+        assert!(self.authority.is_none(), "the funds system was started and not ended");
+        // The number may be another process's by now.
+        forget(&self.layout.authority_pid());
+        self.authority = dev::start_authority(&self.layout, &self.options)?;
+        Ok(())
     }
 
     /// SIGKILL for the workers of psdd-hsm; the keeper starts new ones. How many there were.
@@ -192,7 +210,7 @@ impl Appliance {
         // softhsm2.conf is copied as well, but names the directory of the one token still.
         std::fs::write(layout.hsm_config(), config.replace(&here, &there)).expect("the clone's configuration");
         let (options, notes) = (self.options.clone(), Arc::clone(&self.notes));
-        Self { layout, options, notes, psdd: None, hsm: None, dir: None }
+        Self { layout, options, notes, psdd: None, hsm: None, authority: None, dir: None }
     }
 
     /// Starts psdd-hsm, which must not run.
@@ -250,8 +268,9 @@ impl Drop for Appliance {
     fn drop(&mut self) {
         self.kill9();
         self.kill_hsm();
+        self.kill_authority();
         // Where a start failed half way, only the files know the processes.
-        for file in [self.layout.psdd_pid(), self.layout.hsm_pid()] {
+        for file in [self.layout.psdd_pid(), self.layout.hsm_pid(), self.layout.authority_pid()] {
             let running = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
             if let Some(pid) = running.filter(|pid| is_ours(*pid, self.layout.dir())) {
                 kill(pid, Signal::KILL);

@@ -9,7 +9,7 @@ use crate::notes::Notes;
 use psd::indicium::Destination;
 use psd::time::MailingDate;
 use psd::{PieceKey, PostageAmount, PsdId};
-use psdctl::dev::{Layout, authorise};
+use psdctl::dev::{Layout, authorise, carry_void};
 use psdd_client::{Client, ClientError, Item, Outcome, SignedPiece, new_key};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -379,10 +379,26 @@ impl Vendor {
                 true
             }
             (Ok(outcomes), Err(error)) | (Err(error), Ok(outcomes)) => {
-                self.take(batch, outcomes, Judged::Once).await;
+                self.take_signed(batch, outcomes);
                 self.record.failed(&error)
             }
             (Err(error), Err(_)) => self.keep(batch, &error).await,
+        }
+    }
+
+    /// Of two requests one has no answer: what it was for may be signed, whatever the other was told, so all that the other did not get
+    /// signed stays open.
+    fn take_signed(&mut self, batch: Batch, outcomes: Vec<Outcome>) {
+        let Batch { psd, items, all_or_none, spoiled, sent } = batch;
+        let mut open = Vec::new();
+        for (item, outcome) in items.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Signed(piece) => self.signed(psd, item, piece),
+                Outcome::Refused(_) => open.push(item),
+            }
+        }
+        if !open.is_empty() {
+            self.open.push_front(Batch { psd, items: open, all_or_none, spoiled, sent });
         }
     }
 
@@ -558,6 +574,10 @@ impl Funds {
     async fn give_up(&mut self, client: &Client, sequence: u64, authorisation: &[u8]) -> Result<(), ClientError> {
         let told = client.void_value(self.psd, sequence).await?;
         self.record.notes.value_voided(self.psd, &told);
+        let credited = carry_void(&self.layout, &told.statement).expect("a credit").credited;
+        if credited != told.amount {
+            self.record.violations.push(format!("download {sequence}: {credited} credited of {}", told.amount));
+        }
         let again = client.void_value(self.psd, sequence).await?;
         if (again.leaf, &again.statement) != (told.leaf, &told.statement) {
             self.record.violations.push(format!("given up twice: {told:?}, then {again:?}"));

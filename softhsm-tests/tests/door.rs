@@ -6,6 +6,8 @@ mod contract;
 
 #[path = "door/admission.rs"]
 mod admission;
+#[path = "door/authority.rs"]
+mod authority;
 #[path = "door/bench.rs"]
 mod bench;
 #[path = "door/client.rs"]
@@ -18,6 +20,8 @@ mod form;
 mod instructions;
 #[path = "door/judging.rs"]
 mod judging;
+#[path = "door/licence.rs"]
+mod licence;
 #[path = "door/load.rs"]
 mod load;
 #[path = "door/python.rs"]
@@ -28,6 +32,8 @@ mod reload;
 mod timing;
 #[path = "door/value.rs"]
 mod value;
+#[path = "door/voucher.rs"]
+mod voucher;
 #[path = "door/way_back.rs"]
 mod way_back;
 

@@ -6,7 +6,7 @@ use crate::exchange::{Call, Exchange};
 use crate::tls;
 use crate::verify::{Book, Checkpoints, History, VerificationError};
 use psd::indicium::{Format, format_named};
-use psd::{PieceKey, PsdId};
+use psd::{Currency, PieceKey, PsdId};
 use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, PieceResponse, PsdResponse, PsdView, PsdsResponse, SignedPiece,
 };
@@ -26,8 +26,19 @@ pub(crate) struct Shared {
     pub(crate) history: Mutex<History>,
     /// Present with full verification.
     pub(crate) book: Option<Book>,
-    formats: RwLock<HashMap<PsdId, &'static dyn Format>>,
+    known: RwLock<HashMap<PsdId, Known>>,
     appliance: String,
+}
+
+/// What a PSD is for life.
+#[derive(Clone)]
+pub(crate) struct Known {
+    /// The layout of its indicia.
+    pub(crate) format: &'static dyn Format,
+    /// The number of its licence.
+    pub(crate) licence: Arc<str>,
+    /// What its registers count.
+    pub(crate) currency: Currency,
 }
 
 impl Client {
@@ -48,8 +59,8 @@ impl Client {
             checkpoints.judge(&before, Some(note))?;
         }
         checkpoints.judge(&checkpoints.floor(), appliance.checkpoint.as_deref())?;
-        let (history, formats) = (Mutex::new(History::new()), RwLock::default());
-        let shared = Shared { exchange, checkpoints, history, book, formats, appliance: appliance.appliance };
+        let (history, known) = (Mutex::new(History::new()), RwLock::default());
+        let shared = Shared { exchange, checkpoints, history, book, known, appliance: appliance.appliance };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -114,20 +125,21 @@ impl Client {
             let told = crate::sign::hex(&told.piece.key);
             return Err(VerificationError::Key { index: 0, asked: key, told }.into());
         }
-        self.judge_pieces(told.piece.psd, &[(key, None, &told.piece)]).await?;
+        self.judge_pieces(None, &[(key, None, &told.piece)]).await?;
         Ok(told.piece)
     }
 
-    /// The layout of a PSD's indicia, asked for once.
-    pub(crate) async fn format(&self, psd: PsdId) -> Result<&'static dyn Format, ClientError> {
-        let known = self.shared.formats.read().unwrap_or_else(PoisonError::into_inner).get(&psd).copied();
-        if let Some(format) = known {
-            return Ok(format);
+    /// What a PSD is for life, asked for once.
+    pub(crate) async fn known(&self, psd: PsdId) -> Result<Known, ClientError> {
+        let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner).get(&psd).cloned();
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let name = self.psd(psd).await?.format;
-        let format = format_named(&name).ok_or(ContractError::Format(name))?;
-        self.shared.formats.write().unwrap_or_else(PoisonError::into_inner).insert(psd, format);
-        Ok(format)
+        let PsdView { format, licence, currency, .. } = self.psd(psd).await?;
+        let format = format_named(&format).ok_or(ContractError::Format(format))?;
+        let known = Known { format, licence: licence.into(), currency };
+        self.shared.known.write().unwrap_or_else(PoisonError::into_inner).insert(psd, known.clone());
+        Ok(known)
     }
 
     pub(crate) fn appliance_name(&self) -> &str {

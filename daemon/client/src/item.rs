@@ -1,10 +1,11 @@
 //! What is asked for, one piece at a time, and what became of it.
 
-use psd::indicium::{Destination, RateCategory};
+use psd::indicium::{Destination, Details, Postal, RateCategory, Voucher};
 use psd::{MailingDate, PieceKey, PostageAmount};
-use psdd_wire::message::{SignItem, SignedPiece};
+use psdd_wire::message::{self, PostalItem, SignItem, SignedPiece};
 use psdd_wire::problem::Problem;
 use std::borrow::Cow;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// One piece to be franked.
@@ -26,6 +27,19 @@ pub struct Item {
     pub reference: Option<String>,
     /// Weight in grams.
     pub weight_g: Option<u64>,
+}
+
+/// Value other than postage to be signed: a ticket, a gift certificate. For PSDs of the format `voucher`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VoucherItem {
+    /// Idempotency key; keep it until the outcome is stored. From [`new_key`].
+    pub key: PieceKey,
+    /// What it is worth, in the PSD's currency.
+    pub value: PostageAmount,
+    /// Kind, holder and validity.
+    pub voucher: Arc<Voucher>,
+    /// The caller's own reference, 1 to 64 bytes; in the log only.
+    pub reference: Option<String>,
 }
 
 /// What became of one item.
@@ -50,24 +64,33 @@ pub fn new_key() -> PieceKey {
 }
 
 /// The part of an item that its indicium must repeat.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) key: PieceKey,
     pub(crate) postage: PostageAmount,
-    pub(crate) date: MailingDate,
-    pub(crate) destination: Destination,
-    pub(crate) rate: RateCategory,
+    pub(crate) details: Details,
 }
 
-impl Item {
-    pub(crate) fn asked(&self) -> Asked {
-        let Item { key, postage, date, destination, rate, .. } = *self;
-        Asked { key, postage, date, destination, rate }
+/// What items of every kind are to those who send them.
+pub(crate) trait Ask: Sync {
+    fn key(&self) -> PieceKey;
+    fn asked(&self) -> Asked;
+    /// The item as it is sent. Texts have one form each, so a repetition has the same content.
+    fn wire(&self) -> SignItem<'_>;
+}
+
+impl Ask for Item {
+    fn key(&self) -> PieceKey {
+        self.key
     }
 
-    /// The item as it is sent. Texts have one form each, so a repetition has the same content.
-    pub(crate) fn wire(&self) -> SignItem<'_> {
-        SignItem {
+    fn asked(&self) -> Asked {
+        let Item { key, postage, date, destination, rate, .. } = *self;
+        Asked { key, postage, details: Details::Postal(Postal { date, destination, rate }) }
+    }
+
+    fn wire(&self) -> SignItem<'_> {
+        SignItem::Postal(PostalItem {
             key: Cow::Borrowed(self.key.as_bytes()),
             date: Cow::Owned(self.date.to_string()),
             rate: Cow::Owned(self.rate.to_string()),
@@ -76,7 +99,30 @@ impl Item {
             recipient: self.recipient.as_deref().map(Cow::Borrowed),
             reference: self.reference.as_deref().map(Cow::Borrowed),
             destination: Cow::Owned(self.destination.to_string()),
-        }
+        })
+    }
+}
+
+impl Ask for VoucherItem {
+    fn key(&self) -> PieceKey {
+        self.key
+    }
+
+    fn asked(&self) -> Asked {
+        Asked { key: self.key, postage: self.value, details: Details::Voucher(Arc::clone(&self.voucher)) }
+    }
+
+    fn wire(&self) -> SignItem<'_> {
+        let Voucher { kind, holder, validity } = &*self.voucher;
+        SignItem::Voucher(message::VoucherItem {
+            key: Cow::Borrowed(self.key.as_bytes()),
+            kind: Cow::Borrowed(kind.as_str()),
+            value: Cow::Owned(self.value.to_string()),
+            holder: holder.as_ref().map(|holder| Cow::Borrowed(holder.as_str())),
+            reference: self.reference.as_deref().map(Cow::Borrowed),
+            valid_from: Cow::Owned(validity.from().to_string()),
+            valid_until: Cow::Owned(validity.until().to_string()),
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! The SDK of a vendor backend: signatures on indicia over the vendor door of `psdd`, and the way to the authority's funds system.
+//! The SDK of a vendor backend: signatures on indicia, of mail and of vouchers, over the vendor door of `psdd`, and the way to the
+//! authority's funds system.
 //!
 //! Owns the connections, the retries and the judgement of what comes back: a [`SignedPiece`] that a caller holds was checked
 //! against what was asked, against the registers told before and, with [`Verification::Full`], against the postal authority's
@@ -15,6 +16,7 @@ mod funds;
 mod item;
 mod retry;
 mod sign;
+mod signer;
 mod tls;
 mod value;
 pub mod verify;
@@ -23,10 +25,12 @@ pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Files, Verification};
 pub use error::{ClientError, ConnectError, ContractError, InputError};
 pub use funds::FundsSystem;
-pub use item::{Item, Outcome, new_key};
+pub use item::{Item, Outcome, VoucherItem, new_key};
+pub use psdd_wire::message::Select;
 pub use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, InstructionResponse, PsdView, RegisterView, SignedPiece,
     ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse, WithdrawnResponse,
 };
 pub use psdd_wire::problem::Problem;
+pub use signer::Signer;
 pub use verify::VerificationError;

@@ -1,45 +1,76 @@
 //! Asking for signatures, and judging what comes back before anyone sees it.
 
-use crate::client::Client;
+use crate::client::{Client, Known};
 use crate::error::{ClientError, ContractError, InputError};
 use crate::exchange::Call;
-use crate::item::{Asked, Item, Outcome};
+use crate::item::{Ask, Asked, Item, Outcome, VoucherItem};
 use crate::retry::Retries;
+use crate::signer::Signer;
 use crate::verify::history::Debit;
 use crate::verify::{Proven, VerificationError, fields_match, registers_of, verify_signatures};
-use psd::{PieceKey, PsdId, UnixMillis};
+use psd::indicium::Format;
+use psd::{Currency, PieceKey, PsdId, UnixMillis};
 use psdd_wire::MOST_ITEMS;
 use psdd_wire::message::{SignRequest, SignResponse, SignResult, SignedPiece};
 use psdd_wire::problem::Problem;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::PoisonError;
 
 impl Client {
-    /// Has a PSD sign items; outcomes stand in the order of the items.
+    /// Has a PSD sign items, or the PSDs of a licence; outcomes stand in the order of the items.
     ///
     /// More than 4096 items go in several requests, one after the other; with `all_or_none` they are refused. Items with a
     /// retryable refusal are repeated alone with the same key. On an error, pieces may have been debited: repeat the call with the
     /// same keys, which debits nothing twice.
-    pub async fn sign(&self, psd: PsdId, items: Vec<Item>, all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+    pub async fn sign(
+        &self,
+        signer: impl Into<Signer>,
+        items: Vec<Item>,
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
+        self.sign_all(&signer.into(), &items, all_or_none).await
+    }
+
+    /// Has a PSD of the format `voucher` sign vouchers, or those of a licence; in all else as [`Client::sign`].
+    pub async fn sign_vouchers(
+        &self,
+        signer: impl Into<Signer>,
+        items: Vec<VoucherItem>,
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
+        self.sign_all(&signer.into(), &items, all_or_none).await
+    }
+
+    async fn sign_all<T: Ask>(
+        &self,
+        signer: &Signer,
+        items: &[T],
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
         if all_or_none && items.len() > MOST_ITEMS {
             return Err(InputError::TooManyForAllOrNone { items: items.len() }.into());
         }
-        keys_differ(&items)?;
+        keys_differ(items)?;
         let mut outcomes = Vec::with_capacity(items.len());
         for part in items.chunks(MOST_ITEMS) {
-            outcomes.extend(self.sign_part(psd, part, all_or_none).await?);
+            outcomes.extend(self.sign_part(signer, part, all_or_none).await?);
         }
         Ok(outcomes)
     }
 
-    async fn sign_part(&self, psd: PsdId, items: &[Item], all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+    async fn sign_part<T: Ask>(
+        &self,
+        signer: &Signer,
+        items: &[T],
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; items.len()];
         let mut open: Vec<usize> = (0..items.len()).collect();
         let mut retries = Retries::new(self.shared.exchange.most_retries);
         loop {
-            let asked: Vec<&Item> = open.iter().map(|index| &items[*index]).collect();
-            let told = self.sign_once(psd, &asked, all_or_none).await?;
+            let asked: Vec<&T> = open.iter().map(|index| &items[*index]).collect();
+            let told = self.sign_once(signer, &asked, all_or_none).await?;
             let again = to_repeat(&told, all_or_none);
             let hint_ms = told.iter().filter_map(passing).filter_map(|problem| problem.facts.retry_after_ms).max();
             for (index, outcome) in open.iter().zip(told) {
@@ -48,15 +79,20 @@ impl Client {
             open = again.into_iter().map(|position| open[position]).collect();
             let pause = if open.is_empty() { None } else { retries.next_pause(hint_ms) };
             let Some(pause) = pause else { return Ok(outcomes.into_iter().flatten().collect()) };
-            tracing::debug!(%psd, items = open.len(), ?pause, "items to repeat");
+            tracing::debug!(%signer, items = open.len(), ?pause, "items to repeat");
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn sign_once(&self, psd: PsdId, items: &[&Item], all_or_none: bool) -> Result<Vec<Outcome>, ClientError> {
+    async fn sign_once<T: Ask>(
+        &self,
+        signer: &Signer,
+        items: &[&T],
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
         let floor = self.shared.checkpoints.floor();
         let request = SignRequest {
-            psd: Cow::Owned(psd.to_string()),
+            target: signer.wire(),
             items: items.iter().map(|item| item.wire()).collect(),
             checkpoint: floor.note().map(Cow::Borrowed),
             all_or_none,
@@ -83,38 +119,32 @@ impl Client {
                 signed.push((asked.key, Some(asked), piece));
             }
         }
-        self.judge_pieces(psd, &signed).await?;
+        self.judge_pieces(Some(signer), &signed).await?;
         Ok(response.results.into_iter().map(outcome).collect())
     }
 
     /// Everything that must hold of signed pieces. Only what holds in full enters the memory of debits.
     pub(crate) async fn judge_pieces(
         &self,
-        psd: PsdId,
+        asked_of: Option<&Signer>,
         pieces: &[(PieceKey, Option<&Asked>, &SignedPiece)],
     ) -> Result<(), ClientError> {
-        if pieces.is_empty() {
-            return Ok(());
-        }
-        let format = self.format(psd).await?;
+        let formats = self.formats(asked_of, pieces).await?;
         let mut debits = Vec::with_capacity(pieces.len());
         let mut marks = Vec::with_capacity(pieces.len());
         for (key, asked, piece) in pieces {
-            if piece.psd != psd {
-                return Err(VerificationError::Psd { key: *key, asked: psd, told: piece.psd }.into());
-            }
             let registers = registers_of(piece)?;
-            let mark = fields_match(*key, *asked, piece, format)?;
+            let mark = fields_match(*key, *asked, piece, &registers, formats[&piece.psd])?;
             let (sequence, leaf, postage) = (piece.sequence, piece.leaf, mark.postage);
-            debits.push(Debit { psd, sequence, leaf, key: *key, postage, registers });
-            marks.push((*key, UnixMillis(piece.time), mark));
+            debits.push(Debit { psd: piece.psd, sequence, leaf, key: *key, postage, registers });
+            marks.push((*key, piece.psd, UnixMillis(piece.time), mark));
         }
         if let Some(book) = &self.shared.book {
-            let unknown = marks.iter().any(|(_, _, mark)| book.key(psd, mark.certificate_serial).is_none());
-            if unknown {
+            let unknown = marks.iter().filter(|(_, psd, _, mark)| book.key(*psd, mark.certificate_serial).is_none());
+            for psd in unknown.map(|(_, psd, ..)| *psd).collect::<BTreeSet<PsdId>>() {
                 self.certificates(psd).await?;
             }
-            let proven = marks.into_iter().map(|(key, at, decoded)| {
+            let proven = marks.into_iter().map(|(key, psd, at, decoded)| {
                 let serial = decoded.certificate_serial;
                 let certified = book.key(psd, serial);
                 let certified = certified.ok_or(VerificationError::UnknownCertificate { key, psd, serial })?;
@@ -124,6 +154,36 @@ impl Client {
         }
         let mut history = self.shared.history.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(debits.iter().try_for_each(|debit| history.judge(debit))?)
+    }
+}
+
+impl Client {
+    /// The layouts and currencies of the PSDs that signed, each of which must be one of those asked.
+    async fn formats(
+        &self,
+        asked_of: Option<&Signer>,
+        pieces: &[(PieceKey, Option<&Asked>, &SignedPiece)],
+    ) -> Result<BTreeMap<PsdId, (&'static dyn Format, Currency)>, ClientError> {
+        let mut formats = BTreeMap::new();
+        for (key, _, piece) in pieces {
+            if formats.contains_key(&piece.psd) {
+                continue;
+            }
+            if let Some(Signer::Psd(asked)) = asked_of
+                && *asked != piece.psd
+            {
+                return Err(VerificationError::Psd { key: *key, asked: *asked, told: piece.psd }.into());
+            }
+            let Known { format, licence, currency } = self.known(piece.psd).await?;
+            if let Some(Signer::Licence { licence: asked, .. }) = asked_of
+                && asked.as_str() != &*licence
+            {
+                let (key, psd, asked) = (*key, piece.psd, asked.to_string());
+                return Err(VerificationError::Licence { key, psd, asked, told: licence.to_string() }.into());
+            }
+            formats.insert(piece.psd, (format, currency));
+        }
+        Ok(formats)
     }
 }
 
@@ -147,10 +207,10 @@ fn outcome(result: SignResult) -> Outcome {
     }
 }
 
-fn keys_differ(items: &[Item]) -> Result<(), InputError> {
+fn keys_differ<T: Ask>(items: &[T]) -> Result<(), InputError> {
     let mut seen = HashMap::with_capacity(items.len());
     for (second, item) in items.iter().enumerate() {
-        if let Some(first) = seen.insert(item.key, second) {
+        if let Some(first) = seen.insert(item.key(), second) {
             return Err(InputError::SameKey { first, second });
         }
     }

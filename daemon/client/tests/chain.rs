@@ -3,8 +3,8 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use psd::indicium::ibi::Ibi;
-use psd::indicium::{Decoded, Fields, Format};
-use psd::{PostageAmount, Registers, UnixMillis};
+use psd::indicium::{Decoded, Details, Fields, Format, Postal};
+use psd::{Currency, PostageAmount, Registers, UnixMillis};
 use psdd_client::verify::offline::{Bundle, Verdict};
 use psdd_client::verify::{AuthorityRoot, ChainError};
 use rcgen::{
@@ -58,16 +58,18 @@ fn pinned(root: &Ca) -> AuthorityRoot {
 /// A mark of the device, mailed on that day.
 fn mark(key: &KeyPair, device: &str, date: &str) -> Decoded {
     let amount = |mills| PostageAmount::from_mills(mills).unwrap();
+    let (date, destination) = (date.parse().unwrap(), "20500".parse().unwrap());
+    let details = Details::Postal(Postal { date, destination, rate: "FCL".parse().unwrap() });
     let fields = Fields {
         psd: device.parse().unwrap(),
         certificate_serial: SERIAL,
         registers: Registers::from_parts(amount(730), amount(270), amount(1_000), 1).unwrap(),
         postage: amount(730),
-        date: date.parse().unwrap(),
+        currency: Currency::USD,
         licensing_zip: "94301".parse().unwrap(),
-        destination: "20500".parse().unwrap(),
-        rate: "FCL".parse().unwrap(),
         software_id: *b"psdd01",
+        specimen: false,
+        details: &details,
     };
     let mut bytes = Vec::new();
     Ibi.encode_unsigned(&fields, &mut bytes).unwrap();

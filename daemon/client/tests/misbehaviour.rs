@@ -3,12 +3,14 @@
 mod appliance;
 
 use appliance::{Appliance, Fault, psd, today};
+use psd::indicium::{Mismatch, Validity, Voucher};
 use psdd_client::{
-    Client, ClientError, ConfigError, ConnectError, ContractError, InputError, Item, Outcome, Verification,
-    VerificationError, new_key,
+    Client, ClientError, ConfigError, ConnectError, ContractError, InputError, Item, Outcome, Select, Signer,
+    Verification, VerificationError, VoucherItem, new_key,
 };
 use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION};
 use psdd_wire::message::ValueAuthorisationClaims;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn item(postage: &str) -> Item {
@@ -75,6 +77,23 @@ async fn good_pieces_are_signed_in_order_and_found_again() {
     assert!(
         matches!(client.piece(new_key()).await, Err(ClientError::Refused(problem)) if problem.facts.code == "not-found")
     );
+}
+
+#[tokio::test]
+async fn a_licence_is_served_by_its_own_psds_only() {
+    let (appliance, client) = connected().await;
+    let of = |licence: &str, select| Signer::Licence { licence: licence.parse().unwrap(), select };
+    let asked = items(3);
+    let outcomes = client.sign(of("L-1", Select::MostFunds), asked.clone(), false).await.unwrap();
+    assert!(all_signed(&outcomes));
+    assert_eq!(client.sign(of("L-1", Select::Zip), asked, false).await.unwrap(), outcomes);
+    assert_eq!(appliance.debits(), 3);
+    match client.sign(of("L-2", Select::RoundRobin), items(1), false).await {
+        Err(ClientError::Verification(error)) => {
+            assert!(matches!(*error, VerificationError::Licence { .. }), "{error:?}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -147,9 +166,51 @@ async fn wrong_registers_are_detected() {
     verification!(Fault::Overcharge, VerificationError::Movement { .. });
 }
 
+fn voucher() -> VoucherItem {
+    let validity = Validity::new(today(), today()).unwrap();
+    let (kind, holder) = ("ticket".parse().unwrap(), Some("seat 12 B".parse().unwrap()));
+    let voucher = Arc::new(Voucher { kind, holder, validity });
+    VoucherItem { key: new_key(), value: "25.00".parse().unwrap(), voucher, reference: Some("r-1".to_owned()) }
+}
+
+#[tokio::test]
+async fn vouchers_are_signed_and_verified_as_marks_are() {
+    let (appliance, client) = connected().await;
+    appliance.make_vouchers();
+    let items = vec![voucher(), voucher(), voucher()];
+    let first = client.sign_vouchers(psd(), items.clone(), false).await.unwrap();
+    assert!(all_signed(&first));
+    let again = client.sign_vouchers(psd(), items.clone(), true).await.unwrap();
+    assert_eq!((again, appliance.debits()), (first.clone(), 3));
+    let Outcome::Signed(told) = &first[0] else { panic!() };
+    let mark = psd::indicium::decode(&told.indicium).unwrap();
+    assert_eq!((mark.format, mark.postage.mills(), mark.specimen), ("voucher", 25_000, true));
+    assert_eq!(client.piece(items[0].key).await.unwrap(), *told);
+    for (fault, field) in [(Fault::OtherHolder, "holder"), (Fault::OtherCurrency, "currency")] {
+        appliance.misbehave(fault);
+        match client.sign_vouchers(psd(), vec![voucher()], false).await {
+            Err(ClientError::Verification(error)) => {
+                assert!(
+                    matches!(&*error, VerificationError::Field { mismatch, .. } if mismatch.field == field),
+                    "{error:?}"
+                );
+            }
+            other => panic!("{fault:?}: {other:?}"),
+        }
+    }
+    appliance.misbehave(Fault::ForeignSignature);
+    let forged = client.sign_vouchers(psd(), vec![voucher()], false).await;
+    assert!(
+        matches!(forged, Err(ClientError::Verification(error)) if matches!(*error, VerificationError::Signature { .. }))
+    );
+}
+
 #[tokio::test]
 async fn wrong_marks_are_detected() {
-    verification!(Fault::OtherDestination, VerificationError::Field { field: "destination", .. });
+    verification!(
+        Fault::OtherDestination,
+        VerificationError::Field { mismatch: Mismatch { field: "destination", .. }, .. }
+    );
     verification!(Fault::SwapKeys, VerificationError::Key { index: 0, .. });
 }
 

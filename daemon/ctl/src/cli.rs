@@ -1,7 +1,7 @@
 //! The top of the command line: global options and the groups.
 
 use crate::error::{CtlError, Exit};
-use crate::{completions, dev, indicium, ledger, vendor};
+use crate::{authority, completions, dev, indicium, ledger, vendor};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +47,9 @@ pub enum Command {
     /// Verify a ledger offline and read its records; needs no connection
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// The reference postal authority: licences, PSD certificates, the funds system, locks, reconciliation
+    #[command(subcommand)]
+    Authority(authority::AuthorityCommand),
     /// A development appliance on this machine, for trying things out
     #[command(subcommand)]
     Dev(dev::DevCommand),
@@ -60,6 +63,7 @@ pub fn run(cli: Cli) -> Result<Exit, CtlError> {
         Command::Vendor(command) => vendor::run(&cli.global, command),
         Command::Indicium(command) => indicium::run(&cli.global, command),
         Command::Ledger(command) => ledger::run(&cli.global, command),
+        Command::Authority(command) => authority::run(&cli.global, command),
         Command::Dev(command) => dev::run(&cli.global, command),
         Command::Completions(command) => completions::run(&command),
     }

@@ -5,7 +5,7 @@ use crate::indicium::CertificatesError;
 use crate::input::InputError;
 use crate::output::OutputError;
 use crate::render::RenderError;
-use crate::vendor::{FundsError, JournalError, MailingError, ValueError};
+use crate::vendor::{FundsError, JournalError, ListError, ValueError};
 use psdd_client::ClientError;
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ pub enum CtlError {
     Certificates(#[from] CertificatesError),
     /// A mailing list.
     #[error(transparent)]
-    Mailing(#[from] MailingError),
+    List(#[from] ListError),
     /// The journal of idempotency keys.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -43,6 +43,9 @@ pub enum CtlError {
     /// What goes to the authority and comes back, asked for in a way that cannot be.
     #[error(transparent)]
     Funds(#[from] FundsError),
+    /// No PSD of the licence can be read.
+    #[error("this client can read no PSD of a licence {0} (`psdctl vendor psds` lists those it can read)")]
+    NoSuchLicence(psd::LicenceNumber),
     /// A mark could not be drawn.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -78,7 +81,8 @@ impl CtlError {
             CtlError::Config(_)
             | CtlError::Input(_)
             | CtlError::Certificates(_)
-            | CtlError::Mailing(_)
+            | CtlError::List(_)
+            | CtlError::NoSuchLicence(_)
             | CtlError::Value(_)
             | CtlError::Funds(_) => 2,
             CtlError::Root(_) => 1,

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use psd::indicium::{DecodeError, Decoded, FORMATS};
+use psd::indicium::{DecodeError, Decoded};
 use serde::Deserialize;
 use std::io::{self, Read};
 use std::path::Path;
@@ -65,7 +65,7 @@ pub enum InputError {
     Layout {
         /// Where it came from.
         from: String,
-        /// Why, for the last layout tried.
+        /// Why.
         source: DecodeError,
     },
 }
@@ -111,20 +111,9 @@ pub fn one_mark(input: &str) -> Result<Mark, InputError> {
     }
 }
 
-/// Reads a mark in the first layout that takes it.
+/// Reads a mark of any layout.
 pub fn decode(mark: &Mark) -> Result<Decoded, InputError> {
-    let mut last = None;
-    for format in FORMATS {
-        match format.decode(&mark.bytes) {
-            Ok(decoded) => return Ok(decoded),
-            Err(error) => last = Some(error),
-        }
-    }
-    let from = mark.from.clone();
-    Err(match last {
-        Some(source) => InputError::Layout { from, source },
-        None => InputError::Empty { from },
-    })
+    psd::indicium::decode(&mark.bytes).map_err(|source| InputError::Layout { from: mark.from.clone(), source })
 }
 
 fn results(from: &str, text: &str) -> Result<Vec<Mark>, InputError> {

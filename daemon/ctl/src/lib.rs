@@ -5,6 +5,7 @@
 //!
 //! Exit codes: 0 done; 1 a negative verdict or a refusal; 2 wrong usage or input; 3 no connection, or a fault.
 
+pub mod authority;
 pub mod cli;
 pub mod completions;
 pub mod config;

@@ -1,7 +1,7 @@
 //! What a person or a program reads on stdout, and files that are whole or absent.
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
-use psd::PostageAmount;
+use psd::{Currency, PostageAmount};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -83,11 +83,17 @@ pub fn table(headings: &[&str], right: &[usize], rows: impl IntoIterator<Item = 
     format!("{table}\n")
 }
 
-/// An amount for people: digits grouped, two decimals or three, the unit.
+/// An amount for people, of a currency that is not known here: digits grouped, two decimals or three.
 pub fn money(amount: PostageAmount) -> String {
     let text = amount.to_string();
     let (units, decimals) = text.split_once('.').unwrap_or((&text, "00"));
-    format!("${}.{decimals}", group(units))
+    format!("{}.{decimals}", group(units))
+}
+
+/// The same with its currency.
+pub fn priced(amount: PostageAmount, currency: Currency) -> String {
+    let digits = money(amount);
+    if currency == Currency::USD { format!("${digits}") } else { format!("{digits} {currency}") }
 }
 
 /// A count for people: digits grouped.
@@ -117,10 +123,11 @@ mod tests {
 
     #[test]
     fn amounts_are_grouped() {
-        let money = |mills| money(PostageAmount::from_mills(mills).unwrap());
-        assert_eq!(money(730), "$0.73");
-        assert_eq!(money(1_234_567_545), "$1,234,567.545");
-        assert_eq!(money(100_000), "$100.00");
+        let amount = |mills| PostageAmount::from_mills(mills).unwrap();
+        assert_eq!(money(amount(730)), "0.73");
+        assert_eq!(money(amount(100_000)), "100.00");
+        assert_eq!(priced(amount(1_234_567_545), Currency::USD), "$1,234,567.545");
+        assert_eq!(priced(amount(1_234_000), "EUR".parse().unwrap()), "1,234.00 EUR");
         assert_eq!(count(1000u64), "1,000");
         assert_eq!(count(999u64), "999");
     }

@@ -146,6 +146,58 @@ async fn forged_and_unreadable_marks_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_vouchers_is_signed_verified_and_drawn() {
+    let desk = Desk::new().await;
+    desk.appliance.make_vouchers();
+    let csv = desk.path("tickets.csv");
+    let day = appliance::today().to_string();
+    let rows = format!("ticket,25.00,seat 12 B,{day},{day},A-1\ngift-certificate,100,,{day},{day},\n");
+    std::fs::write(&csv, format!("kind,value,holder,valid_from,valid_until,reference\n{rows}")).unwrap();
+    let files = ["--csv", csv.to_str().unwrap(), "--out", "results.jsonl"];
+    let arguments = [&["vendor", "sign"][..], &files].concat();
+    for debits in [2, 2] {
+        let signed = desk.psdctl(&arguments).await;
+        assert_eq!(signed.status.code(), Some(0), "{}", text(&signed.stderr));
+        assert!(text(&signed.stdout).contains("vouchers of") && text(&signed.stdout).contains("$125.00"));
+        assert_eq!(desk.appliance.debits(), debits);
+    }
+    let results = std::fs::read_to_string(desk.path("results.jsonl")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(results.lines().next().unwrap()).unwrap();
+    assert_eq!((line["postage"].as_str(), line["reference"].as_str()), (Some("25.00"), Some("A-1")));
+    let verified = desk.psdctl(&["indicium", "verify", "results.jsonl", "--json"]).await;
+    let report: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!((verified.status.code(), &report["summary"]), (Some(0), &serde_json::json!({ "valid": 2 })));
+
+    let mark = line["indicium"].as_str().unwrap();
+    let decoded = desk.psdctl(&["indicium", "decode", mark]).await;
+    for says in ["seat 12 B", "$25.00", "SPECIMEN", "signature  valid"] {
+        assert!(text(&decoded.stdout).contains(says), "{says}: {}", text(&decoded.stdout));
+    }
+    let verdict = async |mark: &str| {
+        let out = desk.psdctl(&["indicium", "verify", mark, "--json"]).await;
+        let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        report["results"][0]["verdict"].as_str().unwrap().to_owned()
+    };
+    // 25.00 to 95.00; and cut short.
+    let forged = mark.replacen("6532352e3030", "6539352e3030", 1);
+    assert_ne!(forged, mark);
+    assert_eq!(verdict(&forged).await, "bad-signature");
+    assert_eq!(verdict(&mark[..mark.len() - 2]).await, "unreadable");
+    for (form, head) in [("svg", &b"<svg"[..]), ("png", b"\x89PNG"), ("text", " ".as_bytes())] {
+        let drawn = desk.psdctl(&["indicium", "render", mark, "--format", form]).await;
+        assert!(drawn.status.success() && (form == "text" || drawn.stdout.starts_with(head)), "{form}");
+        if let Ok(directory) = std::env::var("PSDCTL_MARKS") {
+            std::fs::write(Path::new(&directory).join(format!("voucher.{form}")), &drawn.stdout).unwrap();
+        }
+    }
+    for (option, value) in [("--html", "page.html"), ("--date", day.as_str())] {
+        let refused = desk.psdctl(&[&arguments[..], &[option, value]].concat()).await;
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains(&format!("{option} is for mail")), "{}", text(&refused.stderr));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_from_a_faulty_list() {
     let desk = Desk::new().await;
     let csv = desk.path("bad.csv");

@@ -8,7 +8,7 @@ use psdd_wire::{encode, item, read};
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(request) = read::<SignRequest<'_>>(bytes) {
         for item in &request.items {
-            drop(item::piece_of(&request.psd, item));
+            drop(item::piece_of(&request.target, item));
         }
         let again = encode(&request);
         let again: SignRequest<'_> = read(&again).expect("what was read is read again");

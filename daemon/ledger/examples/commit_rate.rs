@@ -5,11 +5,12 @@
 use psd::authority::Loaded;
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, PieceContext, Purpose};
+use psd::indicium::{Details, Postal};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{Applied, Environment, Event, Genesis, Record, Stamp};
-use psd::{PieceKey, PostageAmount, Psd, PsdId, Registers, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, Psd, PsdId, Registers, UnixMillis};
 use psdd_ledger::open::ProvenHead;
 use psdd_ledger::{Journal, Ledger, NewRecord, Rules};
 use std::error::Error;
@@ -113,6 +114,8 @@ impl Bench {
                 smallest_refill: amount(1)?,
                 largest_refill: amount(4_200_000_000)?,
             },
+            currency: Currency::USD,
+            zips: None,
         };
         // All PSDs load under one licence, one after the other.
         let sum = amount(4_200_000_000 * u64::from(number + 1))?;
@@ -186,9 +189,11 @@ impl Bench {
                     key,
                     digest: [9; 32],
                     postage: PostageAmount::from_mills(730)?,
-                    date: "2026-11-20".parse().ok()?,
-                    destination: "20500-0003".parse().ok()?,
-                    rate: "FCL".parse().ok()?,
+                    details: Details::Postal(Postal {
+                        date: "2026-11-20".parse().ok()?,
+                        destination: "20500-0003".parse().ok()?,
+                        rate: "FCL".parse().ok()?,
+                    }),
                     recipient: None,
                     reference: None,
                     weight_g: Some(28),

@@ -6,6 +6,7 @@
 
 pub mod authority;
 pub mod clock;
+pub mod currency;
 pub mod device;
 pub mod id;
 pub mod indicium;
@@ -18,6 +19,7 @@ pub mod refusal;
 pub mod register;
 pub mod time;
 
+pub use currency::Currency;
 pub use device::{Identity, PreparedPiece, Psd, State};
 pub use id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
 pub use money::PostageAmount;

@@ -4,9 +4,11 @@
 //! of the contract (docs/protocol.md, "Order of refusals"), so a client may rely on it.
 
 use crate::clock::ClockStop;
+use crate::indicium::Kind;
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::money::PostageAmount;
 use crate::time::MailingDate;
+use std::fmt;
 
 /// A refusal of one piece. Nothing was debited, and nothing is bound to the key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -34,6 +36,17 @@ pub enum Refusal {
     /// The key was used for another content.
     #[error("this key was used before for another content; a new piece needs a new key")]
     KeyReused,
+    /// Of the PSDs of the licence that could sign, none has the funds. Rests on uncommitted state while debits are in flight.
+    #[error("postage {postage} is above what any PSD of the licence can spend, {most}")]
+    NoneHasFunds {
+        /// Asked for; of an `all_or_none` request, all of it together.
+        postage: PostageAmount,
+        /// What the richest of them can spend.
+        most: PostageAmount,
+    },
+    /// No PSD of the licence is in a state to sign the piece.
+    #[error("no PSD of the licence can take it: {0}")]
+    NoPsdAvailable(OutOfUse),
     /// The PSD's life is not at the point where it signs.
     #[error("the PSD is {0}, not active")]
     NotActive(Lifecycle),
@@ -49,8 +62,18 @@ pub enum Refusal {
     /// No certified indicium key.
     #[error("the PSD has no certified indicium key")]
     NoCertifiedKey,
-    /// The date of mailing is outside the window.
-    #[error("the date of mailing {date} is outside {from} to {to}")]
+    /// The item is not of the kind that the PSD's layout takes.
+    #[error("this PSD signs indicia of the {format} layout, made of a {takes}; this is a {asked}")]
+    WrongKind {
+        /// Name of the layout.
+        format: &'static str,
+        /// What it takes.
+        takes: Kind,
+        /// What was asked.
+        asked: Kind,
+    },
+    /// The date of mailing, or the first day of a voucher, is outside the window.
+    #[error("the date {date} is outside {from} to {to}")]
     DateOutOfWindow {
         /// The date asked for.
         date: MailingDate,
@@ -99,6 +122,30 @@ pub enum Refusal {
     },
 }
 
+/// Why the PSDs of a licence that a client may use are of no use to a piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OutOfUse {
+    /// Locked, or not active.
+    pub barred: usize,
+    /// Without a certified indicium key.
+    pub uncertified: usize,
+    /// In a token that does not answer.
+    pub without_token: usize,
+    /// In order, but not for this destination or this postage.
+    pub unsuited: usize,
+}
+
+impl fmt::Display for OutOfUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { barred, uncertified, without_token, unsuited } = self;
+        write!(
+            f,
+            "{barred} locked or not active, {uncertified} without a certified key, {without_token} in a token that does not \
+             answer, {unsuited} not for this destination or postage"
+        )
+    }
+}
+
 fn list(locks: Locks) -> String {
     let words: Vec<&str> = locks.reasons().map(|reason| reason.as_str()).collect();
     words.join(", ")
@@ -111,11 +158,14 @@ impl Refusal {
             Refusal::KeyTooOld { .. } => "key-too-old",
             Refusal::KeyFromFuture { .. } => "key-from-future",
             Refusal::KeyReused => "key-reused",
+            Refusal::NoneHasFunds { .. } => "insufficient-funds",
+            Refusal::NoPsdAvailable(_) => "no-psd-available",
             Refusal::NotActive(_) => "psd-not-active",
             Refusal::Locked(_) => "psd-locked",
             Refusal::Withdrawing => "psd-withdrawing",
             Refusal::ClockStopped(_) => "clock-stopped",
             Refusal::NoCertifiedKey => "no-certified-key",
+            Refusal::WrongKind { .. } => "item-wrong-kind",
             Refusal::DateOutOfWindow { .. } => "date-out-of-window",
             Refusal::PostageTooSmall { .. } => "postage-too-small",
             Refusal::PostageTooLarge { .. } => "postage-too-large",

@@ -112,6 +112,8 @@ fn psd_created(group: &Group, psd: PsdId) -> Event {
         format: group.format.into(),
         software_id: group.software_id,
         limits: group.limits,
+        currency: group.currency,
+        zips: group.zips,
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::instruct::Instructions;
 use super::keys::{KeyBook, TenantIndex};
+use super::licence::{Licences, Members, Place, Span};
 use super::pipeline::Chunk;
+use super::pool::Pool;
 use super::schedule::TenantQueue;
 use super::top_up::TopUp;
 use super::value::{Loading, Waiting};
 use super::{
-    Action, ChunkId, Event, Outcome, PolicyGeneration, RequestId, Submission, SubmitReply, TokenIndex, ValueReply, View,
+    Action, ChunkId, Event, Outcome, PolicyGeneration, RequestId, Selection, SignTarget, Submission, SubmitReply,
+    TokenIndex, ValueReply, View,
 };
 use crate::config::TopUpRule;
 use psd::authority::AuthorityState;
@@ -55,12 +58,36 @@ pub(super) struct Device {
     /// Value commands in turn; while there is one, nothing else is prepared.
     pub(super) commands: VecDeque<Waiting>,
     pub(super) top_up: TopUp,
+    /// Under which its pool knows that commands hold it back.
+    pub(super) hold: Option<ChunkId>,
+    /// Among the PSDs of its licence.
+    pub(super) place: Place,
+}
+
+/// Who shall sign.
+#[derive(Clone)]
+pub(super) enum Target {
+    /// The PSD with this index.
+    Psd(usize),
+    /// One of these members of the licence with this number.
+    Licence { licence: usize, selection: Selection, within: Arc<[Span]> },
+}
+
+impl Target {
+    /// Whether both are for the same PSD or the same licence.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Target::Psd(one), Target::Psd(other)) => one == other,
+            (Target::Licence { licence: one, .. }, Target::Licence { licence: other, .. }) => one == other,
+            (Target::Psd(_), Target::Licence { .. }) | (Target::Licence { .. }, Target::Psd(_)) => false,
+        }
+    }
 }
 
 /// A sign request in the core.
 pub(super) struct Request {
     pub(super) tenant: TenantIndex,
-    pub(super) device: usize,
+    pub(super) target: Target,
     pub(super) items: Vec<Item>,
     pub(super) outcomes: Vec<Option<Outcome>>,
     pub(super) remaining: usize,
@@ -87,12 +114,17 @@ pub struct Engine {
     pub(super) clock: ClockGuard,
     pub(super) devices: Vec<Device>,
     pub(super) by_id: HashMap<PsdId, usize>,
+    pub(super) licences: Arc<Licences>,
+    /// By the numbers of licences.
+    pub(super) pools: Vec<Pool>,
     pub(super) keys: KeyBook,
     pub(super) queues: BTreeMap<TenantIndex, TenantQueue>,
     pub(super) turn: VecDeque<TenantIndex>,
     pub(super) requests: BTreeMap<RequestId, Request>,
     pub(super) chunks: BTreeMap<ChunkId, Chunk>,
     pub(super) next_chunk: u64,
+    /// Turns taken so far.
+    pub(super) turns: u64,
     pub(super) in_flight_items: usize,
     pub(super) queued_items: usize,
     pub(super) token_up: Vec<bool>,
@@ -122,27 +154,38 @@ impl Engine {
         greatest: Vec<(TenantName, PieceKey)>,
         policy: PolicyGeneration,
     ) -> Self {
-        let device = |psd: Psd| Device {
-            committed: psd.state().clone(),
-            top_up: TopUp::new(&settings.top_ups, psd.identity()),
-            psd,
-            pipeline: VecDeque::new(),
-            commands: VecDeque::new(),
+        let psds: Vec<Psd> = psds.into_iter().collect();
+        let licences = Licences::of(psds.iter().map(|psd| &**psd.identity()));
+        // Each PSD has its place: the licences are made of them all.
+        let device = |psd: Psd| {
+            let place = licences.place(psd.identity().psd)?;
+            let (committed, pipeline, commands) = (psd.state().clone(), VecDeque::new(), VecDeque::new());
+            let top_up = TopUp::new(&settings.top_ups, psd.identity());
+            Some(Device { committed, psd, pipeline, commands, top_up, hold: None, place })
         };
-        let devices: Vec<Device> = psds.into_iter().map(device).collect();
-        let by_id = devices.iter().enumerate().map(|(index, device)| (device.psd.identity().psd, index)).collect();
+        let devices: Vec<Device> = psds.into_iter().filter_map(device).collect();
+        let by_id: HashMap<PsdId, usize> =
+            devices.iter().enumerate().map(|(index, device)| (device.psd.identity().psd, index)).collect();
+        let pool = |members: &Members| {
+            let devices = members.psds().iter().filter_map(|psd| by_id.get(psd).copied());
+            Pool::new(members, devices.collect())
+        };
+        let pools = licences.iter().map(pool).collect();
         let token_up = vec![false; settings.tokens.len()];
-        Self {
+        let mut engine = Self {
             settings,
             clock,
             devices,
             by_id,
+            licences: Arc::new(licences),
+            pools,
             keys: KeyBook::new(greatest),
             queues: BTreeMap::new(),
             turn: VecDeque::new(),
             requests: BTreeMap::new(),
             chunks: BTreeMap::new(),
             next_chunk: 1,
+            turns: 0,
             in_flight_items: 0,
             queued_items: 0,
             token_up,
@@ -157,7 +200,14 @@ impl Engine {
             actions: Vec::new(),
             now: Err(ClockStop::Silent),
             latest: None,
-        }
+        };
+        engine.refresh_all();
+        engine
+    }
+
+    /// The licences with their PSDs, as [`SignTarget`] means them.
+    pub fn licences(&self) -> Arc<Licences> {
+        Arc::clone(&self.licences)
     }
 
     /// Takes one event in. Call [`Engine::pump`] after a batch of them.
@@ -204,13 +254,14 @@ impl Engine {
     }
 
     fn submit(&mut self, submission: Submission) {
-        let Submission { request, tenant, psd, pieces, all_or_none, policy } = submission;
+        let Submission { request, tenant, target, pieces, all_or_none, policy } = submission;
         let refused = |reply| Action::Reply(request, reply);
         if self.stopping {
             return self.actions.push(refused(SubmitReply::Stopping));
         }
-        let Some(device) = self.by_id.get(&psd).copied() else {
-            return self.actions.push(refused(SubmitReply::UnknownPsd));
+        let target = match self.resolve(target) {
+            Ok(target) => target,
+            Err(unknown) => return self.actions.push(refused(unknown)),
         };
         let tenant = self.keys.tenant(&tenant);
         let count = pieces.len();
@@ -227,7 +278,7 @@ impl Engine {
         let tag = self.keys.enter();
         let entry = Request {
             tenant,
-            device,
+            target,
             items,
             outcomes: (0..count).map(|_| None).collect(),
             remaining: count,
@@ -242,6 +293,24 @@ impl Engine {
         self.requests.insert(request, entry);
         self.account_waiting(tenant, count);
         self.look_up_or_queue(request);
+    }
+
+    fn resolve(&self, target: SignTarget) -> Result<Target, SubmitReply> {
+        match target {
+            SignTarget::Psd(psd) => {
+                self.by_id.get(&psd).map(|device| Target::Psd(*device)).ok_or(SubmitReply::UnknownPsd)
+            }
+            SignTarget::Licence { licence, selection, within } => {
+                let (licence, _) = self.licences.find(&licence).ok_or(SubmitReply::UnknownLicence)?;
+                Ok(Target::Licence { licence, selection, within: within.into() })
+            }
+        }
+    }
+
+    pub(super) fn next_chunk_id(&mut self) -> ChunkId {
+        let id = ChunkId(self.next_chunk);
+        self.next_chunk += 1;
+        id
     }
 
     /// Asks the disk about the items not yet judged whose keys may have been used, or queues the request at once.
@@ -313,8 +382,10 @@ impl Engine {
     }
 
     fn set_token(&mut self, token: TokenIndex, up: bool) {
-        if let Some(state) = self.token_up.get_mut(token.0) {
-            *state = up;
+        if let Some(state) = self.token_up.get_mut(token.0)
+            && std::mem::replace(state, up) != up
+        {
+            self.refresh_all();
         }
     }
 

@@ -49,6 +49,7 @@ impl Engine {
                     let commands = &mut self.devices[device].commands;
                     let at = usize::from(commands.front().is_some_and(Waiting::is_under_way));
                     commands.insert(at, Waiting::instruction(request));
+                    self.hold_back(device);
                 }
                 self.instructions.queue.push_back(Job { command, at: job.0, device: job.1 });
                 if self.instructions.queue.len() == 1 {
@@ -103,7 +104,7 @@ impl Engine {
         let Act::Ceiling { licence, period, amount } = job.command.instruction.act.clone() else { return };
         self.authority.set_ceiling(&licence, period, amount);
         let records = with_effect(job, Event::CeilingSet { licence, period, amount });
-        let id = self.next_chunk();
+        let id = self.next_chunk_id();
         self.instructions.committing = Some(id);
         self.hand_over(Some(id), records);
     }

@@ -7,20 +7,25 @@ mod engine;
 mod instruct;
 mod judge;
 mod keys;
+mod licence;
 mod pipeline;
+mod pool;
 mod schedule;
 mod top_up;
+mod tree;
+mod turn;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 pub use engine::{Engine, EngineSettings};
+pub use licence::{Licences, Members, Place, Span};
 
 use psd::authority::{Instruction, InstructionRefusal};
 use psd::clock::{ClockReading, ClockSample, ClockStop};
 use psd::device::{Authorisation, Identity, Piece, Purpose, ValueRefusal};
-use psd::{PieceKey, PostageAmount, PsdId, Refusal, State, TenantName};
+use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Refusal, State, TenantName};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::HsmFault;
 use psdd_ledger::{Body, Durable, NewRecord};
@@ -50,14 +55,41 @@ pub struct Submission {
     pub request: RequestId,
     /// Scope of its keys, and of fairness.
     pub tenant: TenantName,
-    /// The PSD asked for.
-    pub psd: PsdId,
+    /// Who shall sign.
+    pub target: SignTarget,
     /// Its items, each with its personal field.
     pub pieces: Vec<(Piece, Option<Body>)>,
     /// Whether one refusal refuses all.
     pub all_or_none: bool,
     /// What it was authorised under.
     pub policy: PolicyGeneration,
+}
+
+/// Who shall sign the items of a request.
+#[derive(Clone, Debug)]
+pub enum SignTarget {
+    /// This PSD.
+    Psd(PsdId),
+    /// Any PSD of a licence.
+    Licence {
+        /// The licence.
+        licence: LicenceNumber,
+        /// How one is chosen.
+        selection: Selection,
+        /// Its members that the client may use, in ascending order.
+        within: Vec<Span>,
+    },
+}
+
+/// How a PSD is chosen among those of a licence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Selection {
+    /// In turn.
+    RoundRobin,
+    /// The one that can spend most.
+    MostFunds,
+    /// In turn among those that are meant for the destination.
+    Zip,
 }
 
 /// A command on the value of one PSD.
@@ -211,6 +243,8 @@ pub enum SubmitReply {
     Stopping,
     /// No such PSD.
     UnknownPsd,
+    /// No such licence.
+    UnknownLicence,
 }
 
 /// What became of an item.

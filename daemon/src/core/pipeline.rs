@@ -147,23 +147,9 @@ impl Engine {
             Work::Instruction => self.lock_committed(chunk.device, durable, monotonic_ms),
         }
         for parked in chunk.parked {
-            match parked {
-                Parked::Joined { .. } => {}
-                Parked::Refused { request, index, refusal } => {
-                    if let Some(entry) = self.requests.get(&request) {
-                        self.count_refusal(entry.tenant, refusal.code());
-                    }
-                    self.settle(request, index, Outcome::Refused(refusal));
-                }
-                Parked::Whole { request, outcomes } => self.settle_all(request, outcomes),
-                Parked::JudgeAgain { request } => {
-                    if let Some(entry) = self.requests.get_mut(&request) {
-                        entry.next = 0;
-                    }
-                    self.enqueue(request, true);
-                }
-            }
+            self.tell(parked);
         }
+        self.pool_chunk_committed(chunk.device, id);
         self.run_commands(chunk.device, monotonic_ms);
         self.consider_top_up(chunk.device);
     }
@@ -183,10 +169,13 @@ impl Engine {
             let Some(chunk) = self.chunks.remove(&id) else { continue };
             if nth == 0 {
                 self.devices[device_index].psd.restore(chunk.before);
+                self.refresh(device_index);
             }
             match chunk.work {
                 Work::Pieces { slots, .. } => {
                     self.in_flight_items -= slots.len();
+                    let refused = self.pool_chunk_dropped(device_index, id);
+                    self.release_parked(refused, &fault, &mut again);
                     for slot in slots {
                         self.keys.dropped(slot.tenant, &slot.key);
                         self.settle(slot.request, slot.index, Outcome::Fault(fault.clone()));
@@ -200,10 +189,41 @@ impl Engine {
             // What the token has against this frame, it has not against those behind it.
             fault = Fault::Token("an earlier frame of this PSD was not signed".to_owned());
         }
-        for request in again {
+        self.enqueue_again(again);
+        self.run_commands(device_index, monotonic_ms);
+    }
+
+    /// What an item waited for has come true.
+    pub(super) fn tell(&mut self, parked: Parked) {
+        match parked {
+            // Told with the piece that it has joined.
+            Parked::Joined { .. } => {}
+            Parked::Refused { request, index, refusal } => {
+                self.settle_counted(request, index, Outcome::Refused(refusal));
+            }
+            Parked::Whole { request, outcomes } => self.settle_all(request, outcomes),
+            Parked::JudgeAgain { request } => {
+                if let Some(entry) = self.requests.get_mut(&request) {
+                    entry.next = 0;
+                }
+                self.enqueue(request, true);
+            }
+        }
+    }
+
+    /// What refusals waited for has not come true.
+    pub(super) fn judge_all_again(&mut self, parked: Vec<Parked>) {
+        let mut again = BTreeSet::new();
+        let fault = Fault::Token("what it waited for is gone".to_owned());
+        self.release_parked(parked, &fault, &mut again);
+        self.enqueue_again(again);
+    }
+
+    /// Puts requests at the head of their lines, those that came first before the others.
+    fn enqueue_again(&mut self, again: BTreeSet<RequestId>) {
+        for request in again.into_iter().rev() {
             self.enqueue(request, true);
         }
-        self.run_commands(device_index, monotonic_ms);
     }
 
     fn release_parked(&mut self, parked: Vec<Parked>, fault: &Fault, again: &mut BTreeSet<RequestId>) {

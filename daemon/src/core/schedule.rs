@@ -1,7 +1,7 @@
 //! Whose turn it is: bounded queues, one per tenant, served in rounds of at most a chunk each.
 
 use super::RequestId;
-use super::engine::Engine;
+use super::engine::{Engine, Target};
 use super::keys::TenantIndex;
 use std::collections::VecDeque;
 
@@ -57,14 +57,18 @@ impl Engine {
         }
     }
 
-    /// Serves the tenant's first request whose PSD is free for it, up to one chunk. Whether there was one.
+    /// Serves the tenant's first request whose PSD is free for it, up to one chunk's worth of items. Whether there was one.
     fn serve(&mut self, tenant: TenantIndex) -> bool {
         let Some(queue) = self.queues.get(&tenant) else { return false };
         let free = |id: &&RequestId| {
-            self.requests.get(*id).is_some_and(|request| self.devices[request.device].commands.is_empty())
+            self.requests.get(*id).is_some_and(|request| match &request.target {
+                Target::Psd(device) => self.devices[*device].commands.is_empty(),
+                // Members that commands hold back are passed over.
+                Target::Licence { .. } => true,
+            })
         };
         let Some(first) = queue.requests.iter().find(free).copied() else { return false };
-        self.build_chunk(tenant, first);
+        self.take_turn(tenant, first);
         true
     }
 

@@ -7,6 +7,7 @@ mod duplicates;
 mod fairness;
 mod gates;
 mod model;
+mod pool;
 mod refusals;
 pub(super) mod shell;
 mod top_up;

@@ -117,6 +117,7 @@ impl Engine {
             return self.reply_value(request, ValueReply::Overloaded);
         }
         self.devices[device].commands.push_back(Waiting { request, tenant, step: Step::Value(step) });
+        self.hold_back(device);
         self.run_commands(device, monotonic_ms);
     }
 
@@ -157,8 +158,7 @@ impl Engine {
                 }
                 self.count_refusal(tenant, refusal.code());
             }
-            self.loading.held.remove(&device_index);
-            self.devices[device_index].commands.pop_front();
+            self.finish_command(device_index);
             self.reply_value(request, reply);
         }
     }
@@ -313,14 +313,8 @@ impl Engine {
         None
     }
 
-    pub(super) fn next_chunk(&mut self) -> ChunkId {
-        let id = ChunkId(self.next_chunk);
-        self.next_chunk += 1;
-        id
-    }
-
     pub(super) fn start_command(&mut self, device_index: usize, work: Work, stage: Stage) -> ChunkId {
-        let id = self.next_chunk();
+        let id = self.next_chunk_id();
         let device = &mut self.devices[device_index];
         device.pipeline.push_back(id);
         // Nothing else is in flight, so what is committed is what was before.
@@ -395,5 +389,6 @@ impl Engine {
     pub(super) fn finish_command(&mut self, device: usize) {
         self.loading.held.remove(&device);
         self.devices[device].commands.pop_front();
+        self.let_go(device);
     }
 }

@@ -1,17 +1,25 @@
 //! The digest of an item's content: what an idempotency key is bound to.
 
-use crate::message::SignItem;
+use crate::message::{PostalItem, SignItem, SignTarget, VoucherItem};
 use aws_lc_rs::digest;
 
-/// SHA-256 over the content as received, with the PSD asked for and without the key. Texts count as they were written: `0.73` and
-/// `0.730` are different content.
-pub fn content_digest(psd: &str, item: &SignItem<'_>) -> [u8; 32] {
-    // One call over all of it costs a fraction of one for each field.
-    let mut content = Vec::with_capacity(256);
-    content.extend_from_slice(b"psdd-indicium-1");
+/// SHA-256 over the content as received, with the PSD or the licence asked for and without the key. Texts count as they were written:
+/// `0.73` and `0.730` are different content. How a PSD is chosen among those of a licence is no content.
+pub fn content_digest(target: &SignTarget<'_>, item: &SignItem<'_>) -> [u8; 32] {
+    match item {
+        SignItem::Postal(item) => postal(target, item),
+        SignItem::Voucher(item) => voucher(target, item),
+    }
+}
+
+fn postal(target: &SignTarget<'_>, item: &PostalItem<'_>) -> [u8; 32] {
+    let (prefix, signer): (&[u8], _) = match target {
+        SignTarget::Psd(psd) => (b"psdd-indicium-1", psd),
+        SignTarget::Licence { licence, select: _ } => (b"psdd-indicium-pool-1", licence),
+    };
     let weight = item.weight.map(u64::to_be_bytes);
     let fields: [Option<&[u8]>; 8] = [
-        Some(psd.as_bytes()),
+        Some(signer.as_bytes()),
         Some(item.postage.as_bytes()),
         Some(item.date.as_bytes()),
         Some(item.destination.as_bytes()),
@@ -20,6 +28,30 @@ pub fn content_digest(psd: &str, item: &SignItem<'_>) -> [u8; 32] {
         item.reference.as_deref().map(str::as_bytes),
         weight.as_ref().map(<[u8; 8]>::as_slice),
     ];
+    of_fields(prefix, fields)
+}
+
+fn voucher(target: &SignTarget<'_>, item: &VoucherItem<'_>) -> [u8; 32] {
+    let (prefix, signer): (&[u8], _) = match target {
+        SignTarget::Psd(psd) => (b"psdd-voucher-1", psd),
+        SignTarget::Licence { licence, select: _ } => (b"psdd-voucher-pool-1", licence),
+    };
+    let fields: [Option<&[u8]>; 7] = [
+        Some(signer.as_bytes()),
+        Some(item.kind.as_bytes()),
+        Some(item.value.as_bytes()),
+        item.holder.as_deref().map(str::as_bytes),
+        Some(item.valid_from.as_bytes()),
+        Some(item.valid_until.as_bytes()),
+        item.reference.as_deref().map(str::as_bytes),
+    ];
+    of_fields(prefix, fields)
+}
+
+fn of_fields<const N: usize>(prefix: &[u8], fields: [Option<&[u8]>; N]) -> [u8; 32] {
+    // One call over all of it costs a fraction of one for each field.
+    let mut content = Vec::with_capacity(256);
+    content.extend_from_slice(prefix);
     for field in fields {
         // An absent field and an empty one differ: lengths are counted from one.
         let length = field.map_or(0, |bytes| bytes.len() + 1);

@@ -1,12 +1,13 @@
 //! From an item as received to a piece that can be judged.
 
 use crate::digest::content_digest;
-use crate::message::SignItem;
+use crate::message::{PostalItem, SignItem, SignTarget, VoucherItem};
 use psd::PieceKey;
 use psd::device::Piece;
-use psd::indicium::AddressError;
+use psd::indicium::{AddressError, Details, Postal, Validity, Voucher, VoucherError};
 use psd::money::AmountError;
 use psd::time::DateError;
+use std::sync::Arc;
 
 /// Most bytes of a recipient.
 pub const LONGEST_RECIPIENT: usize = 512;
@@ -22,6 +23,15 @@ pub enum ItemError {
     /// The postage is no amount.
     #[error("postage: {0}")]
     Postage(#[from] AmountError),
+    /// The value of a voucher is no amount.
+    #[error("value: {0}")]
+    Value(#[source] AmountError),
+    /// Kind, holder or validity of a voucher.
+    #[error(transparent)]
+    Voucher(#[from] VoucherError),
+    /// A day of the validity is no day.
+    #[error("validity: {0}")]
+    ValidityDay(#[source] DateError),
     /// The date is no day.
     #[error("date: {0}")]
     Date(#[from] DateError),
@@ -44,10 +54,16 @@ impl ItemError {
     pub const fn code(&self) -> &'static str {
         match self {
             ItemError::Key => "key-not-uuid7",
-            ItemError::Postage(AmountError::NotDecimal(_)) => "amount-not-decimal",
-            ItemError::Postage(AmountError::Negative(_)) => "amount-negative",
-            ItemError::Postage(AmountError::TooFine(_)) => "amount-too-fine",
-            ItemError::Postage(AmountError::TooLarge(_)) => "amount-too-large",
+            ItemError::Postage(error) | ItemError::Value(error) => match error {
+                AmountError::NotDecimal(_) => "amount-not-decimal",
+                AmountError::Negative(_) => "amount-negative",
+                AmountError::TooFine(_) => "amount-too-fine",
+                AmountError::TooLarge(_) => "amount-too-large",
+            },
+            ItemError::Voucher(VoucherError::Kind(_)) => "kind-invalid",
+            ItemError::Voucher(VoucherError::Holder) => "holder-invalid",
+            ItemError::Voucher(VoucherError::Backwards { .. } | VoucherError::TooLong { .. })
+            | ItemError::ValidityDay(_) => "validity-invalid",
             ItemError::Date(_) => "date-invalid",
             ItemError::Destination(_) => "destination-invalid",
             ItemError::Rate(_) => "rate-invalid",
@@ -57,25 +73,41 @@ impl ItemError {
     }
 }
 
-/// The piece that an item asks for on this PSD. The recipient's salted hash is put in by the caller, who has the randomness.
-pub fn piece_of(psd: &str, item: &SignItem<'_>) -> Result<Piece, ItemError> {
-    let key = <[u8; 16]>::try_from(item.key.as_ref()).ok().and_then(PieceKey::from_bytes).ok_or(ItemError::Key)?;
-    let piece = Piece {
-        key,
-        digest: content_digest(psd, item),
-        postage: item.postage.parse()?,
+/// The piece that an item asks for of this signer. The recipient's salted hash is put in by the caller, who has the randomness.
+pub fn piece_of(target: &SignTarget<'_>, item: &SignItem<'_>) -> Result<Piece, ItemError> {
+    let key = <[u8; 16]>::try_from(item.key()).ok().and_then(PieceKey::from_bytes).ok_or(ItemError::Key)?;
+    let (postage, details) = match item {
+        SignItem::Postal(item) => (item.postage.parse()?, Details::Postal(postal(item)?)),
+        SignItem::Voucher(item) => {
+            (item.value.parse().map_err(ItemError::Value)?, Details::Voucher(Arc::new(voucher(item)?)))
+        }
+    };
+    let (reference, weight_g) = match item {
+        SignItem::Postal(item) => (&item.reference, item.weight),
+        SignItem::Voucher(item) => (&item.reference, None),
+    };
+    if let Some(recipient) = item.recipient().filter(|r| !(1..=LONGEST_RECIPIENT).contains(&r.len())) {
+        return Err(ItemError::Recipient(recipient.len()));
+    }
+    if let Some(reference) = reference.as_deref().filter(|r| !(1..=LONGEST_REFERENCE).contains(&r.len())) {
+        return Err(ItemError::Reference(reference.len()));
+    }
+    let reference = reference.as_deref().map(Into::into);
+    Ok(Piece { key, digest: content_digest(target, item), postage, details, recipient: None, reference, weight_g })
+}
+
+fn postal(item: &PostalItem<'_>) -> Result<Postal, ItemError> {
+    Ok(Postal {
         date: item.date.parse()?,
         destination: item.destination.parse().map_err(ItemError::Destination)?,
         rate: item.rate.parse().map_err(ItemError::Rate)?,
-        recipient: None,
-        reference: item.reference.as_deref().map(Into::into),
-        weight_g: item.weight,
-    };
-    if let Some(recipient) = item.recipient.as_deref().filter(|r| !(1..=LONGEST_RECIPIENT).contains(&r.len())) {
-        return Err(ItemError::Recipient(recipient.len()));
-    }
-    if let Some(reference) = item.reference.as_deref().filter(|r| !(1..=LONGEST_REFERENCE).contains(&r.len())) {
-        return Err(ItemError::Reference(reference.len()));
-    }
-    Ok(piece)
+    })
+}
+
+fn voucher(item: &VoucherItem<'_>) -> Result<Voucher, ItemError> {
+    let kind = item.kind.parse()?;
+    let holder = item.holder.as_deref().map(str::parse).transpose()?;
+    let day = |text: &str| text.parse().map_err(ItemError::ValidityDay);
+    let validity = Validity::new(day(&item.valid_from)?, day(&item.valid_until)?)?;
+    Ok(Voucher { kind, holder, validity })
 }

@@ -14,6 +14,8 @@ pub mod instruction;
 pub mod item;
 pub mod message;
 pub mod problem;
+mod sign_item;
+mod sign_request;
 mod strict;
 mod text;
 

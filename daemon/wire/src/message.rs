@@ -4,58 +4,13 @@
 
 use crate::exact;
 use crate::problem::Problem;
+pub use crate::sign_item::{PostalItem, SignItem, VoucherItem};
 use crate::text;
-use psd::{PostageAmount, PsdId, Registers};
+use psd::{Currency, PostageAmount, PsdId, Registers};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// POST /v1/indicia. Texts are kept as received; [`crate::item`] judges them one item at a time.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct SignRequest<'a> {
-    /// The PSD that shall sign.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub psd: Cow<'a, str>,
-    /// 1 to 4096 items.
-    #[serde(borrow)]
-    pub items: Vec<SignItem<'a>>,
-    /// The newest checkpoint the client has seen.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
-    pub checkpoint: Option<Cow<'a, str>>,
-    /// Whether a refusal of one item refuses all.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub all_or_none: bool,
-}
-
-/// One piece.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct SignItem<'a> {
-    /// Idempotency key, a UUID of version 7.
-    #[serde(borrow, serialize_with = "serde_bytes::serialize", deserialize_with = "exact::bytes")]
-    pub key: Cow<'a, [u8]>,
-    /// Day of mailing, `YYYY-MM-DD`.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub date: Cow<'a, str>,
-    /// Rate category.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub rate: Cow<'a, str>,
-    /// Grams.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_number")]
-    pub weight: Option<u64>,
-    /// Decimal text.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub postage: Cow<'a, str>,
-    /// Personal; only its salted hash enters the log.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
-    pub recipient: Option<Cow<'a, str>>,
-    /// The client's own reference.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_text")]
-    pub reference: Option<Cow<'a, str>>,
-    /// ZIP, ZIP+4 or delivery point.
-    #[serde(borrow, deserialize_with = "exact::text")]
-    pub destination: Cow<'a, str>,
-}
+pub use crate::sign_request::{Select, SignRequest, SignTarget};
 
 /// Answer to [`SignRequest`].
 #[derive(Serialize, Deserialize, Clone, Debug)]
@@ -222,6 +177,9 @@ pub struct PsdView {
     /// Device ID.
     #[serde(with = "text")]
     pub psd: PsdId,
+    /// First and last ZIP of the destinations it is meant for; absent for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zips: Option<[String; 2]>,
     /// The reading these registers were taken at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockView>,
@@ -237,6 +195,9 @@ pub struct PsdView {
     pub limits: LimitsView,
     /// Licence number.
     pub licence: String,
+    /// What the registers count.
+    #[serde(with = "text")]
+    pub currency: Currency,
     /// Records so far.
     pub sequence: u64,
     /// The registers.
@@ -609,10 +570,4 @@ pub struct InstructionResponse {
     /// The newest signed checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
-}
-
-// serde hands the value by reference.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }

@@ -3,6 +3,8 @@
 mod contract;
 
 use contract::{Contract, V, deterministic};
+use psd::indicium::voucher::{CONTENT_TYPE, Vouchers};
+use psd::indicium::{Fields, Format};
 use psd::{PostageAmount, PsdId};
 use psdd_wire::cose::{INSTRUCTION, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
 use psdd_wire::funds::*;
@@ -24,8 +26,8 @@ fn registers() -> RegisterView {
     RegisterView { pieces: 70_000, ascending, descending, control_total }
 }
 
-fn item() -> SignItem<'static> {
-    SignItem {
+fn item() -> PostalItem<'static> {
+    PostalItem {
         key: Cow::Borrowed(&[1; 16]),
         date: "2026-11-20".into(),
         rate: "FCM1".into(),
@@ -35,6 +37,49 @@ fn item() -> SignItem<'static> {
         reference: Some("r-1".into()),
         destination: "20260-0004-99".into(),
     }
+}
+
+fn voucher(full: bool) -> VoucherItem<'static> {
+    VoucherItem {
+        key: Cow::Borrowed(&[1; 16]),
+        kind: "gift-certificate".into(),
+        value: "25.00".into(),
+        holder: full.then(|| "card 4711".into()),
+        reference: full.then(|| "r-1".into()),
+        valid_from: "2026-11-20".into(),
+        valid_until: "2027-11-20".into(),
+    }
+}
+
+/// A voucher as the layout writes it: the symbol, and the claims in it.
+fn voucher_claims(full: bool) -> (Vec<u8>, Vec<u8>) {
+    let details = psdd_wire::item::piece_of(&SignTarget::Psd("PS010000001".into()), &keyed(voucher(full)).into())
+        .unwrap()
+        .details;
+    let told = registers();
+    let registers = psd::Registers::from_parts(told.ascending, told.descending, told.control_total, told.pieces);
+    let fields = Fields {
+        psd: psd(),
+        certificate_serial: 7,
+        registers: registers.unwrap(),
+        postage: amount(25_000),
+        currency: "EUR".parse().unwrap(),
+        licensing_zip: "94301".parse().unwrap(),
+        software_id: *b"psdd01",
+        specimen: full,
+        details: &details,
+    };
+    let mut signed = Vec::new();
+    Vouchers.encode_unsigned(&fields, &mut signed).unwrap();
+    let structure = deterministic(&signed).expect("a deterministic Sig_structure");
+    let [context, _, external, claims] = structure.list() else { panic!("four elements") };
+    assert_eq!((context, external), (&V::text("Signature1"), &V::Bytes(Vec::new())));
+    (Vouchers.join(&signed, &[1; 64]), claims.bytes().to_vec())
+}
+
+fn keyed(mut item: VoucherItem<'static>) -> VoucherItem<'static> {
+    (item.key.to_mut()[6], item.key.to_mut()[8]) = (0x70, 0x80);
+    item
 }
 
 fn requested() -> ValueRequestResponse {
@@ -56,6 +101,7 @@ fn view(full: bool) -> PsdView {
     let clock = ClockView { time: 1_795_176_000_000, epoch: 1, source: "development".to_owned(), error_ms: 0 };
     PsdView {
         psd: psd(),
+        zips: full.then(|| ["00501".to_owned(), "94999".to_owned()]),
         clock: full.then_some(clock),
         locks: if full { vec!["authority".to_owned()] } else { Vec::new() },
         state: "active".to_owned(),
@@ -69,6 +115,7 @@ fn view(full: bool) -> PsdView {
             largest_descending: amount(4_000_000_000),
         },
         licence: "L-1000".to_owned(),
+        currency: "EUR".parse().unwrap(),
         sequence: 24,
         registers: registers(),
         certificate: full.then_some(1_000),
@@ -136,13 +183,18 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         if !full {
             (bare.weight, bare.recipient, bare.reference) = (None, None, None);
         }
-        let request = SignRequest {
-            psd: "PS010000001".into(),
-            items: vec![bare; if full { 30 } else { 1 }],
-            checkpoint: checkpoint.as_deref().map(Cow::Borrowed),
-            all_or_none: full,
-        };
-        all.push(("sign-request", encode(&request)));
+        let by_licence = Select::ALL.map(|select| SignTarget::Licence { licence: "L-1000".into(), select });
+        for target in [SignTarget::Psd("PS010000001".into())].into_iter().chain(by_licence) {
+            let pieces = vec![bare.clone().into(); if full { 30 } else { 1 }];
+            let request = SignRequest {
+                target,
+                items: std::iter::once(voucher(full).into()).chain(pieces).collect(),
+                checkpoint: checkpoint.as_deref().map(Cow::Borrowed),
+                all_or_none: full,
+            };
+            all.push(("sign-request", encode(&request)));
+        }
+        all.push(("voucher-claims", voucher_claims(full).1));
         let problem = if full { Problem::passing("overloaded", "x", 100) } else { Problem::lasting("key-reused", "y") };
         let refused = RefusedPiece { key: vec![1, 2], problem: problem.clone() };
         let results = vec![SignResult::Signed(piece()), SignResult::Refused(refused)];
@@ -278,15 +330,22 @@ fn the_test_above_leaves_no_rule_out() {
     let contract = Contract::read();
     let parts = [
         "amount",
+        "currency",
         "psd-id",
         "date",
         "piece-key",
+        "zip",
+        "licence-number",
+        "selection",
         "unix-ms",
         "certificate",
         "checkpoint",
         "registers",
         "clock-reading",
         "sign-item",
+        "postal-item",
+        "voucher-item",
+        "voucher-kind",
         "sign-result",
         "signed-piece",
         "refused-piece",
@@ -342,6 +401,48 @@ fn the_contract_refuses_what_it_must() {
     for key in ["key", "date", "rate", "postage", "destination"] {
         assert!(judge(item.clone().without(key)).is_err(), "without {key}");
     }
+    let targets = [
+        (vec![("licence", "L-1")], true),
+        (vec![("licence", "L-1"), ("select", "most-funds")], true),
+        (vec![("licence", "L-1"), ("select", "best")], false),
+        (vec![("licence", "-1")], false),
+        (vec![("psd", "PS010000001"), ("select", "zip")], false),
+        (vec![("psd", "PS010000001"), ("licence", "L-1")], false),
+        (vec![("select", "zip")], false),
+        (Vec::new(), false),
+    ];
+    for (fields, valid) in targets {
+        let request = V::map([("items", V::Array(vec![item.clone()]))]);
+        let request = fields.iter().fold(request, |request, (key, word)| request.with(key, V::text(word)));
+        assert_eq!(contract.judge("sign-request", &request.encode()).is_ok(), valid, "{fields:?}");
+    }
+    let item = V::map([
+        ("key", V::Bytes(vec![1; 16])),
+        ("kind", V::text("ticket")),
+        ("value", V::text("25.00")),
+        ("valid_from", V::text("2026-11-20")),
+        ("valid_until", V::text("2027-11-20")),
+    ]);
+    judge(item.clone()).expect("the plain voucher");
+    let wrong = [
+        ("kind", V::text("Ticket")),
+        ("kind", V::text("")),
+        ("value", V::Int(25)),
+        ("holder", V::Int(1)),
+        ("valid_from", V::text("20261120")),
+        ("postage", V::text("0.73")),
+        ("currency", V::text("EUR")),
+    ];
+    for (key, value) in wrong {
+        assert!(judge(item.clone().with(key, value.clone())).is_err(), "{key} = {value:?}");
+    }
+    for key in ["key", "kind", "value", "valid_from", "valid_until"] {
+        assert!(judge(item.clone().without(key)).is_err(), "without {key}");
+    }
+    let claims = deterministic(&voucher_claims(true).1).expect("deterministic");
+    for key in ["psd", "count", "value", "currency", "ascending", "control_total", "certificate"] {
+        assert!(contract.judge("voucher-claims", &claims.clone().without(key).encode()).is_err(), "without {key}");
+    }
     let none = V::map([("psd", V::text("PS010000001")), ("items", V::Array(Vec::new()))]);
     assert!(contract.judge("sign-request", &none.encode()).is_err(), "no items");
 }
@@ -374,11 +475,15 @@ fn cose_payloads_are_the_claims_of_the_contract() {
     for (rule, bytes) in messages() {
         let (content_type, certificate) = match rule {
             "value-request-claims" => (VALUE_REQUEST, None),
+            "voucher-claims" => (CONTENT_TYPE, None),
             "value-authorisation-claims" => (VALUE_AUTHORISATION, Some([0x30; 8].as_slice())),
             "instruction-claims" => (INSTRUCTION, Some([0x30; 8].as_slice())),
             _ => continue,
         };
-        let message = Sign1::unsigned(content_type, certificate, bytes.clone()).with_signature(&[1; 64]);
+        let message = match rule {
+            "voucher-claims" => voucher_claims(deterministic(&bytes).expect("claims").find("specimen").is_some()).0,
+            _ => Sign1::unsigned(content_type, certificate, bytes.clone()).with_signature(&[1; 64]),
+        };
         // Tag 18, then an array whose first element is the protected header, a map of its own.
         assert_eq!(message[0], 0xd2);
         let array = deterministic(&message[1..]).expect("deterministic below the tag");

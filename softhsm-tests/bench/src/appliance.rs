@@ -18,7 +18,8 @@ pub struct Appliance {
 
 impl Drop for Appliance {
     fn drop(&mut self) {
-        for child in [&mut self.running.psdd, &mut self.running.hsm].into_iter().flatten() {
+        let running = &mut self.running;
+        for child in [&mut running.psdd, &mut running.hsm, &mut running.authority].into_iter().flatten() {
             if let Err(error) = child.kill().and_then(|()| child.wait()) {
                 eprintln!("bench: {error}");
             }

@@ -25,7 +25,7 @@ CODES: dict[str, str] = {
     "sequence": "the sequence of a PSD does not rise by one",
     "registers": "ascending + descending != control total",
     "registers-moved": "registers do not move as the kind says",
-    "created": "a PSD is created with other than zero registers or with limits that contradict each other",
+    "created": "a PSD is created with registers not zero, limits that contradict each other, or a currency not of its format",
     "key-created": "a created key is inconsistent with its algorithm or an earlier key of the PSD",
     "certificate": "a certificate is not for its key or its serial, or its serial is used twice",
     "chain": "a certificate does not chain to the authority root of leaf 0",

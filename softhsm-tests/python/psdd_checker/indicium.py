@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from . import ibi, voucher
 from .findings import Findings
-from .ibi import ALGORITHM, SIGNED, VERSION, parse
 from .keys import verifies
-from .record import WITHDRAWAL_REQUESTED
+from .record import VOUCHER, WITHDRAWAL_REQUESTED
 from .state import ACTIVE, DEVELOPMENT, Psd, State
 
 
@@ -50,28 +51,63 @@ class IndiciumRules:
         self._symbol(leaf, record, psd, state)
 
     def _symbol(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
-        symbol = record[12]
+        read = _voucher if psd.format == VOUCHER else _ibi
         try:
-            ibi = parse(symbol)
+            symbol = read(record, psd, state.environment == DEVELOPMENT)
         except ValueError as error:
             self.findings.leaf(leaf, "indicium-field", str(error))
             return
-        software = b"SPECIM" if state.environment == DEVELOPMENT else psd.software
-        found = (ibi.version, ibi.algorithm, ibi.device, ibi.ascending, ibi.descending, ibi.postage, ibi.zip, ibi.software)
-        wanted = (VERSION, ALGORITHM, psd.name, record[5][0], record[5][1], record[11], psd.zip, software)
-        if found != wanted:
-            names = ("version", "algorithm", "device", "ascending", "descending", "postage", "licensing ZIP", "software ID")
-            name, is_, should = next(x for x in zip(names, found, wanted, strict=True) if x[1] != x[2])
-            self.findings.leaf(leaf, "indicium-field", f"{name} {is_!r} in the symbol, {should!r} by the record")
-        public = psd.certified.get(ibi.serial)
+        wrong = next((row for row in symbol.fields if row[1] != row[2]), None)
+        if wrong is not None:
+            name, found, wanted = wrong
+            self.findings.leaf(leaf, "indicium-field", f"{name} {found!r} in the symbol, {wanted!r} by the record")
+        public = psd.certified.get(symbol.serial)
         if public is None:
-            self.findings.leaf(leaf, "indicium-key", f"serial {ibi.serial} is that of no certificate of {psd.name}")
+            self.findings.leaf(leaf, "indicium-key", f"serial {symbol.serial} is that of no certificate of {psd.name}")
             return
         chosen = int.from_bytes(self.leaf_hash[:8]) < self._below
-        first = (psd.name, ibi.serial) not in self._first
+        first = (psd.name, symbol.serial) not in self._first
         if self._below and (chosen or first):
-            self._first.add((psd.name, ibi.serial))
+            self._first.add((psd.name, symbol.serial))
             self.verified += 1
-            if not verifies(public, symbol[SIGNED:], symbol[:SIGNED]):
-                message = f"symbol does not verify under the certificate with serial {ibi.serial}"
+            if not verifies(public, symbol.signature, symbol.signed):
+                message = f"symbol does not verify under the certificate with serial {symbol.serial}"
                 self.findings.leaf(leaf, "indicium-signature", message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Symbol:
+    """What a symbol of any format says: name, value found and value wanted of each field that the record speaks of."""
+
+    serial: int
+    signed: bytes
+    signature: bytes
+    fields: tuple[tuple[str, Any, Any], ...]
+
+
+def _ibi(record: dict[int, Any], psd: Psd, development: bool) -> _Symbol:
+    symbol = record[12]
+    mark = ibi.parse(symbol)
+    fields = (
+        ("version", mark.version, ibi.VERSION),
+        ("algorithm", mark.algorithm, ibi.ALGORITHM),
+        ("device", mark.device, psd.name),
+        ("ascending", mark.ascending, record[5][0]),
+        ("descending", mark.descending, record[5][1]),
+        ("postage", mark.postage, record[11]),
+        ("licensing ZIP", mark.zip, psd.zip),
+        ("software ID", mark.software, b"SPECIM" if development else psd.software),
+    )
+    return _Symbol(mark.serial, symbol[: ibi.SIGNED], symbol[ibi.SIGNED :], fields)
+
+
+def _voucher(record: dict[int, Any], psd: Psd, development: bool) -> _Symbol:
+    mark = voucher.parse(record[12])
+    fields = (
+        ("device", mark.device, psd.name),
+        ("registers", mark.registers, record[5]),
+        ("value", mark.value, record[11]),
+        ("currency", mark.currency, psd.currency),
+        ("specimen", mark.specimen, development),
+    )
+    return _Symbol(mark.serial, mark.signed, mark.signature, fields)

@@ -11,10 +11,13 @@ VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
 VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12, 13, 14, 15
 INDICIUM, INSTRUCTION, CEILING = 16, 17, 18
 
+IBI, VOUCHER = "ibi", "voucher"
+FORMATS = (IBI, VOUCHER)
 LOCK_BITS = 1 | 2 | 4 | 8 | 16 | 32
 LARGEST_RECORD = 65_535
 LARGEST_AMOUNT = (1 << 63) - 1
 _PSD_ID = re.compile(r"[A-Z0-9]{4}[0-9]{10}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
 _UINT64, _UINT32 = 1 << 64, 1 << 32
 
@@ -79,11 +82,19 @@ def _psd_id(value: Any) -> bool:
 
 
 def _format(value: Any) -> bool:
-    return value == "ibi"
+    return type(value) is str and value in FORMATS
+
+
+def _currency(value: Any) -> bool:
+    return type(value) is str and _CURRENCY.fullmatch(value) is not None
 
 
 def _locks(value: Any) -> bool:
     return type(value) is int and value >= 0 and value & ~LOCK_BITS == 0
+
+
+def _zips(value: Any) -> bool:
+    return type(value) is list and len(value) == 2 and all(map(_below(100_000), value)) and value[0] <= value[1]
 
 
 def _reference(value: Any) -> bool:
@@ -111,7 +122,15 @@ KINDS: dict[int, dict[int, Check]] = {
         15: _text,
     },
     KEY_CREATED: {8: _bytes, 9: _one_of(1, 2, 3, 4, 5), 10: _one_of(1, 2), 11: _text, 12: _bytes},
-    PSD_CREATED: {8: _name, 9: _name, 10: _below(_UINT32), 11: _format, 12: _exactly(6), 13: _amounts(5)},
+    PSD_CREATED: {
+        8: _name,
+        9: _name,
+        10: _below(_UINT32),
+        11: _format,
+        12: _exactly(6),
+        13: _amounts(5),
+        14: _currency,
+    },
     CERTIFICATE: {8: _bytes, 9: _below(_UINT32), 10: _byte_strings(1)},
     LIFECYCLE: {8: _one_of(1, 2, 3, 4, 5), 9: _locks},
     VALUE_REQUESTED: _VALUE,
@@ -129,6 +148,7 @@ KINDS: dict[int, dict[int, Check]] = {
     CEILING: {8: _name, 9: _one_of(1, 2, 3)},
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {
+    PSD_CREATED: {15: _zips},
     VALUE_REQUESTED: {12: is_uint},
     INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint},
     CEILING: {10: _amount},

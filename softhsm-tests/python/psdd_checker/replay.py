@@ -159,6 +159,7 @@ class Replay:
     def _psd_created(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
         psd.licence, psd.zip, psd.software, psd.limits = record[9], record[10], record[12], record[13]
+        psd.format, psd.currency = record[11], record[14]
         contradiction = _contradiction(*psd.limits)
         self.state.tenants.add(record[8])
         fault = None
@@ -168,6 +169,8 @@ class Replay:
             fault = f"registers {record[5]}, not zero"
         elif contradiction is not None:
             fault = contradiction
+        elif psd.format == kinds.IBI and psd.currency != "USD":
+            fault = f"format {psd.format} with currency {psd.currency}, not USD"
         if fault is not None:
             self.findings.leaf(leaf, "created", f"{psd.name}: {fault}")
 

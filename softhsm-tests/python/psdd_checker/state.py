@@ -81,6 +81,8 @@ class Psd:
     licence: str = ""
     zip: int = 0
     software: bytes = b""
+    format: str = ""
+    currency: str = ""
     limits: list[int] | None = None
     state: int = 1
     locks: int = 0

@@ -19,6 +19,12 @@ def decimal(mills: int) -> str:
     return f"{mills // 1000}.{mills % 1000:03}"
 
 
+def shortest(mills: int) -> str:
+    """Mills as psdd writes amounts: three decimals only where the last is not zero."""
+    text = decimal(mills)
+    return text[:-1] if text.endswith("0") else text
+
+
 def uuid7(time_ms: int) -> bytes:
     """A UUID of version 7."""
     raw = bytearray(time_ms.to_bytes(6, "big") + os.urandom(10))

@@ -7,15 +7,15 @@ tables and the digests around it stay consistent.
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from authority import Authority, der, new_key, raw_signature, spki
+from authority import Authority, der, new_key, spki
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from encodings_of_ledger import cbor, uuid7
+from ledger_symbols import SYMBOLS
 
 Record = dict[Any, Any]
 EPOCH_MS = 1_790_000_000_000
@@ -31,6 +31,8 @@ class Device:
     device_key: Any = field(default_factory=new_key)
     indicium_key: Any = field(default_factory=new_key)
     serial: int = 0
+    format: str = "ibi"
+    currency: str = "USD"
     sequence: int = 0
     registers: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     download: int = 0
@@ -111,10 +113,15 @@ class Base:
         name = ("funds", "inspection", "policy")[purpose - 1]
         self.add(name, 12, {8: purpose, 9: der(self.authority.purposes[purpose][1])}, slot=f"authority-key:{purpose}")
 
-    def psd(self, name: str, tenant: str, serial: int, licence: str = "licence", limits: tuple = LIMITS) -> Device:
+    def psd(
+        self, name: str, tenant: str, serial: int, licence: str = "licence", limits: tuple = LIMITS, *,
+        layout: str = "ibi", currency: str = "USD",
+    ) -> Device:  # fmt: skip
         """A PSD from creation to active, with its keys and certificate."""
-        device = self.devices[name] = Device(name, tenant, serial=serial, licence=licence)
-        further = {8: tenant, 9: licence, 10: 20260, 11: "ibi", 12: b"psdd01", 13: list(limits)}
+        device = self.devices[name] = Device(name, tenant, serial=serial, format=layout, currency=currency, licence=licence)
+        further = {8: tenant, 9: licence, 10: 20260, 11: layout, 12: b"psdd01", 13: list(limits), 14: currency}
+        if serial % 2:
+            further[15] = [501, 94_999]
         self.add(f"{name}:created", 3, further, device, slot="created")
         self.key(f"{name}:device", name.encode() + b"-d", 4, device.device_key, device)
         self.key(f"{name}:indicium", name.encode() + b"-i", 1, device.indicium_key, device)
@@ -128,21 +135,9 @@ class Base:
         device.state, device.locks = state, locks
         self.add(label, 5, {8: state, 9: locks}, device, slot="lifecycle", step=step)
 
-    def symbol(self, device: Device, registers: list[int], postage: int, /, key=None, **over) -> bytes:
-        """An IBI symbol of the device; `over` replaces fields before it is signed."""
-        f = {
-            "version": 1, "algorithm": 4, "serial": device.serial, "maker": device.name[:2].encode(),
-            "model": device.name[2:4].encode(), "number": int(device.name[4:]), "ascending": registers[0],
-            "postage": postage, "date": 20260921, "zip": 20260, "destination": b"\x01\x02\x03\x04\x05",
-            "software": b"SPECIM", "descending": registers[1], "rate": b"FC  ", **over,
-        }  # fmt: skip
-        signed = (
-            struct.pack("<BBI", f["version"], f["algorithm"], f["serial"]) + f["maker"] + f["model"]
-            + f["number"].to_bytes(4, "little") + f["ascending"].to_bytes(5, "little") + f["postage"].to_bytes(3, "little")
-            + struct.pack("<II", f["date"], f["zip"]) + f["destination"] + f["software"]
-            + f["descending"].to_bytes(4, "little") + f["rate"]
-        )  # fmt: skip
-        return signed + (raw_signature(key or device.indicium_key, signed) if key != b"" else bytes(64))
+    def symbol(self, device: Device, registers: list[int], postage: int, /, **over) -> bytes:
+        """A symbol of the device in its format; `over` replaces what is signed, or by which key."""
+        return SYMBOLS[device.format](device, registers, postage, **over)
 
     def sign(self, label: str, device: Device, postage: int, *, recipient: str | None = None, key=None) -> int:
         """Kind 16."""
@@ -150,7 +145,7 @@ class Base:
         device.registers = [a + postage, d - postage, c, n + 1]
         further: Record = {
             8: device.tenant, 9: uuid7(self.time), 10: os.urandom(32), 11: postage,
-            12: self.symbol(device, device.registers, postage, key),
+            12: self.symbol(device, device.registers, postage, key=key),
         }  # fmt: skip
         if recipient is not None:
             salt, body = os.urandom(16), recipient.encode()

@@ -16,20 +16,21 @@ class Builder(Values, Instructions):
 
 
 def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
-    """A small ledger with every kind of record: three PSDs, two of them of one licence, downloads on days of two months, applied
-    and voided, refunds, a withdrawal, locks and ceilings of the authority, three state digests."""
+    """A small ledger with every kind of record: three PSDs, two of them of one licence and one for vouchers, downloads on days of
+    two months, applied and voided, refunds, a withdrawal, locks and ceilings of the authority, three state digests."""
     b = Builder(**options)
     b.genesis()
     b.started("started")
     for purpose in (1, 2, 3):
         b.authority_key(purpose)
     one, two = b.psd(ONE, "acme", 7001), b.psd(TWO, "umbrella", 7002)
-    three = b.psd(THREE, "acme", 7003, "other")
+    three = b.psd(THREE, "acme", 7003, "other", layout="voucher", currency="EUR")
     for device in (one, two, three):
         b.request(f"{device.name}:request1", device, fund)
         b.apply(f"{device.name}:apply1", device, fund)
     b.digest("digest1")
-    b.sign("three:0", three, 730)
+    for n in range(5):
+        b.sign(f"three:{n}", three, 2_500 + n)
     for n in range(pieces):
         b.sign(f"one:{n}", one, 730 + n % 1000, recipient=f"Resident {n}" if n % 10 == 0 else None)
         b.sign(f"two:{n}", two, 1000)

@@ -69,8 +69,8 @@ class Door:
         }  # fmt: skip
         return {
             "psd": name, "locks": [], "state": "active", "value": {"ended": device.download}, "format": "IBI",
-            "limits": limits, "licence": "licence", "sequence": device.sequence, "registers": registers(device.registers),
-            "certificate": device.serial,
+            "limits": limits, "licence": "licence", "currency": "USD", "sequence": device.sequence,
+            "registers": registers(device.registers), "certificate": device.serial,
         }  # fmt: skip
 
     def _get(self, path: str) -> dict[str, Any]:

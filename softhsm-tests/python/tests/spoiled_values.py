@@ -103,7 +103,7 @@ VALUES: list[Row] = [
     ("acknowledgement signature", "withdrawn", broken(11), "withdrawal-acknowledgement"),
     ("acknowledgement by another key", "withdrawn", claiming(key=new_key()), "withdrawal-acknowledgement"),
     ("acknowledgement is an authorisation", "withdrawn", claiming(header={3: AUTHORISATION}), "withdrawal-acknowledgement"),
-    ("acknowledgement of another control total", "withdrawn", claiming(control_total="499.270"), "withdrawal-acknowledgement"),
+    ("acknowledgement of another control total", "withdrawn", claiming(control_total="487.490"), "withdrawal-acknowledgement"),
     ("acknowledgement expired", "withdrawn", claiming(expires=1), "withdrawal-acknowledgement"),
     ("acknowledgement of a mark", "withdrawn", claiming(refund=1), "withdrawal-acknowledgement"),
     ("report signature", "withdrawn", broken(12), "withdrawal-report"),

@@ -18,16 +18,18 @@ from out_of_turn import OUT_OF_TURN
 from spoiled_instructions import INSTRUCTIONS, INSTRUCTIONS_ALSO, INSTRUCTIONS_LATER
 from spoiled_records import LATER, RECORDS
 from spoiled_values import VALUES, VALUES_ALSO, VALUES_LATER
+from spoiled_vouchers import VOUCHERS, VOUCHERS_ALSO, VOUCHERS_LATER
 from tampered_tables import TAMPERED
 from twists import chain_of, setting
 
 from psdd_checker.__main__ import main
 from psdd_checker.findings import CODES
 
-SPOILED = RECORDS + VALUES + INSTRUCTIONS
-ALSO = VALUES_ALSO | INSTRUCTIONS_ALSO
+ALONE = VALUES + INSTRUCTIONS + VOUCHERS  # whose every finding is foretold
+SPOILED = RECORDS + ALONE
+ALSO = VALUES_ALSO | INSTRUCTIONS_ALSO | VOUCHERS_ALSO
 SHAPES = {"keys", "value", "owner"}  # a record of no shape is not folded in, and its consequences are many
-ELSEWHERE = LATER | VALUES_LATER | INSTRUCTIONS_LATER
+ELSEWHERE = LATER | VALUES_LATER | INSTRUCTIONS_LATER | VOUCHERS_LATER
 
 
 @pytest.mark.parametrize("ecdsa_log", [False, True])
@@ -47,7 +49,7 @@ def test_spoiled_record_is_found_and_named(tmp_path, name, label, twist, code) -
     assert code in found, {finding.line() for finding in found.values()}
     assert found[code].where == f"leaf {b.labels[ELSEWHERE.get(name) or label]}"
     assert not {"head", "tile", "checkpoint", "sqlite"} & found.keys() or label in ("genesis",)
-    if (name, label, twist, code) in VALUES + INSTRUCTIONS and code not in SHAPES:
+    if (name, label, twist, code) in ALONE and code not in SHAPES:
         assert found.keys() == {code} | ALSO.get(name, set())
 
 

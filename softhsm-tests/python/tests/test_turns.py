@@ -10,7 +10,7 @@ from judged import places, run
 from ledger_builder import DAY_MS, ONE, TWO, VOID, Builder, scenario
 from ledger_writer import write
 from out_of_turn import FOUR, OUT_OF_TURN, SMALL, Steps, apply_voided, void_voided
-from twists import stated
+from twists import stated, symbol
 
 
 @pytest.mark.parametrize(("steps", "code"), OUT_OF_TURN, ids=[f"{n} {row[0].__name__}" for n, row in enumerate(OUT_OF_TURN)])
@@ -79,9 +79,22 @@ def instructions_to_a_scrapped_psd(b: Builder) -> None:
     b.unlock("x-unlocked", device, 1)
 
 
+def vouchers_at_their_bounds(b: Builder) -> None:
+    """The longest voucher there may be, which is refunded, and the shortest."""
+    device = b.psd(FOUR, "acme", 7004, "fourth", layout="voucher", currency="CHF")
+    b.request("x-request", device, 3_000)
+    b.apply("x-apply", device, 3_000)
+    b.twists["x-longest"] = symbol(kind="a" + "9-" * 15 + "z", holder="\u00e9" * 32, valid_until="2036-11-20")
+    b.sign("x-longest", device, 1_001)
+    b.twists["x-shortest"] = symbol(kind="t", holder=None, valid_until="2026-11-20")
+    b.sign("x-shortest", device, 1)
+    b.refund_request("x-refund", device, "x-longest")
+    b.refund("x", device, "x-longest")
+
+
 IN_TURN = [
     nothing_withdrawn, refund_after_void, ceiling_of_another_licence, back_in_time, next_year, more_than_fits,
-    instructions_to_a_scrapped_psd,
+    instructions_to_a_scrapped_psd, vouchers_at_their_bounds,
 ]  # fmt: skip
 
 

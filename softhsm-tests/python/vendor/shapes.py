@@ -110,6 +110,7 @@ value_request = struct(
 )
 psd_view = struct(
     psd=psd_id,
+    zips_=array(tstr),
     clock_=clock,
     locks=array(tstr),
     state=choice("initialised", "authorised", "active", "withdrawn", "scrapped"),
@@ -123,6 +124,7 @@ psd_view = struct(
         largest_descending=amount,
     ),
     licence=tstr,
+    currency=tstr,
     sequence=uint,
     registers=registers,
     certificate_=uint,

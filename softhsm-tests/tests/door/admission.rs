@@ -97,7 +97,7 @@ fn only_a_certified_client_of_this_door_gets_in() {
         ("expired", vendor, expired, "CertificateExpired"),
         ("not valid yet", vendor, early, ""),
         ("of the server's CA", Some("server-ca"), good(403), "UnknownCA"),
-        ("of the postal authority's root", Some("authority-root"), good(404), "UnknownCA"),
+        ("of the postal authority's root", Some("../authority/root/authority-root"), good(404), "UnknownCA"),
         ("self-signed", None, good(405), "UnknownCA"),
         ("a CA itself", vendor, a_ca, ""),
         (

@@ -121,9 +121,9 @@ fn value_comes_in_once_and_only_by_the_authority() {
 
         // Answering what was never asked.
         let unasked = ValueAuthorisationClaims {
-            refund: None,
             psd,
             amount: amount("5.00"),
+            refund: None,
             expires: u64::MAX,
             sequence: sequence + 1,
             appliance: wire.get("/v1/appliance").await.body.get("appliance").str().to_owned(),

@@ -17,7 +17,7 @@ pub(crate) use checkpoints::Checkpoints;
 pub(crate) use history::History;
 pub(crate) use piece::{Proven, fields_match, registers_of, verify_signatures};
 
-use psd::indicium::DecodeError;
+use psd::indicium::{DecodeError, Mismatch};
 use psd::{PieceKey, PsdId, UnixMillis};
 use psdd_wire::checkpoint::CheckpointError;
 use psdd_wire::cose::CoseError;
@@ -44,6 +44,18 @@ pub enum VerificationError {
         asked: PsdId,
         /// Told.
         told: PsdId,
+    },
+    /// A PSD of another licence signed.
+    #[error("piece {key} was signed by {psd} of licence {told:?}, asked for was {asked:?}")]
+    Licence {
+        /// The piece.
+        key: PieceKey,
+        /// The device.
+        psd: PsdId,
+        /// Asked for.
+        asked: String,
+        /// Told.
+        told: String,
     },
     /// The registers told do not add up.
     #[error("registers of {psd} at sequence {sequence}: ascending + descending is not the control total")]
@@ -92,16 +104,12 @@ pub enum VerificationError {
         source: DecodeError,
     },
     /// A field of the indicium is not what was asked or told.
-    #[error("indicium of piece {key}: {field} is {found}, expected {expected}")]
+    #[error("indicium of piece {key}: {mismatch}")]
     Field {
         /// The piece.
         key: PieceKey,
-        /// The field.
-        field: &'static str,
-        /// In the indicium.
-        found: String,
-        /// Asked or told.
-        expected: String,
+        /// The field, in the indicium and as asked or told.
+        mismatch: Mismatch,
     },
     /// The signature is not of the certified key.
     #[error("indicium of piece {key}: the signature does not verify under certificate {serial}")]

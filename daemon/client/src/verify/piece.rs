@@ -3,10 +3,9 @@
 use super::VerificationError;
 use super::chain::CertifiedKey;
 use crate::item::Asked;
-use psd::indicium::{Decoded, Format};
-use psd::{PieceKey, Registers, UnixMillis};
+use psd::indicium::{Decoded, Format, Known, compare};
+use psd::{Currency, PieceKey, Registers, UnixMillis};
 use psdd_wire::message::SignedPiece;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use tokio::task::JoinSet;
@@ -35,30 +34,14 @@ pub(crate) fn fields_match(
     key: PieceKey,
     asked: Option<&Asked>,
     piece: &SignedPiece,
-    format: &'static dyn Format,
+    registers: &Registers,
+    (format, currency): (&'static dyn Format, Currency),
 ) -> Result<Decoded, VerificationError> {
     let decoded = format.decode(&piece.indicium);
     let decoded = decoded.map_err(|source| VerificationError::Indicium { key, source })?;
-    let same = |field, found: &dyn Display, expected: &dyn Display, equal: bool| {
-        if equal {
-            return Ok(());
-        }
-        let (found, expected) = (found.to_string(), expected.to_string());
-        Err(VerificationError::Field { key, field, found, expected })
-    };
-    let registers = &piece.registers;
-    same("device", &decoded.device, &piece.psd, decoded.psd == Some(piece.psd))?;
-    let (ascending, descending) = (registers.ascending, registers.descending);
-    same("ascending register", &decoded.ascending, &ascending, decoded.ascending == ascending)?;
-    same("descending register", &decoded.descending, &descending, decoded.descending == descending)?;
-    if let Some(asked) = asked {
-        let (date, destination) = (asked.date.yyyymmdd(), asked.destination.number());
-        let rate = String::from_utf8_lossy(&decoded.rate);
-        same("postage", &decoded.postage, &asked.postage, decoded.postage == asked.postage)?;
-        same("date", &decoded.date, &date, decoded.date == date)?;
-        same("destination", &decoded.destination, &destination, decoded.destination == destination)?;
-        same("rate", &rate, &asked.rate, decoded.rate == *asked.rate.as_bytes())?;
-    }
+    let (postage, details) = asked.map_or((None, None), |asked| (Some(asked.postage), Some(&asked.details)));
+    let known = Known { psd: piece.psd, registers, postage, currency: Some(currency), issuer: None, details };
+    compare(format, &decoded, &known).map_err(|mismatch| VerificationError::Field { key, mismatch })?;
     Ok(decoded)
 }
 

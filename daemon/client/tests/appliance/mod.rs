@@ -13,11 +13,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, body::Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pki::Pki;
-use psd::indicium::{Fields, format_named};
-use psd::{MailingDate, PostageAmount, PsdId, Registers, UnixMillis};
+use psd::device::Piece;
+use psd::indicium::{Details, Fields, format_named};
+use psd::{Currency, MailingDate, PostageAmount, PsdId, Registers, UnixMillis};
 use psdd_client::PsdView;
 use psdd_wire::checkpoint::{Checkpoint, LogKey};
 use psdd_wire::cose::{Sign1, VALUE_REQUEST, VALUE_VOID};
+use psdd_wire::item::piece_of;
 use psdd_wire::message::*;
 use psdd_wire::problem::Problem;
 use serde::Serialize;
@@ -58,6 +60,10 @@ pub enum Fault {
     ReplayRenumbered,
     /// Gives the answer of another item.
     SwapKeys,
+    /// Puts another holder into the voucher.
+    OtherHolder,
+    /// Puts another currency into the voucher.
+    OtherCurrency,
     /// Puts another destination into the mark.
     OtherDestination,
     /// Shows a checkpoint smaller than before.
@@ -102,6 +108,7 @@ struct State {
     done: HashMap<[u8; 16], SignedPiece>,
     last: Option<SignedPiece>,
     fault: Option<Fault>,
+    format: &'static str,
     debits: u64,
     shown: Vec<String>,
     requests: u32,
@@ -134,6 +141,11 @@ impl Appliance {
 
     pub fn misbehave(&self, fault: Fault) {
         self.state.lock().unwrap().fault = Some(fault);
+    }
+
+    /// From now on its PSD makes vouchers.
+    pub fn make_vouchers(&self) {
+        self.state.lock().unwrap().format = "voucher";
     }
 
     pub fn behave(&self) {
@@ -306,6 +318,7 @@ impl State {
             done: HashMap::new(),
             last: None,
             fault: None,
+            format: "ibi",
             debits: 0,
             shown: Vec::new(),
             requests: 0,
@@ -336,11 +349,12 @@ impl State {
     fn view(&self) -> PsdView {
         PsdView {
             psd: psd(),
+            zips: None,
             clock: Some(ClockView { time: now().0, epoch: 1, source: "development".to_owned(), error_ms: 0 }),
             locks: Vec::new(),
             state: "active".to_owned(),
             value: ValueState { ended: 1, pending: None },
-            format: "ibi".to_owned(),
+            format: self.format.to_owned(),
             limits: LimitsView {
                 largest_refill: mills(LOADED),
                 largest_postage: mills(100_000),
@@ -349,6 +363,7 @@ impl State {
                 largest_descending: mills(LOADED),
             },
             licence: "L-1".to_owned(),
+            currency: Currency::USD,
             sequence: self.sequence,
             registers: self.registers.into(),
             certificate: Some(pki::SERIAL),
@@ -358,7 +373,7 @@ impl State {
     fn sign(&mut self, request: &SignRequest<'_>) -> SignResponse {
         let mut results: Vec<SignResult> = Vec::new();
         for (index, item) in request.items.iter().enumerate() {
-            let key: [u8; 16] = item.key.as_ref().try_into().unwrap();
+            let key: [u8; 16] = item.key().try_into().unwrap();
             if index == 1 && matches!(self.fault, Some(Fault::ItemBusy(_))) {
                 let problem = Problem::passing("clock-stopped", "soon", 10);
                 results.push(SignResult::Refused(RefusedPiece { key: key.to_vec(), problem }));
@@ -436,25 +451,33 @@ impl State {
             let later = if self.fault == Some(Fault::Replay) { 0 } else { 1 };
             return SignedPiece { key, sequence: last.sequence + later, leaf: last.leaf + later, ..last.clone() };
         }
-        let postage: PostageAmount = item.postage.parse().unwrap();
+        let Piece { postage, mut details, .. } = piece_of(&SignTarget::Psd(PSD.into()), item).unwrap();
         let debited = if self.fault == Some(Fault::Overcharge) { mills(postage.mills() + 1) } else { postage };
         self.registers = self.registers.debited(debited).unwrap();
         self.sequence += 1;
         self.leaf += 3;
         self.debits += 1;
-        let destination = if self.fault == Some(Fault::OtherDestination) { "00501" } else { &item.destination };
+        match &mut details {
+            Details::Postal(postal) if self.fault == Some(Fault::OtherDestination) => {
+                postal.destination = "00501".parse().unwrap();
+            }
+            Details::Voucher(voucher) if self.fault == Some(Fault::OtherHolder) => {
+                Arc::make_mut(voucher).holder = Some("another".parse().unwrap());
+            }
+            Details::Postal(_) | Details::Voucher(_) => {}
+        }
         let fields = Fields {
             psd: psd(),
             certificate_serial: pki::SERIAL,
             registers: self.registers,
             postage,
-            date: item.date.parse().unwrap(),
+            currency: if self.fault == Some(Fault::OtherCurrency) { "CAD".parse().unwrap() } else { Currency::USD },
             licensing_zip: "94301".parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            rate: item.rate.parse().unwrap(),
-            software_id: psd::indicium::ibi::SPECIMEN,
+            software_id: *b"psdd01",
+            specimen: true,
+            details: &details,
         };
-        let format = format_named("ibi").unwrap();
+        let format = format_named(self.format).unwrap();
         let mut signed = Vec::new();
         format.encode_unsigned(&fields, &mut signed).unwrap();
         let foreign = matches!(self.fault, Some(Fault::ForeignSignature | Fault::ForeignChain));

@@ -1,19 +1,19 @@
-//! The authority's funds system in small: it authorises what a PSD asks for.
+//! Value for a development appliance: paid in, authorised by the postal authority's books, applied.
 
 use super::Layout;
+use super::authority::{self, AuthorityError};
 use crate::config::{ConfigError, CtlConfig};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use psd::{PostageAmount, PsdId};
+use psdd_authority::books::{Books, Fault, LicenceError};
+use psdd_authority::config::Config;
+use psdd_authority::funds::FundsSystem;
+use psdd_authority::instructions::Purpose;
+use psdd_authority::keys::KeyError;
+use psdd_authority::serve::{ClockError, now};
 use psdd_client::{Client, ClientError};
-use psdd_wire::cose::{CoseError, Sign1, VALUE_AUTHORISATION};
-use psdd_wire::message::{RegisterView, ValueAuthorisationClaims, ValueRequestClaims};
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use std::time::{Duration, SystemTime};
-
-/// How long an authorisation can be applied.
-const VALID: Duration = Duration::from_secs(24 * 3600);
+use psdd_wire::cose::{CoseError, Sign1};
+use psdd_wire::funds::FundsVoided;
+use psdd_wire::message::{RegisterView, ValueRequestClaims};
 
 /// Why no value was loaded.
 #[derive(Debug, thiserror::Error)]
@@ -30,52 +30,54 @@ pub enum FundsError {
     /// Its claims are not.
     #[error("the value request's claims: {0}")]
     Claims(#[from] psdd_wire::DecodeError),
-    /// A key or certificate file.
-    #[error("the funds key: {0}")]
-    Key(#[from] pem::Error),
-    /// The key is no P-256 key, or there is no randomness.
-    #[error("the funds key cannot sign")]
-    Sign,
-    /// The host's clock stands before 1970.
-    #[error("the clock of this machine stands before 1970; set it")]
-    Clock,
-    /// The control total would overflow.
-    #[error("no register holds that much")]
-    Overflow,
+    /// The authority cannot work.
+    #[error("the authority: {0}")]
+    Authority(#[from] AuthorityError),
+    /// Its terms.
+    #[error("the authority: {0}")]
+    Terms(#[from] psdd_authority::config::ConfigError),
+    /// Its funds key.
+    #[error("the authority: {0}")]
+    Key(#[from] KeyError),
+    /// Its books.
+    #[error("the authority: {0}")]
+    Books(#[from] Fault),
+    /// The deposit.
+    #[error("the authority: {0}")]
+    Deposit(#[from] LicenceError),
+    /// The authority does not authorise it.
+    #[error("the authority refuses: {0}")]
+    Refused(#[from] psdd_authority::funds::FundsError),
+    /// The clock.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// The runtime.
     #[error("cannot start the runtime for connections: {0}")]
     Runtime(std::io::Error),
 }
 
-/// Authorises a value request with the development funds key: a COSE_Sign1. The request's signature is not judged here; the
-/// reference authority does that.
+/// Has the authority authorise a value request, after paying in what it asks for: a COSE_Sign1. The same request again is paid once.
 pub fn authorise(layout: &Layout, request: &[u8]) -> Result<Vec<u8>, FundsError> {
-    let request = Sign1::parse(request)?;
-    let claims: ValueRequestClaims = psdd_wire::read(&request.payload)?;
-    let control_total = claims.registers.control_total.checked_add(claims.amount).ok_or(FundsError::Overflow)?;
-    #[expect(clippy::disallowed_methods, reason = "the authority's clock, on the authority's machine")]
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok().ok_or(FundsError::Clock)?;
-    let answer = ValueAuthorisationClaims {
-        psd: claims.psd,
-        amount: claims.amount,
-        refund: None,
-        expires: u64::try_from((now + VALID).as_millis()).unwrap_or(u64::MAX),
-        sequence: claims.sequence,
-        appliance: claims.appliance,
-        control_total,
-    };
-    sign_authorisation(layout, &answer)
+    let claims: ValueRequestClaims = psdd_wire::read(&Sign1::parse(request)?.payload)?;
+    let mut funds = funds_system(layout)?;
+    let now = now()?;
+    if claims.refund.is_none() {
+        let payment = format!("development {}/{} {}", claims.psd, claims.sequence, claims.amount);
+        funds.books().deposit(&authority::licence()?, claims.amount, &payment, now)??;
+    }
+    Ok(funds.value_request(None, request, now)?.authorisation)
 }
 
-/// Signs claims with the development funds key.
-fn sign_authorisation(layout: &Layout, claims: &ValueAuthorisationClaims) -> Result<Vec<u8>, FundsError> {
-    let certificate = CertificateDer::from_pem_file(layout.funds())?;
-    let key = PrivatePkcs8KeyDer::from_pem_file(layout.funds_key())?;
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der());
-    let key = key.ok().ok_or(FundsError::Sign)?;
-    let message = Sign1::unsigned(VALUE_AUTHORISATION, Some(&certificate), psdd_wire::encode(claims));
-    let signature = key.sign(&SystemRandom::new(), &message.to_be_signed()).ok().ok_or(FundsError::Sign)?;
-    Ok(message.with_signature(signature.as_ref()))
+/// Carries a PSD's statement that a download is void to the authority.
+pub fn carry_void(layout: &Layout, statement: &[u8]) -> Result<FundsVoided, FundsError> {
+    Ok(funds_system(layout)?.void_statement(None, statement, now()?)?)
+}
+
+/// The authority's funds system in this process; the one that listens works on the same books.
+fn funds_system(layout: &Layout) -> Result<FundsSystem, FundsError> {
+    let dir = authority::directory(layout);
+    let terms = Config::read(&dir)?.terms.into();
+    Ok(FundsSystem::new(Books::open(&dir.books())?, Purpose::Funds.key(&dir)?, terms))
 }
 
 /// Loads value: request, authorisation, application. Gives the registers after it.

@@ -31,18 +31,28 @@ impl Layout {
         pki = "pki";
         /// The postal authority's root, PEM.
         authority_root = "pki/authority-root.pem";
+        /// The postal authority, see `psdctl authority`.
+        authority = "authority";
         /// The authority's funds certificate, PEM.
-        funds = "pki/funds.pem";
+        funds = "authority/keys/funds.pem";
         /// Its key, PEM.
-        funds_key = "pki/funds.key";
+        funds_key = "authority/keys/funds.key";
         /// The authority's inspection certificate, PEM.
-        inspection = "pki/inspection.pem";
+        inspection = "authority/keys/inspection.pem";
         /// Its key, PEM.
-        inspection_key = "pki/inspection.key";
+        inspection_key = "authority/keys/inspection.key";
         /// The authority's policy certificate, PEM.
-        policy = "pki/policy.pem";
+        policy = "authority/keys/policy.pem";
         /// Its key, PEM.
-        policy_key = "pki/policy.key";
+        policy_key = "authority/keys/policy.key";
+        /// CA of the funds system's TLS certificate, PEM.
+        funds_ca = "authority/tls/server-ca.pem";
+        /// The appliance's client certificate at the funds system, PEM.
+        appliance_certificate = "pki/appliance.pem";
+        /// Its key, PEM.
+        appliance_key = "pki/appliance.key";
+        /// The appliance's name.
+        appliance = "pki/appliance.name";
         /// The vendors' client CA, PEM.
         vendor_ca = "pki/vendor-ca.pem";
         /// Its CRL, PEM.
@@ -85,6 +95,12 @@ impl Layout {
         token_socket = "run/token.sock";
         /// The local door.
         local_socket = "run/local.sock";
+        /// Address of the funds system, once it listens; kept over restarts where it is free.
+        funds_address = "run/funds.address";
+        /// Process id of the funds system.
+        authority_pid = "run/authority.pid";
+        /// Log of the funds system.
+        authority_log = "run/authority.log";
         /// Process id of psdd.
         psdd_pid = "run/psdd.pid";
         /// Process id of psdd-hsm.

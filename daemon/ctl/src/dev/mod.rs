@@ -1,17 +1,19 @@
 //! `psdctl dev`: a development appliance in a directory, made by running the steps an operator runs.
 //!
-//! Owns the layout of the directory and the development PKI (the vendor's CA, the postal authority's root, CA and funds key). What it makes
-//! is a development appliance and nothing else: its marks are specimens. Tests and the demo use the same functions.
+//! Owns the layout of the directory and the vendor's development PKI; the postal authority in it is the reference authority. What it
+//! makes is a development appliance and nothing else: its marks are specimens. Tests and the demo use the same functions.
 
+mod authority;
 mod funds;
 mod layout;
 mod pki;
 mod process;
 mod up;
 
-pub use funds::{FundsError, authorise, load_value};
+pub use authority::{AuthorityError, issue_psd_certificates, start_authority};
+pub use funds::{FundsError, authorise, carry_void, load_value};
 pub use layout::Layout;
-pub use pki::{ClientIdentity, PkiError, issue_client, issue_psd_certificates, revoke_clients};
+pub use pki::{ClientIdentity, PkiError, issue_client, revoke_clients};
 pub use process::{ProcessError, Running};
 pub use up::{DevError, DevOptions, Tools, birth, start_hsm, start_psdd, up};
 
@@ -32,6 +34,9 @@ pub enum DevCommand {
         /// How many PSDs a new appliance gets
         #[arg(long, default_value_t = 1)]
         psds: u32,
+        /// How many PSDs for vouchers it gets besides, VO010000000001 and on, in euros
+        #[arg(long, default_value_t = 0)]
+        vouchers: u32,
         /// Value that each PSD of a new appliance gets
         #[arg(long, default_value = "10000.00")]
         value: PostageAmount,
@@ -41,7 +46,7 @@ pub enum DevCommand {
         /// The directory
         dir: PathBuf,
     },
-    /// Load value into a PSD: request, authorisation by the development funds key, application
+    /// Load value into a PSD: payment to the authority, request, authorisation, application
     Load {
         /// The directory
         dir: PathBuf,
@@ -57,13 +62,14 @@ pub enum DevCommand {
 /// Runs a command of the group.
 pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
     let outcome = match command {
-        DevCommand::Up { dir, psds, value } => {
-            let options = DevOptions { psds, value, ..DevOptions::default() };
+        DevCommand::Up { dir, psds, vouchers, value } => {
+            let options = DevOptions { psds, vouchers, value, ..DevOptions::default() };
             up(&Layout::at(&dir), &options).map(|running| {
                 format!(
-                    "appliance in {}\n  vendor door   {}\n  configuration {}\n",
+                    "appliance in {}\n  vendor door   {}\n  funds system  {}\n  configuration {}\n",
                     dir.display(),
                     running.vendor,
+                    running.funds,
                     Layout::at(&dir).psdctl_config().display()
                 )
             })
@@ -71,7 +77,8 @@ pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
         DevCommand::Down { dir } => {
             let layout = Layout::at(&dir);
             process::stop(&layout.psdd_pid())
-                .and_then(|daemon| Ok(daemon | process::stop(&layout.hsm_pid())?))
+                .and_then(|any| Ok(any | process::stop(&layout.authority_pid())?))
+                .and_then(|any| Ok(any | process::stop(&layout.hsm_pid())?))
                 .map(|any| if any { "stopped\n".to_owned() } else { "nothing was running\n".to_owned() })
                 .map_err(DevError::from)
         }

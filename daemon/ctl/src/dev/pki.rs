@@ -1,11 +1,11 @@
-//! The development PKI: the postal authority's, the vendor's and the server's.
+//! The development PKI of the vendor and the server; the postal authority has its own.
 //!
-//! A stand-in for three real parties, with keys in files; everything it issues has the form the real ones must issue.
+//! A stand-in for two real parties, with keys in files; everything it issues has the form the real ones must issue.
 
 use super::Layout;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
@@ -67,9 +67,9 @@ fn validity() -> (OffsetDateTime, OffsetDateTime) {
     (now - Duration::hours(1), now + Duration::days(5 * 365))
 }
 
-fn ca(name: &str, serial: u32, below: u8) -> Result<CertificateParams, PkiError> {
-    let mut params = params(name, "Development", serial)?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
+fn ca(name: &str) -> Result<CertificateParams, PkiError> {
+    let mut params = params(name, "Development", 1)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
 }
@@ -81,9 +81,9 @@ fn issuer(layout: &Layout, name: &str) -> Result<Issuer<'static, KeyPair>, PkiEr
 }
 
 /// Makes a self-signed CA and writes `NAME.pem` and `NAME.key`.
-fn root(layout: &Layout, name: &str, title: &str, below: u8) -> Result<Issuer<'static, KeyPair>, PkiError> {
+fn root(layout: &Layout, name: &str, title: &str) -> Result<Issuer<'static, KeyPair>, PkiError> {
     let key = KeyPair::generate().map_err(made(title))?;
-    let params = ca(title, 1, below)?;
+    let params = ca(title)?;
     let certificate = params.self_signed(&key).map_err(made(title))?;
     write(&layout.pki().join(format!("{name}.pem")), &certificate.pem())?;
     write(&layout.pki().join(format!("{name}.key")), &key.serialize_pem())?;
@@ -107,29 +107,16 @@ fn issue(
     Ok(identity)
 }
 
-/// Makes all authorities, the server's certificate and the first client's.
+/// Makes the vendor's CA, the server's certificate and the first client's.
 pub(super) fn make(layout: &Layout, tenant: &str) -> Result<(), PkiError> {
-    let authority = root(layout, "authority-root", "Development Postal Authority Root", 1)?;
-    let psd_ca = ca("Development PSD CA", 2, 0)?;
-    issue(layout, "psd-ca", &psd_ca, &authority)?;
-    for (name, title, serial) in [
-        ("funds", "Development Funds", 3),
-        ("inspection", "Development Inspection", 4),
-        ("policy", "Development Policy", 5),
-    ] {
-        let mut params = params(title, "Development Postal Authority", serial)?;
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        issue(layout, name, &params, &authority)?;
-    }
-    let server_ca = root(layout, "server-ca", "Development Server CA", 0)?;
+    let server_ca = root(layout, "server-ca", "Development Server CA")?;
     let mut server =
         CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).map_err(made("server"))?;
     server.distinguished_name.push(DnType::CommonName, "psdd development");
     (server.not_before, server.not_after) = validity();
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     issue(layout, "server", &server, &server_ca)?;
-    root(layout, "vendor-ca", "Development Vendor CA", 0)?;
+    root(layout, "vendor-ca", "Development Vendor CA")?;
     issue_client(layout, "client", tenant, 100)?;
     revoke_clients(layout, &[])
 }
@@ -161,38 +148,4 @@ pub fn revoke_clients(layout: &Layout, serials: &[u32]) -> Result<(), PkiError> 
     };
     let signed = list.signed_by(&issuer(layout, "vendor-ca")?).map_err(made("CRL"))?;
     write(&layout.vendor_crl(), &signed.pem().map_err(made("CRL"))?)
-}
-
-/// Acts as the authority's CA: a certificate for every request in the exchange directory that has none, and the bundle of all.
-pub fn issue_psd_certificates(layout: &Layout) -> Result<usize, PkiError> {
-    let ca = issuer(layout, "psd-ca")?;
-    let ca_pem = read(&layout.pki().join("psd-ca.pem"))?;
-    let exchange = layout.exchange();
-    let listed = std::fs::read_dir(&exchange).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let listed = listed.map_err(|source| PkiError::File { path: exchange.clone(), source })?;
-    let mut requests: Vec<PathBuf> = listed.into_iter().map(|entry| entry.path()).collect();
-    requests.retain(|path| path.extension().is_some_and(|extension| extension == "csr"));
-    requests.sort();
-    let mut bundle = String::new();
-    let mut issued = 0;
-    for (path, serial) in requests.iter().zip(1000u32..) {
-        let target = path.with_extension("pem");
-        if !target.exists() {
-            let name = path.display().to_string();
-            // Reading the request verifies its signature: whoever asks has the key.
-            let mut request = CertificateSigningRequestParams::from_pem(&read(path)?).map_err(made(&name))?;
-            request.params.is_ca = IsCa::ExplicitNoCa;
-            request.params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-            (request.params.not_before, request.params.not_after) = validity();
-            request.params.serial_number = Some(SerialNumber::from(u64::from(serial)));
-            let certificate = request.signed_by(&ca).map_err(made(&name))?;
-            write(&target, &format!("{}{ca_pem}", certificate.pem()))?;
-            issued += 1;
-        }
-        let chain = read(&target)?;
-        bundle.push_str(chain.strip_suffix(&ca_pem).unwrap_or(&chain));
-    }
-    bundle.push_str(&ca_pem);
-    write(&layout.certificates(), &bundle)?;
-    Ok(issued)
 }

@@ -1,4 +1,4 @@
-//! Starting and stopping the two daemons of a development appliance.
+//! Starting and stopping the processes of a development appliance: the two daemons and the authority's funds system.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -53,10 +53,14 @@ pub enum ProcessError {
 pub struct Running {
     /// Address of the vendor door.
     pub vendor: String,
+    /// Address of the authority's funds system, if it runs.
+    pub funds: String,
     /// psdd, if this process started it.
     pub psdd: Option<Child>,
     /// psdd-hsm, if this process started it.
     pub hsm: Option<Child>,
+    /// The authority's funds system, if this process started it.
+    pub authority: Option<Child>,
 }
 
 fn io(path: &Path) -> impl Fn(std::io::Error) -> ProcessError {
@@ -152,11 +156,12 @@ pub(super) fn stop(pid_file: &Path) -> Result<bool, ProcessError> {
     Ok(true)
 }
 
-/// Whether a process id is still that of one of our daemons, and it has not ended.
+/// Whether a process id is still that of one of our programs, and it has not ended.
 fn is_ours(number: i32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{number}/stat")) else { return false };
     let zombie = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
-    stat.contains("(psdd") && !zombie
+    // psdd, psdd-hsm, and psdctl for the funds system.
+    (stat.contains("(psdd") || stat.contains("(psdctl)")) && !zombie
 }
 
 /// Whether the daemon of a process id file runs.

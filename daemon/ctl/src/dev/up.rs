@@ -1,10 +1,12 @@
 //! From an empty directory to a serving appliance, by the commands an operator runs.
 
 use super::Layout;
+use super::authority::{self, AuthorityError, issue_psd_certificates, start_authority};
 use super::funds::{FundsError, load_value};
-use super::pki::{self, PkiError, issue_psd_certificates};
+use super::pki::{self, PkiError};
 use super::process::{self, ProcessError, Running};
-use psd::{PostageAmount, PsdId};
+use psd::id::NameError;
+use psd::{ApplianceId, PostageAmount, PsdId};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,13 +15,15 @@ use std::process::{Child, Command};
 /// The tenant of a development appliance.
 const TENANT: &str = "acme";
 
-/// The two daemons' binaries.
+/// The binaries of the processes.
 #[derive(Clone, Debug)]
 pub struct Tools {
     /// psdd.
     pub psdd: PathBuf,
     /// psdd-hsm.
     pub hsm: PathBuf,
+    /// psdctl, which is the authority's funds system too.
+    pub ctl: PathBuf,
 }
 
 impl Tools {
@@ -30,15 +34,17 @@ impl Tools {
         let find = |name: &str| {
             dirs.iter().map(|dir| dir.join(name)).find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
         };
-        Self { psdd: find("psdd"), hsm: find("psdd-hsm") }
+        Self { psdd: find("psdd"), hsm: find("psdd-hsm"), ctl: find("psdctl") }
     }
 }
 
 /// What a new appliance is like.
 #[derive(Clone, Debug)]
 pub struct DevOptions {
-    /// PSDs.
+    /// PSDs for mail.
     pub psds: u32,
+    /// PSDs for vouchers, in euros.
+    pub vouchers: u32,
     /// Value of each.
     pub value: PostageAmount,
     /// Largest value a descending register may hold.
@@ -64,6 +70,7 @@ impl Default for DevOptions {
         let mills = |mills| PostageAmount::from_mills(mills).unwrap_or(PostageAmount::MAX);
         Self {
             psds: 1,
+            vouchers: 0,
             value: mills(10_000_000),
             // The IBI layout has four bytes for the descending register.
             largest_descending: mills(4_000_000_000),
@@ -84,6 +91,12 @@ pub enum DevError {
     /// The PKI.
     #[error("PKI: {0}")]
     Pki(#[from] PkiError),
+    /// The postal authority.
+    #[error("authority: {0}")]
+    Authority(#[from] AuthorityError),
+    /// The appliance's name.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A daemon.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -131,10 +144,11 @@ pub fn up(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
         birth(layout, options)?;
     }
     let hsm = if process::runs(&layout.hsm_pid()) { None } else { Some(start_hsm(layout, options)?) };
+    let authority = start_authority(layout, options)?;
     let mut running = start_psdd(layout, options)?;
-    running.hsm = hsm;
+    (running.hsm, running.authority) = (hsm, authority);
     if new {
-        for psd in first_psds(options.psds) {
+        for psd in planned(options) {
             load_value(layout, psd, options.value)?;
         }
         write(&layout.complete(), "")?;
@@ -143,8 +157,9 @@ pub fn up(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
 }
 
 /// Device IDs of a development appliance.
-fn first_psds(count: u32) -> impl Iterator<Item = PsdId> {
-    (1..=count).filter_map(|serial| PsdId::new(*b"PS", *b"01", serial))
+fn planned(options: &DevOptions) -> impl Iterator<Item = PsdId> {
+    let group = |manufacturer, count| (1..=count).filter_map(move |serial| PsdId::new(manufacturer, *b"01", serial));
+    group(*b"PS", options.psds).chain(group(*b"VO", options.vouchers))
 }
 
 /// Everything up to active PSDs without value; nothing runs afterwards.
@@ -161,11 +176,13 @@ pub fn birth(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
         std::fs::create_dir_all(&dir).map_err(file(&dir))?;
     }
     pki::make(layout, TENANT)?;
+    let appliance: ApplianceId = format!("dev-{:08x}", std::process::id()).parse()?;
+    authority::make(layout, &appliance)?;
     write_configurations(layout, options, None)?;
     let serial = init_token(layout, options)?;
     write_configurations(layout, options, Some(&serial))?;
     let mut hsm = start_hsm(layout, options)?;
-    let born = provision(layout, options);
+    let born = provision(layout, options, &appliance);
     let stopped = process::stop(&layout.hsm_pid());
     if let Err(error) = hsm.wait() {
         return Err(DevError::File { path: layout.hsm_log(), source: error });
@@ -174,9 +191,8 @@ pub fn birth(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
     born
 }
 
-fn provision(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
+fn provision(layout: &Layout, options: &DevOptions, appliance: &ApplianceId) -> Result<(), DevError> {
     let (psdd, config) = (&options.tools.psdd, layout.psdd_config());
-    let appliance = format!("dev-{:08x}", std::process::id());
     step(
         psdd,
         &[
@@ -184,7 +200,7 @@ fn provision(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
             "--config".as_ref(),
             config.as_ref(),
             "--appliance".as_ref(),
-            appliance.as_ref(),
+            appliance.as_str().as_ref(),
             "--environment".as_ref(),
             "development".as_ref(),
             "--authority-root".as_ref(),
@@ -228,12 +244,19 @@ fn provision(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
 }
 
 fn plan(options: &DevOptions) -> String {
-    format!(
-        "# PSDs of a development appliance.\n[[psds]]\nfirst = \"PS010000001\"\ncount = {}\ntenant = \"{TENANT}\"\n\
-         licence = \"L-1000\"\nlicensing_zip = \"94301\"\nformat = \"ibi\"\nsoftware_id = \"psdd01\"\ntoken = \"main\"\n\n\
-         [psds.limits]\nsmallest_postage = \"0.01\"\nlargest_postage = \"100.00\"\nlargest_descending = \"{}\"\n",
-        options.psds, options.largest_descending
-    )
+    let group = |(first, count): (&str, u32), format: &str, currency: &str| {
+        format!(
+            "[[psds]]\nfirst = \"{first}\"\ncount = {count}\ntenant = \"{TENANT}\"\nlicence = \"L-1000\"\nlicensing_zip = \"94301\"\n\
+             format = \"{format}\"\nsoftware_id = \"psdd01\"\ntoken = \"main\"\ncurrency = \"{currency}\"\n\n[psds.limits]\n\
+             smallest_postage = \"0.01\"\nlargest_postage = \"100.00\"\nlargest_descending = \"{}\"\n\n",
+            options.largest_descending
+        )
+    };
+    let groups = [("PS010000001", options.psds, "ibi", "USD"), ("VO010000001", options.vouchers, "voucher", "EUR")];
+    let wanted = groups.into_iter().filter(|(_, count, ..)| *count > 0);
+    let groups: String =
+        wanted.map(|(first, count, format, currency)| group((first, count), format, currency)).collect();
+    format!("# PSDs of a development appliance.\n{groups}")
 }
 
 fn init_token(layout: &Layout, options: &DevOptions) -> Result<String, DevError> {
@@ -340,7 +363,8 @@ pub fn start_psdd(layout: &Layout, options: &DevOptions) -> Result<Running, DevE
              certificates = \"certificates.pem\"\n"
         ),
     )?;
-    Ok(Running { vendor, psdd, hsm: None })
+    let funds = std::fs::read_to_string(layout.funds_address()).unwrap_or_default().trim().to_owned();
+    Ok(Running { vendor, funds, psdd, hsm: None, authority: None })
 }
 
 fn step(program: &Path, arguments: &[&OsStr]) -> Result<String, DevError> {

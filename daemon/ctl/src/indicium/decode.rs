@@ -4,11 +4,11 @@ use super::certificates::CertificateFiles;
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use crate::input::{decode, one_mark};
-use crate::output::{hex, money, print, print_json, table};
+use crate::output::{hex, priced, print, print_json, table};
 use crate::render::{day, destination, printable, zip};
 use clap::Args;
-use psd::indicium::Decoded;
-use psd::indicium::ibi::{self, ECDSA_P256};
+use psd::Currency;
+use psd::indicium::{Decoded, Meaning, format_named};
 use psdd_client::verify::offline::Verdict;
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ pub(super) fn run(global: &Global, command: &Decode) -> Result<Exit, CtlError> {
     let mark = one_mark(&command.input)?;
     let decoded = decode(&mark)?;
     let verdict = command.files.bundle_if_named(global)?.map(|bundle| bundle.judge(&decoded));
-    let fields = fields(&decoded);
+    let fields = fields(&mark.bytes, &decoded);
     if global.json {
         let (format, device, specimen) = (decoded.format, decoded.device.as_str(), decoded.specimen);
         let verdict = verdict.as_ref().map(Verdict::code);
@@ -66,7 +66,7 @@ fn drawn(mark: &Decoded, fields: &[Field], verdict: Option<&Verdict>) -> String 
         vec![offset, length, field.name.to_owned(), raw, field.meaning.clone()]
     });
     let table = table(&["offset", "bytes", "field", "raw", "meaning"], &[0, 1], rows);
-    let specimen = if mark.specimen { "   SPECIMEN, no postal value" } else { "" };
+    let specimen = if mark.specimen { "   SPECIMEN, worth nothing" } else { "" };
     let verdict = match verdict {
         Some(verdict) => verdict.to_string(),
         None => "not checked; name certificates with --certificates and --authority-root".to_owned(),
@@ -74,52 +74,42 @@ fn drawn(mark: &Decoded, fields: &[Field], verdict: Option<&Verdict>) -> String 
     format!("device     {}{specimen}\nformat     {}\n{table}signature  {verdict}\n", mark.device, mark.format)
 }
 
-/// The fields of the IBI layout (DOMAIN.md), the only one there is so far.
-fn fields(mark: &Decoded) -> Vec<Field> {
-    let mut fields = Vec::new();
-    let mut offset = 0;
-    let mut field = |name, length: usize, meaning: String| {
-        let raw = hex(&mark.signed[offset..offset + length]);
-        fields.push(Field { offset, length, name, raw, meaning });
-        offset += length;
-    };
-    let algorithm = if mark.algorithm == ECDSA_P256 { "ECDSA P-256, SHA-256" } else { "not known" };
-    let device = |from, to| printable(&mark.signed[from..to]);
-    field("version", 1, mark.version.to_string());
-    field("algorithm", 1, algorithm.to_owned());
-    field("certificate serial", 4, format!("{} (0x{0:08x})", mark.certificate_serial));
-    field("manufacturer", 2, device(6, 8));
-    field("model", 2, device(8, 10));
-    field("device serial", 4, mark.device.chars().skip(4).collect());
-    field("ascending register", 5, format!("{} ever used", money(mark.ascending)));
-    field("postage", 3, money(mark.postage));
-    field("date of mailing", 4, day(mark.date));
-    field("licensing ZIP", 4, zip(mark.licensing_zip));
-    field("destination", 5, destination(mark.destination));
-    field("software ID", 6, printable(&mark.software_id));
-    field("descending register", 4, format!("{} left", money(mark.descending)));
-    field("rate category", 4, printable(&mark.rate));
-    debug_assert_eq!(offset, ibi::SIGNED_LEN);
-    let rest = [
-        ("signature", &mark.signature, "r‖s, over the first 49 bytes"),
-        ("special purpose", &mark.special, "not signed"),
-    ];
-    for (name, bytes, meaning) in rest.into_iter().filter(|(_, bytes, _)| !bytes.is_empty()) {
-        fields.push(Field { offset, length: bytes.len(), name, raw: hex(bytes), meaning: meaning.to_owned() });
-        offset += bytes.len();
+/// The fields of a symbol, as its layout names them.
+fn fields(bytes: &[u8], mark: &Decoded) -> Vec<Field> {
+    let parts = format_named(mark.format).and_then(|format| format.parts(bytes).ok());
+    let drawn = parts.into_iter().flatten().map(|part| {
+        let raw = bytes.get(part.offset..part.offset + part.length).map(hex).unwrap_or_default();
+        Field {
+            offset: part.offset,
+            length: part.length,
+            name: part.name,
+            raw,
+            meaning: meaning(part.meaning, mark.currency),
+        }
+    });
+    drawn.collect()
+}
+
+fn meaning(meaning: Meaning, currency: Currency) -> String {
+    match meaning {
+        Meaning::Text(text) => text,
+        Meaning::Ascii(bytes) => printable(&bytes),
+        Meaning::Amount(amount, words) => format!("{} {words}", priced(amount, currency)).trim_end().to_owned(),
+        Meaning::Day(number) => day(number),
+        Meaning::Zip(number) => zip(number),
+        Meaning::Destination(number) => destination(number),
     }
-    fields
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::tests::mark;
+    use crate::render::tests::{mark, voucher};
 
     #[test]
     fn every_byte_of_the_symbol_is_in_one_field() {
         let (bytes, decoded) = mark(545, true);
-        let fields = fields(&decoded);
+        let fields = fields(&bytes, &decoded);
         let joined: String = fields.iter().map(|field| field.raw.as_str()).collect();
         assert_eq!(joined, hex(&bytes));
         let at = |name| fields.iter().find(|field| field.name == name).unwrap();
@@ -127,5 +117,16 @@ mod tests {
         assert_eq!((at("descending register").offset, at("descending register").meaning.as_str()), (41, "$5.00 left"));
         assert_eq!(at("destination").meaning, "20500-0003");
         assert!(drawn(&decoded, &fields, None).contains("SPECIMEN"));
+    }
+
+    #[test]
+    fn a_voucher_is_taken_apart_into_its_claims() {
+        let (bytes, decoded) = voucher(false, true);
+        let fields = fields(&bytes, &decoded);
+        let joined: String = fields.iter().map(|field| field.raw.as_str()).collect();
+        assert_eq!(joined, hex(&bytes));
+        let at = |name| fields.iter().find(|field| field.name == name).unwrap().meaning.as_str();
+        assert_eq!((at("kind"), at("value"), at("last day")), ("ticket", "25.00 EUR", "NOV 20 2027"));
+        assert_eq!((at("control total"), at("piece count")), ("100.00 EUR ever loaded", "9"));
     }
 }

@@ -4,8 +4,8 @@ use super::certificates::CertificateFiles;
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use crate::input::{Mark, decode, marks};
-use crate::output::{count, money, print, print_json, table};
-use crate::render::day;
+use crate::output::{count, priced, print, print_json, table};
+use crate::render::days;
 use clap::Args;
 use psdd_client::verify::offline::{Bundle, Verdict};
 use serde::Serialize;
@@ -72,9 +72,9 @@ fn judge(bundle: &Bundle, mark: Mark) -> Judged {
                 from: mark.from,
                 verdict: verdict.code(),
                 reason: verdict.to_string(),
+                date: Some(days(&decoded)),
                 device: Some(decoded.device),
-                date: Some(day(decoded.date)),
-                postage: Some(money(decoded.postage)),
+                postage: Some(priced(decoded.postage, decoded.currency)),
                 specimen: decoded.specimen,
             }
         }

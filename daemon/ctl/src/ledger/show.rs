@@ -6,7 +6,7 @@ use crate::error::{CtlError, Exit};
 use crate::output::{count, hex, money, print, print_json, table};
 use clap::Args;
 use psd::authority::Period;
-use psd::indicium::format_named;
+use psd::indicium::{DecodedDetails, Voucher};
 use psd::record::{Applied, Event, Record};
 use psdd_ledger::Reader;
 use std::collections::BTreeMap;
@@ -66,16 +66,18 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ("log key", format!("{} in token {}", hex(&genesis.log_key_id), genesis.log_token)),
             ],
         ),
-        Event::PsdCreated { tenant, licence, licensing_zip, format, limits, .. } => (
+        Event::PsdCreated { tenant, licence, licensing_zip, format, limits, currency, zips, .. } => (
             "PSD created",
             vec![
                 ("tenant", tenant.to_string()),
                 ("licence", licence.to_string()),
                 ("licensing ZIP", format!("{licensing_zip:05}")),
                 ("layout", format.to_string()),
+                ("currency", currency.to_string()),
                 ("postage", format!("{} to {}", money(limits.smallest_postage), money(limits.largest_postage))),
                 ("largest descending", money(limits.largest_descending)),
                 ("refill", format!("{} to {}", money(limits.smallest_refill), money(limits.largest_refill))),
+                ("destination ZIPs", zips.map_or_else(|| "all".to_owned(), |zips| zips.to_string())),
             ],
         ),
         Event::KeyCreated { key_id, role, token, spki, .. } => (
@@ -160,10 +162,17 @@ fn indicium_fields(piece: &psd::record::Indicium) -> Vec<(&'static str, String)>
         ("postage", money(piece.postage)),
         ("symbol", hex(&piece.indicium)),
     ];
-    let decoded = format_named("ibi").and_then(|format| format.decode(&piece.indicium).ok());
-    if let Some(decoded) = decoded {
+    if let Ok(decoded) = psd::indicium::decode(&piece.indicium) {
         fields.push(("certificate", decoded.certificate_serial.to_string()));
-        fields.push(("date of mailing", decoded.date.to_string()));
+        match decoded.details {
+            DecodedDetails::Postal(_) => fields.push(("date of mailing", decoded.date.to_string())),
+            DecodedDetails::Voucher(voucher) => {
+                let Voucher { kind, holder, validity } = voucher.details;
+                fields.push(("kind", kind.to_string()));
+                fields.extend(holder.map(|holder| ("holder", holder.as_str().to_owned())));
+                fields.push(("valid", format!("{} to {}", validity.from(), validity.until())));
+            }
+        }
     }
     let optional = [
         ("recipient's hash", piece.recipient.map(|hash| hex(&hash))),

@@ -12,6 +12,7 @@ use psdd_ledger::verify::{Finding, Outcome, Settings, Summary, verify};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Arguments of `psdctl ledger verify`.
@@ -66,6 +67,7 @@ struct SummaryView {
 struct PsdView {
     psd: String,
     tenant: String,
+    currency: String,
     ascending: String,
     descending: String,
     control_total: String,
@@ -134,6 +136,7 @@ fn for_people(summary: &Summary, root_was_given: bool) -> String {
         vec![
             psd.psd.to_string(),
             psd.tenant.to_string(),
+            psd.currency.to_string(),
             money(registers.ascending()),
             money(registers.descending()),
             money(registers.control_total()),
@@ -141,7 +144,11 @@ fn for_people(summary: &Summary, root_was_given: bool) -> String {
             count(psd.sequence),
         ]
     });
+    let currencies: BTreeSet<&str> = summary.psds.iter().map(|psd| psd.currency.as_str()).collect();
     let sum = |of: fn(&psd::Registers) -> PostageAmount| {
+        if currencies.len() > 1 {
+            return String::new();
+        }
         let each = summary.psds.iter().map(|psd| of(&psd.registers));
         let total = each.into_iter().try_fold(PostageAmount::ZERO, PostageAmount::checked_add);
         total.map_or_else(|| "beyond any amount".to_owned(), money)
@@ -150,14 +157,15 @@ fn for_people(summary: &Summary, root_was_given: bool) -> String {
     let total = vec![
         "all".to_owned(),
         format!("{} PSDs", count(summary.psds.len())),
+        if currencies.len() > 1 { "several".to_owned() } else { currencies.iter().copied().collect() },
         sum(psd::Registers::ascending),
         sum(psd::Registers::descending),
         sum(psd::Registers::control_total),
         count(summary.pieces),
         count(records),
     ];
-    let headings = ["psd", "tenant", "ascending", "descending", "control total", "pieces", "records"];
-    let mut text = table(&headings, &[2, 3, 4, 5, 6], rows.chain([total]));
+    let headings = ["psd", "tenant", "currency", "ascending", "descending", "control total", "pieces", "records"];
+    let mut text = table(&headings, &[3, 4, 5, 6, 7], rows.chain([total]));
     let seconds = summary.elapsed.as_secs_f64();
     let of_root =
         if root_was_given { "the root given" } else { "the root that leaf 0 names, which was not compared with any" };
@@ -188,6 +196,7 @@ fn summary_view(summary: &Summary, root_was_given: bool) -> SummaryView {
     let psds = summary.psds.iter().map(|psd| PsdView {
         psd: psd.psd.to_string(),
         tenant: psd.tenant.to_string(),
+        currency: psd.currency.to_string(),
         ascending: psd.registers.ascending().to_string(),
         descending: psd.registers.descending().to_string(),
         control_total: psd.registers.control_total().to_string(),

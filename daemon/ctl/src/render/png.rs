@@ -47,15 +47,15 @@ fn compose(symbol: &Symbol, legend: &Legend) -> Canvas {
     }
     let small = Face { bold: false, scale: 1, ink: BLACK, large: false };
     let date = Face { bold: true, scale: 1, ink: BLACK, large: true };
-    // The largest postage of the layout has ten characters, which just fit.
-    let postage = Face { bold: true, scale: 2, ink: BLACK, large: true };
-    canvas.text(left, top, "US POSTAGE", &small);
+    // Ten characters, as the largest postage of IBI has, just fit.
+    let scale = if legend.postage.chars().count() > 10 { 1 } else { 2 };
+    let postage = Face { bold: true, scale, ink: BLACK, large: true };
+    canvas.text(left, top, legend.heading, &small);
     canvas.text(left - 2, top + 26, &legend.postage, &postage);
     canvas.text(left, top + 94, &legend.date, &date);
     canvas.text(left, top + 132, &legend.device, &small);
-    canvas.text(left, top + 160, &format!("MAILED FROM ZIP {}", legend.zip), &small);
-    if !legend.rate.is_empty() {
-        canvas.text(left, top + 188, &format!("RATE {}", legend.rate), &small);
+    for (number, line) in legend.small.iter().enumerate() {
+        canvas.text(left, top + 160 + 28 * number, line, &small);
     }
     canvas
 }
@@ -165,7 +165,7 @@ fn cover(glyph: &RasterizedChar, x: usize, y: usize, scale: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::super::QUIET_MODULES;
-    use super::super::tests::mark;
+    use super::super::tests::{mark, voucher};
     use super::*;
     use datamatrix::DataMatrix;
 
@@ -180,18 +180,24 @@ mod tests {
     #[test]
     fn the_pixels_read_back_as_the_same_bytes_under_the_stamp_too() {
         for specimen in [false, true] {
-            let (bytes, decoded) = mark(545, specimen);
-            let (width, rgb) = read(&draw(&bytes, &decoded).unwrap());
-            let middle = |module: usize| (module + QUIET_MODULES) * MODULE_PX + MODULE_PX / 2;
-            let dark = |x: usize, y: usize| {
-                let at = (middle(y) * width + middle(x)) * 3;
-                rgb[at..at + 3].iter().map(|channel| u32::from(*channel)).sum::<u32>() < 3 * 128
-            };
-            let modules: Vec<bool> =
-                (0..44).flat_map(|y| (0..44).map(move |x| (x, y))).map(|(x, y)| dark(x, y)).collect();
-            assert_eq!(DataMatrix::decode(&modules, 44).unwrap(), bytes);
-            let red = rgb.chunks_exact(3).filter(|pixel| *pixel == RED).count();
-            assert_eq!(red > 5_000, specimen, "{red} red pixels");
+            reads_back(mark(545, specimen));
+            reads_back(voucher(false, specimen));
+            reads_back(voucher(true, specimen));
         }
+    }
+
+    fn reads_back((bytes, decoded): (Vec<u8>, Decoded)) {
+        let (width, rgb) = read(&draw(&bytes, &decoded).unwrap());
+        let side = Symbol::of(&bytes).unwrap().side();
+        let middle = |module: usize| (module + QUIET_MODULES) * MODULE_PX + MODULE_PX / 2;
+        let dark = |x: usize, y: usize| {
+            let at = (middle(y) * width + middle(x)) * 3;
+            rgb[at..at + 3].iter().map(|channel| u32::from(*channel)).sum::<u32>() < 3 * 128
+        };
+        let modules: Vec<bool> =
+            (0..side).flat_map(|y| (0..side).map(move |x| (x, y))).map(|(x, y)| dark(x, y)).collect();
+        assert_eq!(DataMatrix::decode(&modules, side).unwrap(), bytes);
+        let red = rgb.chunks_exact(3).filter(|pixel| *pixel == RED).count();
+        assert_eq!(red > 5_000, decoded.specimen, "{red} red pixels");
     }
 }

@@ -4,7 +4,7 @@
 
 use super::svg::{self, escape};
 use super::{RenderError, destination};
-use psd::indicium::Decoded;
+use psd::indicium::{Decoded, DecodedDetails};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("sheet.css");
@@ -76,7 +76,10 @@ pub fn page(sheet: &Sheet) -> Result<String, RenderError> {
 
 fn article(envelope: &Envelope, sender: &str) -> Result<String, RenderError> {
     let mut lines = String::new();
-    let zip = destination(envelope.mark.destination);
+    let zip = match &envelope.mark.details {
+        DecodedDetails::Postal(postal) => destination(postal.destination),
+        DecodedDetails::Voucher(_) => String::new(),
+    };
     let last = envelope.address.len().saturating_sub(1);
     for (index, line) in envelope.address.iter().enumerate() {
         let line = escape(line);

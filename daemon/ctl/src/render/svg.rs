@@ -41,18 +41,21 @@ fn document(symbol: &Symbol, legend: &Legend) -> String {
     // The bar takes its room from the spaces between the lines.
     let baselines =
         if legend.specimen { [6.9, 12.6, 15.6, 18.3, 20.7, 23.1] } else { [3.6, 10.0, 13.4, 16.7, 19.5, 22.3] };
-    let postage_size = if legend.postage.len() > 7 { 5.2 } else { 6.6 };
-    let zip = format!("MAILED FROM ZIP {}", legend.zip);
-    let rate = format!("RATE {}", legend.rate);
+    // Symbols of vouchers are higher than those of mail, and have a line more.
+    let baselines = baselines.into_iter().chain([25.9]);
+    let postage_size = match legend.postage.len() {
+        0..=7 => 6.6,
+        8..=10 => 5.2,
+        _ => 2.5,
+    };
     let lines = [
-        (2.1, " letter-spacing=\".35\"", "US POSTAGE"),
+        (2.1, " letter-spacing=\".35\"", legend.heading),
         (postage_size, " font-weight=\"700\"", &legend.postage),
         (2.5, " font-weight=\"700\" letter-spacing=\".1\"", &legend.date),
         (2.0, MONOSPACE, &legend.device),
-        (2.0, "", &zip),
-        (2.0, "", if legend.rate.is_empty() { "" } else { &rate }),
     ];
-    for (y, (size, extra, text)) in baselines.into_iter().zip(lines) {
+    let lines = lines.into_iter().chain(legend.small.iter().map(|line| (2.0, "", line.as_str())));
+    for (y, (size, extra, text)) in baselines.zip(lines) {
         put(format!("<text x=\"{left}\" y=\"{y}\" font-size=\"{size}\"{extra}>{}</text>\n", escape(text)));
     }
     put("</g>\n".to_owned());
@@ -100,7 +103,7 @@ fn mm(modules: usize) -> f64 {
 
 fn label(legend: &Legend) -> String {
     let specimen = if legend.specimen { "specimen, no postal value, " } else { "" };
-    format!("{specimen}US postage {}, {}, device {}", legend.postage, legend.date, legend.device)
+    format!("{specimen}{} {}, {}, device {}", legend.heading, legend.postage, legend.date, legend.device)
 }
 
 /// Text for XML and HTML.
@@ -121,25 +124,33 @@ pub fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::mark;
+    use super::super::tests::{mark, voucher};
     use super::*;
     use datamatrix::DataMatrix;
 
     #[test]
     fn the_path_reads_back_as_the_same_bytes() {
-        let (bytes, decoded) = mark(730, true);
+        reads_back(mark(730, true), "width=\"58.5mm\" height=\"24mm\"");
+        reads_back(voucher(false, true), "height=\"34mm\"");
+        reads_back(voucher(true, true), "<svg ");
+    }
+
+    fn reads_back((bytes, decoded): (Vec<u8>, Decoded), size: &str) {
         let svg = draw(&bytes, &decoded).unwrap();
-        assert!(svg.starts_with("<svg ") && svg.contains("width=\"58.5mm\" height=\"24mm\""), "{}", &svg[..200]);
+        let side = Symbol::of(&bytes).unwrap().side();
+        let outer = side + 4;
+        assert!(svg.starts_with("<svg ") && svg.contains(size), "{}", &svg[..200]);
         let path = svg.split(" d=\"").nth(1).unwrap().split('"').next().unwrap();
-        let mut pixels = vec![false; 48 * 48];
+        let mut pixels = vec![false; outer * outer];
         for run in path.split('M').skip(1) {
             let numbers: Vec<f64> = run.split(['h', 'v', 'z', ' ']).filter_map(|part| part.parse().ok()).collect();
             let modules = |mm: f64| format!("{}", (mm / MODULE_MM).round()).parse::<usize>().unwrap();
             let (x, y, length) = (modules(numbers[0]), modules(numbers[1]), modules(numbers[2]));
-            pixels[y * 48 + x..y * 48 + x + length].fill(true);
+            pixels[y * outer + x..y * outer + x + length].fill(true);
         }
-        let inner: Vec<bool> = (2..46).flat_map(|y| pixels[y * 48 + 2..y * 48 + 46].to_vec()).collect();
-        assert_eq!(DataMatrix::decode(&inner, 44).unwrap(), bytes);
+        let inner: Vec<bool> =
+            (2..side + 2).flat_map(|y| pixels[y * outer + 2..y * outer + side + 2].to_vec()).collect();
+        assert_eq!(DataMatrix::decode(&inner, side).unwrap(), bytes);
     }
 
     #[test]

@@ -8,14 +8,13 @@ use super::{Legend, Symbol};
 pub fn draw(symbol: &Symbol, legend: &Legend, invert: bool) -> String {
     let mut beside = vec![
         String::new(),
-        "US POSTAGE".to_owned(),
+        legend.heading.to_owned(),
         legend.postage.clone(),
         legend.date.clone(),
         String::new(),
         format!("device  {}", legend.device),
-        format!("from    ZIP {}", legend.zip),
-        format!("rate    {}", legend.rate),
     ];
+    beside.extend(legend.small.iter().cloned());
     if legend.specimen {
         beside.insert(0, "*** SPECIMEN - NO POSTAL VALUE ***".to_owned());
     }

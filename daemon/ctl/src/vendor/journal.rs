@@ -1,12 +1,13 @@
 //! Which idempotency key belongs to which row, on stable storage before anything is sent.
 //!
 //! A run that crashed is repeated with the same keys and the same day of mailing, so the appliance gives back what it signed and
-//! debits nothing twice. The journal belongs to one mailing list, one PSD and one day; for another it is refused, never replaced.
+//! debits nothing twice. The journal belongs to one mailing list, one PSD or licence, and one day; for another it is refused, never
+//! replaced. How a PSD of the licence is chosen may differ from run to run.
 
-use super::mailing::Mailing;
+use super::list::{List, Row};
 use crate::output::{OutputError, hex, write_durably};
-use psd::{MailingDate, PieceKey, PsdId};
-use psdd_client::new_key;
+use psd::{MailingDate, PieceKey};
+use psdd_client::{Signer, new_key};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,10 @@ const VERSION: u32 = 1;
 pub struct JournalHead {
     journal: u32,
     mailing_sha256: String,
-    psd: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    psd: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    licence: Option<String>,
     date: String,
     pieces: usize,
 }
@@ -38,7 +42,7 @@ struct Line {
 pub struct Journal {
     /// Where it lies.
     pub path: PathBuf,
-    /// Day of mailing.
+    /// Day of mailing; of vouchers, the first day of the earliest.
     pub date: MailingDate,
     /// One key a row, in the order of the rows.
     pub keys: Vec<PieceKey>,
@@ -105,17 +109,22 @@ impl Journal {
     /// The journal at this path, or a new one that is on stable storage when this returns.
     ///
     /// `date` is the day named by the person, `today` what counts if neither they nor an earlier run named one.
-    pub fn open(
+    pub fn open<R: Row>(
         path: &Path,
-        mailing: &Mailing,
-        psd: PsdId,
+        mailing: &List<R>,
+        signer: &Signer,
         date: Option<MailingDate>,
         today: Option<MailingDate>,
     ) -> Result<Self, JournalError> {
+        let (psd, licence) = match signer {
+            Signer::Psd(psd) => (Some(psd.to_string()), None),
+            Signer::Licence { licence, .. } => (None, Some(licence.to_string())),
+        };
         let head = |date: MailingDate| JournalHead {
             journal: VERSION,
             mailing_sha256: hex(&mailing.sha256),
-            psd: psd.to_string(),
+            psd: psd.clone(),
+            licence: licence.clone(),
             date: date.to_string(),
             pieces: mailing.rows.len(),
         };
@@ -130,20 +139,25 @@ impl Journal {
     }
 }
 
-fn create(path: &Path, mailing: &Mailing, date: MailingDate, head: &JournalHead) -> Result<Journal, JournalError> {
+fn create<R: Row>(
+    path: &Path,
+    mailing: &List<R>,
+    date: MailingDate,
+    head: &JournalHead,
+) -> Result<Journal, JournalError> {
     let keys: Vec<PieceKey> = mailing.rows.iter().map(|_| new_key()).collect();
     let mut text = json(head)?;
     for (row, key) in mailing.rows.iter().zip(&keys) {
-        text.push_str(&json(&Line { line: row.line, key: Uuid::from_bytes(*key.as_bytes()) })?);
+        text.push_str(&json(&Line { line: row.line(), key: Uuid::from_bytes(*key.as_bytes()) })?);
     }
     write_durably(path, text.as_bytes())?;
     Ok(Journal { path: path.to_owned(), date, keys, repeated: false })
 }
 
-fn resume(
+fn resume<R: Row>(
     path: &Path,
     text: &str,
-    mailing: &Mailing,
+    mailing: &List<R>,
     wanted: impl FnOnce(MailingDate) -> JournalHead,
 ) -> Result<Journal, JournalError> {
     let malformed = |line| JournalError::Malformed { path: path.to_owned(), line };
@@ -152,19 +166,22 @@ fn resume(
     let found = found.filter(|head| head.journal == VERSION).ok_or_else(|| malformed(1))?;
     let date: MailingDate = found.date.parse().ok().ok_or_else(|| malformed(1))?;
     let wanted = wanted(date);
+    let or_none = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
     let pairs = [
-        ("the mailing list (SHA-256)", &found.mailing_sha256, &wanted.mailing_sha256),
-        ("the PSD", &found.psd, &wanted.psd),
-        ("the day of mailing", &found.date, &wanted.date),
+        ("the mailing list (SHA-256)", found.mailing_sha256, wanted.mailing_sha256),
+        ("the PSD", or_none(&found.psd), or_none(&wanted.psd)),
+        ("the licence", or_none(&found.licence), or_none(&wanted.licence)),
+        ("the day of mailing", found.date, wanted.date),
     ];
     if let Some((field, found, wanted)) = pairs.into_iter().find(|(_, found, wanted)| found != wanted) {
-        let (path, found, wanted) = (path.to_owned(), found.clone(), wanted.clone());
+        let path = path.to_owned();
         return Err(JournalError::Other { path, field, found, wanted });
     }
     let mut keys = Vec::with_capacity(mailing.rows.len());
     for (index, row) in mailing.rows.iter().enumerate() {
         let line: Option<Line> = lines.next().and_then(|line| serde_json::from_str(line).ok());
-        let key = line.filter(|line| line.line == row.line).and_then(|line| PieceKey::from_bytes(*line.key.as_bytes()));
+        let key =
+            line.filter(|line| line.line == row.line()).and_then(|line| PieceKey::from_bytes(*line.key.as_bytes()));
         keys.push(key.ok_or_else(|| malformed(index + 2))?);
     }
     if lines.next().is_some() {
@@ -179,14 +196,20 @@ fn json<T: Serialize>(value: &T) -> Result<String, OutputError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mailing::MailingRow;
     use super::*;
+    use psdd_client::Select;
 
-    fn mailing(postage: &str) -> (tempfile::TempDir, Mailing) {
+    fn signer(psd: &str) -> Signer {
+        Signer::Psd(psd.parse().unwrap())
+    }
+
+    fn mailing(postage: &str) -> (tempfile::TempDir, List<MailingRow>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.csv");
         let rows = format!("address,zip4,weight_g,class,postage\na,20500,20,FCL,{postage}\nb,20500,20,FCL,0.73\n");
-        std::fs::write(&path, rows).unwrap();
-        let mailing = Mailing::read(&path).unwrap();
+        std::fs::write(&path, &rows).unwrap();
+        let mailing = List::of(&path, rows.as_bytes()).unwrap();
         (dir, mailing)
     }
 
@@ -194,7 +217,7 @@ mod tests {
     fn a_second_run_has_the_same_keys_and_day() {
         let (dir, mailing) = mailing("0.73");
         let path = dir.path().join("results.jsonl.keys.jsonl");
-        let psd = "PS010000001".parse().unwrap();
+        let psd = &signer("PS010000001");
         let [first_day, next_day] = ["2026-11-20", "2026-11-21"].map(|day| day.parse::<MailingDate>().unwrap());
         assert!(matches!(Journal::open(&path, &mailing, psd, None, None), Err(JournalError::NoDay)));
         let first = Journal::open(&path, &mailing, psd, None, Some(first_day)).unwrap();
@@ -207,7 +230,13 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(refused(Journal::open(&path, &mailing, psd, Some(next_day), Some(next_day))), "the day of mailing");
-        let other = "PS010000002".parse().unwrap();
+        let licence = |select| Signer::Licence { licence: "L-1".parse().unwrap(), select };
+        let by_licence = dir.path().join("by-licence.keys.jsonl");
+        let first = Journal::open(&by_licence, &mailing, &licence(Select::Zip), None, Some(first_day)).unwrap();
+        let again = Journal::open(&by_licence, &mailing, &licence(Select::MostFunds), None, Some(next_day)).unwrap();
+        assert_eq!((first.keys, again.repeated), (again.keys, true), "another selection is the same mailing");
+        assert_eq!(refused(Journal::open(&by_licence, &mailing, psd, None, Some(next_day))), "the PSD");
+        let other = &signer("PS010000002");
         assert_eq!(refused(Journal::open(&path, &mailing, other, None, Some(next_day))), "the PSD");
         let (_other_dir, changed) = self::mailing("0.74");
         assert_eq!(refused(Journal::open(&path, &changed, psd, None, Some(next_day))), "the mailing list (SHA-256)");
@@ -217,7 +246,7 @@ mod tests {
     fn a_damaged_journal_is_never_replaced() {
         let (dir, mailing) = mailing("0.73");
         let path = dir.path().join("j");
-        let psd = "PS010000001".parse().unwrap();
+        let psd = &signer("PS010000001");
         let day = Some("2026-11-20".parse().unwrap());
         Journal::open(&path, &mailing, psd, None, day).unwrap();
         let whole = std::fs::read_to_string(&path).unwrap();

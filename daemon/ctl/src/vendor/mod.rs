@@ -2,17 +2,21 @@
 
 mod funds;
 mod journal;
+mod list;
 mod mailing;
 mod psds;
 mod registers;
 mod report;
 mod sign;
 mod value;
+mod voucher_list;
 
 pub use funds::FundsError;
 pub use journal::{Journal, JournalError, JournalHead};
-pub use mailing::{Mailing, MailingError, MailingRow};
+pub use list::{AnyList, Cells, Fault, List, ListError, Row};
+pub use mailing::MailingRow;
 pub use value::ValueError;
+pub use voucher_list::VoucherRow;
 
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};
@@ -21,7 +25,7 @@ use clap::Subcommand;
 /// Commands over the vendor door.
 #[derive(Subcommand, Debug)]
 pub enum VendorCommand {
-    /// Sign a mailing from a CSV file; running it again debits nothing twice
+    /// Sign a mailing or vouchers from a CSV file; running it again debits nothing twice
     Sign(sign::Sign),
     /// List the PSDs with state, registers and value downloads
     Psds(psds::Psds),

@@ -3,7 +3,7 @@
 use crate::cli::Global;
 use crate::config::CtlConfig;
 use crate::error::{CtlError, Exit};
-use crate::output::{count, money, print, print_json, table};
+use crate::output::{count, priced, print, print_json, table};
 use clap::Args;
 use psdd_client::{Client, PsdView};
 
@@ -46,6 +46,7 @@ fn drawn(psds: &[PsdView]) -> String {
     ];
     let rows = psds.iter().map(|view| {
         let registers = &view.registers;
+        let money = |amount| priced(amount, view.currency);
         let locks = if view.locks.is_empty() { "none".to_owned() } else { view.locks.join(", ") };
         let value = match &view.value.pending {
             Some(pending) => format!("no. {}: {} under way", pending.sequence, money(pending.amount)),

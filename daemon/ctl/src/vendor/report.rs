@@ -2,29 +2,36 @@
 
 use super::journal::Journal;
 use super::mailing::MailingRow;
+use super::sign::Order;
 use crate::error::CtlError;
 use crate::input::{Mark, decode};
-use crate::output::{OutputError, count, hex, money, table};
+use crate::output::{OutputError, count, hex, priced, table};
 use crate::render::RenderError;
 use crate::render::sheet::{self, Envelope, Sheet};
-use psd::{PostageAmount, PsdId, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, PsdId, UnixMillis};
 use psdd_client::verify::offline::{Bundle, Verdict};
-use psdd_client::{Item, Outcome, RegisterView};
+use psdd_client::{Outcome, RegisterView, Signer};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 /// A row with what was asked and what came of it.
-pub(super) struct Piece<'a> {
-    row: &'a MailingRow,
-    item: Item,
-    outcome: Outcome,
+pub(super) struct Piece<'a, R> {
+    pub(super) row: &'a R,
+    pub(super) key: PieceKey,
+    /// Postage, or value of a voucher.
+    pub(super) value: PostageAmount,
+    pub(super) outcome: Outcome,
 }
 
-impl<'a> From<((&'a MailingRow, Item), Outcome)> for Piece<'a> {
-    fn from(((row, item), outcome): ((&'a MailingRow, Item), Outcome)) -> Self {
-        Self { row, item, outcome }
+impl<R> Piece<'_, R> {
+    /// The PSD that signed it.
+    pub(super) fn signed_by(&self) -> Option<PsdId> {
+        match &self.outcome {
+            Outcome::Signed(told) => Some(told.psd),
+            Outcome::Refused(_) => None,
+        }
     }
 }
 
@@ -62,7 +69,13 @@ enum ResultOutcome {
 /// The whole mailing in numbers.
 #[derive(Serialize, Clone, Debug)]
 pub(super) struct Summary {
-    psd: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psd: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    licence: Option<String>,
+    /// How many each PSD signed.
+    signed_by: BTreeMap<String, usize>,
+    list: &'static str,
     date: String,
     pieces: usize,
     signed: usize,
@@ -87,6 +100,7 @@ pub(super) struct Summary {
 /// The amounts again, as people read them.
 #[derive(Clone, Debug)]
 struct Shown {
+    signer: String,
     value: String,
     debited_now: String,
     ascending: String,
@@ -95,21 +109,23 @@ struct Shown {
 }
 
 impl Summary {
-    pub(super) fn of(
-        pieces: &[Piece<'_>],
+    pub(super) fn of<R: Order>(
+        pieces: &[Piece<'_, R>],
         bundle: &Bundle,
-        psd: PsdId,
+        (signer, currency): (&Signer, Currency),
         journal: &Journal,
         (before, after): (&RegisterView, &RegisterView),
         elapsed: Duration,
     ) -> Self {
-        let (mut refused, mut not_verified) = (BTreeMap::new(), BTreeMap::new());
+        let money = |amount| priced(amount, currency);
+        let (mut refused, mut not_verified, mut signed_by) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (mut value, mut signed, mut specimen) = (PostageAmount::ZERO, 0, false);
         for piece in pieces {
             match &piece.outcome {
                 Outcome::Signed(told) => {
                     signed += 1;
-                    value = value.checked_add(piece.item.postage).unwrap_or(PostageAmount::MAX);
+                    *signed_by.entry(told.psd.to_string()).or_insert(0) += 1;
+                    value = value.checked_add(piece.value).unwrap_or(PostageAmount::MAX);
                     let mark = decode(&Mark { from: String::new(), bytes: told.indicium.clone() });
                     specimen |= mark.as_ref().is_ok_and(|mark| mark.specimen);
                     let verdict = mark.map_or("unreadable", |mark| bundle.judge(&mark).code());
@@ -125,7 +141,16 @@ impl Summary {
         let elapsed_ms = elapsed.as_millis();
         let bad: usize = not_verified.values().sum();
         Self {
-            psd: psd.to_string(),
+            psd: match signer {
+                Signer::Psd(psd) => Some(psd.to_string()),
+                Signer::Licence { .. } => None,
+            },
+            licence: match signer {
+                Signer::Psd(_) => None,
+                Signer::Licence { licence, .. } => Some(licence.to_string()),
+            },
+            signed_by,
+            list: R::LIST,
             date: journal.date.to_string(),
             pieces: pieces.len(),
             signed,
@@ -144,6 +169,7 @@ impl Summary {
             journal: journal.path.display().to_string(),
             specimen,
             shown: Shown {
+                signer: signer.to_string(),
                 value: money(value),
                 debited_now: money(debited),
                 ascending: money(after.ascending),
@@ -163,7 +189,7 @@ impl Summary {
             let parts: Vec<_> = codes.iter().map(|(code, number)| format!("{} {code}", count(number))).collect();
             if parts.is_empty() { "0".to_owned() } else { parts.join(", ") }
         };
-        let specimen = if self.specimen { "   specimens, no postal value" } else { "" };
+        let specimen = if self.specimen { "   specimens, worth nothing" } else { "" };
         let not_verified = self.not_verified.iter().map(|(code, number)| (code.to_string(), *number)).collect();
         let verified = match self.not_verified.is_empty() {
             true => format!("{} of {}", count(self.verified_offline), count(self.signed)),
@@ -172,7 +198,7 @@ impl Summary {
         let elapsed = format!("{}.{:03} s", self.elapsed_ms / 1000, self.elapsed_ms % 1000);
         let mut rows = vec![
             ("pieces signed", format!("{} of {}", count(self.signed), count(self.pieces))),
-            ("value of the mailing", self.shown.value.clone()),
+            ("value of the list", self.shown.value.clone()),
             ("debited in this run", self.shown.debited_now.clone()),
             ("refused", by_code(&self.refused)),
             ("verified offline", verified),
@@ -183,18 +209,21 @@ impl Summary {
             ("time", elapsed),
             ("throughput", format!("{} pieces/s", count(self.pieces_per_second))),
         ];
+        if self.licence.is_some() {
+            rows.insert(1, ("signed by", format!("{} PSDs", count(self.signed_by.len()))));
+        }
         let files = [("results", out), ("sheet", html)];
         rows.extend(files.into_iter().filter_map(|(name, path)| Some((name, path?.display().to_string()))));
         rows.push(("keys", self.journal.clone()));
         let table = table(&[], &[], rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]));
         let repeated =
             if self.repeated { "\nrepeats an earlier run with the same keys; nothing is debited twice" } else { "" };
-        format!("PSD {}   mailing of {}{specimen}{repeated}\n{table}", self.psd, self.date)
+        format!("{}   {} of {}{specimen}{repeated}\n{table}", self.shown.signer, self.list, self.date)
     }
 }
 
 /// The results file.
-pub(super) fn lines(pieces: &[Piece<'_>]) -> Result<String, OutputError> {
+pub(super) fn lines<R: Order>(pieces: &[Piece<'_, R>]) -> Result<String, OutputError> {
     let mut text = String::new();
     for piece in pieces {
         let outcome = match &piece.outcome {
@@ -213,8 +242,8 @@ pub(super) fn lines(pieces: &[Piece<'_>]) -> Result<String, OutputError> {
                 retry: problem.facts.retry,
             },
         };
-        let reference = piece.row.reference.as_deref();
-        let (line, key, postage) = (piece.row.line, piece.item.key.to_string(), piece.item.postage.to_string());
+        let reference = piece.row.reference();
+        let (line, key, postage) = (piece.row.line(), piece.key.to_string(), piece.value.to_string());
         let line = ResultLine { line, key, reference, postage, outcome };
         text.push_str(&serde_json::to_string(&line).map_err(OutputError::Json)?);
         text.push('\n');
@@ -227,7 +256,7 @@ pub(super) fn page(
     title: &str,
     sender: &str,
     summary: &Summary,
-    pieces: &[Piece<'_>],
+    pieces: &[Piece<'_, MailingRow>],
     most: usize,
 ) -> Result<String, CtlError> {
     let mut envelopes = Vec::new();
@@ -258,7 +287,7 @@ pub(super) fn page(
     ];
     let page = Sheet {
         title: capitalised(title),
-        subtitle: format!("PSD {}, mailing of {}", summary.psd, summary.date),
+        subtitle: format!("{}, mailing of {}", summary.shown.signer, summary.date),
         facts: facts.into_iter().map(|(label, value)| (label.to_owned(), value)).collect(),
         sender: sender.split(", ").filter(|line| !line.is_empty()).map(str::to_owned).collect(),
         envelopes,

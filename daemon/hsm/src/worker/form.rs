@@ -108,8 +108,12 @@ fn ascending_register(message: &[u8]) -> Result<u64, &'static str> {
     }
 }
 
-/// RFC 9052 §4.4: `["Signature1", body_protected, external_aad, payload]`.
+/// RFC 9052 §4.4: `["Signature1", body_protected, external_aad, payload]`. Some indicia are such structures too; they move registers,
+/// so that only indicium keys sign them, as indicia.
 fn sig_structure(message: &[u8]) -> Result<(), &'static str> {
+    if psd::indicium::resembles_indicium(message) {
+        return Err("an indicium, which has a form of its own");
+    }
     let mut decoder = minicbor::Decoder::new(message);
     if !matches!(decoder.array(), Ok(Some(4))) {
         return Err("not an array of 4");
@@ -169,11 +173,41 @@ fn certification_request(message: &[u8], spki: &[u8]) -> Result<(), &'static str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use psd::indicium::voucher::Vouchers;
+    use psd::indicium::{Details, Fields, Format, Validity, Voucher};
+    use psd::{Currency, PostageAmount, Registers};
+    use std::sync::Arc;
 
     fn indicium(ascending: u64) -> Vec<u8> {
         let mut message = vec![1; 49];
         message[1] = psd::indicium::ibi::ECDSA_P256;
         message[14..19].copy_from_slice(&ascending.to_le_bytes()[..5]);
+        message
+    }
+
+    /// A voucher of 0.010 that leaves this ascending register.
+    fn voucher(ascending: u64) -> Vec<u8> {
+        let amount = |mills| PostageAmount::from_mills(mills).expect("an amount");
+        let (from, until) = ("2026-11-20".parse().expect("a day"), "2027-11-20".parse().expect("a day"));
+        let details = Details::Voucher(Arc::new(Voucher {
+            kind: "ticket".parse().expect("a kind"),
+            holder: None,
+            validity: Validity::new(from, until).expect("a year"),
+        }));
+        let fields = Fields {
+            psd: "PS010000000001".parse().expect("a device ID"),
+            certificate_serial: 7,
+            registers: Registers::from_parts(amount(ascending), amount(5), amount(ascending + 5), 1)
+                .expect("they add up"),
+            postage: amount(10),
+            currency: Currency::USD,
+            licensing_zip: "94301".parse().expect("a ZIP"),
+            software_id: *b"psdd01",
+            specimen: false,
+            details: &details,
+        };
+        let mut message = Vec::new();
+        Vouchers.encode_unsigned(&fields, &mut message).expect("it fits");
         message
     }
 
@@ -195,7 +229,12 @@ mod tests {
 
     #[test]
     fn each_form_is_signed_by_its_roles_only() {
-        let messages = [(Form::Indicium, indicium(101)), (Form::CoseSign1, cose()), (Form::Checkpoint, note())];
+        let messages = [
+            (Form::Indicium, indicium(101)),
+            (Form::Indicium, voucher(101)),
+            (Form::CoseSign1, cose()),
+            (Form::Checkpoint, note()),
+        ];
         let roles = [Role::Indicium, Role::Certification, Role::TokenMac, Role::Device, Role::Log];
         for (form, message) in &messages {
             for role in roles {
@@ -212,7 +251,12 @@ mod tests {
 
     #[test]
     fn a_message_of_one_form_is_never_one_of_another() {
-        let messages = [(Form::Indicium, indicium(101)), (Form::CoseSign1, cose()), (Form::Checkpoint, note())];
+        let messages = [
+            (Form::Indicium, indicium(101)),
+            (Form::Indicium, voucher(101)),
+            (Form::CoseSign1, cose()),
+            (Form::Checkpoint, note()),
+        ];
         let rows = [
             (Form::Indicium, Role::Indicium),
             (Form::CoseSign1, Role::Device),
@@ -230,6 +274,7 @@ mod tests {
     fn the_ascending_register_must_rise() {
         for (ascending, expected) in [(101, Ok(Some(101))), (100, Err("ar-below-floor")), (0, Err("ar-below-floor"))] {
             assert_eq!(judge(Role::Indicium, Form::Indicium, &indicium(ascending)), expected);
+            assert_eq!(judge(Role::Indicium, Form::Indicium, &voucher(ascending)), expected);
         }
         let largest = (1 << 40) - 1;
         assert_eq!(judge(Role::Indicium, Form::Indicium, &indicium(largest)), Ok(Some(largest)));
@@ -244,6 +289,12 @@ mod tests {
             (Role::Indicium, Form::Indicium, Vec::new()),
             (Role::Indicium, Form::Indicium, with(indicium(101), 0)),
             (Role::Indicium, Form::Indicium, [vec![0], indicium(101)[1..].to_vec()].concat()),
+            (Role::Indicium, Form::Indicium, with(voucher(101), 0)),
+            (Role::Indicium, Form::Indicium, voucher(101)[..voucher(101).len() - 1].to_vec()),
+            (Role::Indicium, Form::Indicium, with(voucher(101)[..voucher(101).len() - 1].to_vec(), b'x')),
+            // Another encoding of the same structure, which some reader takes for a voucher.
+            (Role::Indicium, Form::Indicium, [&[0x98, 4][..], &voucher(101)[1..]].concat()),
+            (Role::Device, Form::CoseSign1, [&[0x98, 4][..], &voucher(101)[1..]].concat()),
             (Role::Device, Form::CoseSign1, with(cose(), 0)),
             (Role::Device, Form::CoseSign1, cose()[..cose().len() - 1].to_vec()),
             (Role::Device, Form::CoseSign1, String::from_utf8_lossy(&cose()).replace('1', "2").into_bytes()),

@@ -2,6 +2,7 @@
 
 use crate::replay::FollowError;
 use crate::tree::Hash;
+use psd::indicium::Mismatch;
 use psd::record::RecordError;
 use psd::{PsdId, Registers};
 use std::fmt;
@@ -81,15 +82,8 @@ pub enum Fault {
         format: &'static str,
     },
     /// A field of the symbol is not that of the record.
-    #[error("the symbol's {field} is {found}, by the record it is {expected}")]
-    SymbolField {
-        /// The field.
-        field: &'static str,
-        /// In the symbol.
-        found: String,
-        /// By the record.
-        expected: String,
-    },
+    #[error("the symbol's {}", by_the_record(.0))]
+    SymbolField(Mismatch),
     /// The symbol names a certificate that this PSD never had for an indicium key.
     #[error("the symbol names certificate {0}, which no indicium key of the PSD ever had")]
     UnknownCertificate(u32),
@@ -212,6 +206,11 @@ impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+fn by_the_record(mismatch: &Mismatch) -> String {
+    let Mismatch { field, found, expected } = mismatch;
+    format!("{field} is {found}, by the record it is {expected}")
 }
 
 fn shown(leaf: Option<u64>) -> String {

@@ -15,7 +15,7 @@ use crate::open::ProvenHead;
 use crate::{Hash, StoreFault, schema};
 use psd::authority::Act;
 use psd::record::{Genesis, Indicium};
-use psd::{ApplianceId, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
+use psd::{ApplianceId, Currency, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -143,6 +143,8 @@ pub struct PsdSummary {
     pub tenant: TenantName,
     /// Its registers.
     pub registers: Registers,
+    /// What they count.
+    pub currency: Currency,
     /// Its records.
     pub sequence: u64,
 }

@@ -1,11 +1,10 @@
 //! Indicia: what the symbol says against what its record says, and the signatures, on several threads.
 
-use super::finding::{Fault, Hex};
+use super::finding::Fault;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use psd::device::Identity;
-use psd::indicium::{Decoded, ibi};
-use psd::record::{Environment, Indicium};
-use std::fmt::Display;
+use psd::indicium::{Decoded, Issuer, Known, compare};
+use psd::record::{Environment, Indicium, Stamp};
 use std::sync::Arc;
 
 /// A signature to be verified.
@@ -30,23 +29,16 @@ pub(super) fn decode(piece: &Indicium, identity: &Identity, environment: Environ
     if !ours || !decoded.special.is_empty() {
         return Err(wrong);
     }
-    let software_id = match environment {
-        Environment::Development => ibi::SPECIMEN,
-        Environment::Production => identity.software_id,
+    let issuer = Issuer {
+        licensing_zip: identity.licensing_zip,
+        software_id: identity.software_id,
+        specimen: environment.makes_specimens(),
     };
-    let registers = &piece.stamp.registers;
-    same("device", &decoded.device, &piece.stamp.psd.to_string())?;
-    same("ascending register", &decoded.ascending, &registers.ascending())?;
-    same("descending register", &decoded.descending, &registers.descending())?;
-    same("postage", &decoded.postage, &piece.postage)?;
-    same("software ID", &Hex(&decoded.software_id), &Hex(&software_id))?;
-    same("licensing ZIP", &decoded.licensing_zip, &identity.licensing_zip.number())?;
+    let currency = Some(identity.currency);
+    let Stamp { psd, ref registers, .. } = piece.stamp;
+    let known = Known { psd, registers, postage: Some(piece.postage), currency, issuer: Some(issuer), details: None };
+    compare(format, &decoded, &known).map_err(Fault::SymbolField)?;
     Ok(decoded)
-}
-
-fn same<T: Display>(field: &'static str, found: &T, expected: &T) -> Result<(), Fault> {
-    let (found, expected) = (found.to_string(), expected.to_string());
-    if found == expected { Ok(()) } else { Err(Fault::SymbolField { field, found, expected }) }
 }
 
 /// The lowest leaf whose signature does not verify, with the certificate's serial.

@@ -446,6 +446,7 @@ impl<'j, J: Judge> Walk<'j, J> {
             psd: *psd,
             tenant: device.identity().tenant.clone(),
             registers: device.state().registers,
+            currency: device.identity().currency,
             sequence: device.state().sequence,
         });
         Ok(Summary {

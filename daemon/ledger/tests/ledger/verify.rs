@@ -106,6 +106,50 @@ fn what_was_signed_wrongly_is_found_at_its_record() {
 }
 
 #[test]
+fn vouchers_that_were_signed_wrongly_are_found_at_their_record() {
+    fn replaced(piece: &mut Indicium, what: &[u8], by: &[u8]) {
+        let at = piece.indicium.windows(what.len()).position(|window| window == what).unwrap();
+        piece.indicium[at..at + what.len()].copy_from_slice(by);
+    }
+    type Change = fn(&mut Indicium);
+    let changes: [(&str, Change); 10] = [
+        ("signature does not verify", |piece| *piece.indicium.last_mut().unwrap() ^= 1),
+        ("signature does not verify", |piece| replaced(piece, b"seat 12 B", b"seat 13 B")),
+        ("device is PS", |piece| replaced(piece, b"PS01", b"PS02")),
+        ("postage is 0.74", |piece| replaced(piece, b"0.73", b"0.74")),
+        ("currency is USD", |piece| replaced(piece, b"EUR", b"USD")),
+        ("piece count is 2", |piece| replaced(piece, b"count\x01", b"count\x02")),
+        ("names certificate", |piece| replaced(piece, b"certificate\x18\x65", b"certificate\x18\x66")),
+        ("not one of the voucher layout", |piece| piece.indicium.push(0)),
+        ("not one of the voucher layout", |piece| replaced(piece, b"specimen\xf5", b"specimen\xf4")),
+        ("not one of the voucher layout", |piece| piece.indicium = vec![1; 113]),
+    ];
+    for (what, change) in changes {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = World::born(dir.path(), 1, Rules::default());
+        world.make_voucher_psd();
+        let NewRecord { record: Record { at, event: Event::Indicium(mut piece) }, body } = world.piece(VOUCHERS) else {
+            panic!()
+        };
+        change(&mut piece);
+        let bad = NewRecord { record: Record { at, event: Event::Indicium(piece) }, body };
+        let durable = world.commit(vec![bad]);
+        let good = world.piece(VOUCHERS);
+        world.commit(vec![good]);
+        let found = finding(verify(dir.path()));
+        assert_eq!(found.leaf, Some(durable[0].leaf()), "{what}: {found}");
+        assert!(found.to_string().contains(what), "{found}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::born(dir.path(), 1, Rules::default());
+    world.make_voucher_psd();
+    let pieces = (0..6).map(|n| world.piece([0, VOUCHERS][n % 2])).collect();
+    world.commit(pieces);
+    let Outcome::Holds(summary) = verify(dir.path()) else { panic!("vouchers and marks in one ledger") };
+    assert_eq!(summary.pieces, 6);
+}
+
+#[test]
 fn messages_and_certificates_that_do_not_hold_are_found() {
     type Change = fn(&mut World) -> Event;
     let changes: [(&str, Change); 5] = [

@@ -6,11 +6,12 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use psd::authority::{Act, Period};
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, PieceContext, Purpose};
+use psd::indicium::{Details, Postal, Validity, Voucher};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{Applied, AuthorityPurpose, Environment, Event, Genesis, Record};
-use psd::{ApplianceId, PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
+use psd::{ApplianceId, MailingDate, PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
 use psdd_ledger::open::{LedgerLock, OpenError, ProvenHead};
 use psdd_ledger::verify::{Answer, AuthorityKey, Certified, Judge, Outcome, Refuted, Settings, Statement, ValueFacts};
 use psdd_ledger::{Appliance, Body, Durable, Hash, Journal, Ledger, NewRecord, Recovered, Rules};
@@ -148,6 +149,9 @@ pub fn verify(dir: &Path) -> Outcome {
     psdd_ledger::verify::verify(dir, &TestJudge, &settings, &mut |_| {}).unwrap()
 }
 
+/// Number of the PSD for vouchers.
+pub const VOUCHERS: usize = 9;
+
 pub struct World {
     pub journal: Journal,
     /// The core's state: ahead of the journal by what was not committed.
@@ -207,7 +211,15 @@ impl World {
         record.into()
     }
 
+    /// A PSD for vouchers in euros, with 1,000.00 loaded. Its number is [`VOUCHERS`].
+    pub fn make_voucher_psd(&mut self) {
+        self.make_psd(VOUCHERS);
+        let download = self.download(VOUCHERS, 1_000_000);
+        self.commit(download);
+    }
+
     fn make_psd(&mut self, number: usize) {
+        let (format, currency) = if number == VOUCHERS { ("voucher", "EUR") } else { ("ibi", "USD") };
         let psd = psd_id(number);
         let id = |role: u8| Arc::from([role, u8::try_from(number).unwrap()]);
         let stamp = psd::record::Stamp { psd, sequence: 1, registers: psd::Registers::default() };
@@ -216,7 +228,7 @@ impl World {
             tenant: tenant(number),
             licence: "L-1".parse().unwrap(),
             licensing_zip: 94_301,
-            format: "ibi".into(),
+            format: format.into(),
             software_id: *b"psdd01",
             limits: Limits {
                 smallest_postage: mills(1),
@@ -225,6 +237,8 @@ impl World {
                 smallest_refill: mills(1),
                 largest_refill: mills(4_000_000_000),
             },
+            currency: currency.parse().unwrap(),
+            zips: None,
         };
         let mut records = vec![self.take_in(created)];
         let spki = self.key.public_key().as_der().unwrap();
@@ -308,13 +322,15 @@ impl World {
             .pieces
             .is_multiple_of(3)
             .then(|| Body { salt: [7; 16], body: format!("Recipient {}", self.pieces).into_bytes().into() });
+        let day: MailingDate = "2026-11-20".parse().unwrap();
+        let mail = Postal { date: day, destination: "20500-0003".parse().unwrap(), rate: "FCL".parse().unwrap() };
+        let (kind, holder) = ("ticket".parse().unwrap(), Some("seat 12 B".parse().unwrap()));
+        let voucher = Voucher { kind, holder, validity: Validity::new(day, day).unwrap() };
         let piece = Piece {
             key,
             digest: [9; 32],
             postage: mills(730),
-            date: "2026-11-20".parse().unwrap(),
-            destination: "20500-0003".parse().unwrap(),
-            rate: "FCL".parse().unwrap(),
+            details: if number == VOUCHERS { Details::Voucher(Arc::new(voucher)) } else { Details::Postal(mail) },
             recipient: body.as_ref().map(Body::commitment),
             reference: Some(format!("job-{}", self.pieces).into()),
             weight_g: Some(28),

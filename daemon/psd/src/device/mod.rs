@@ -11,8 +11,9 @@ pub use piece::{DateWindow, Piece, PieceContext, PreparedPiece};
 pub use replay::ReplayError;
 pub use value::{Authorisation, Purpose, ValueRefusal, ValueTerms};
 
+use crate::currency::Currency;
 use crate::id::{LicenceNumber, PsdId, TenantName};
-use crate::indicium::{Format, LicensingZip};
+use crate::indicium::{Format, LicensingZip, ZipRange};
 use crate::key::{Key, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
@@ -40,6 +41,10 @@ pub struct Identity {
     pub software_id: [u8; 6],
     /// Limits on value.
     pub limits: Limits,
+    /// What its registers count.
+    pub currency: Currency,
+    /// Destinations it is meant for; `None` for all.
+    pub zips: Option<ZipRange>,
 }
 
 impl fmt::Debug for Identity {

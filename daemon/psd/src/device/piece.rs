@@ -3,7 +3,7 @@
 use super::Psd;
 use crate::clock::{ClockReading, ClockStop};
 use crate::id::{PieceKey, TenantName};
-use crate::indicium::{Destination, Fields, Format, RateCategory, ibi};
+use crate::indicium::{Details, Fields, Format};
 use crate::key::{Key, Role};
 use crate::lifecycle::Lifecycle;
 use crate::money::PostageAmount;
@@ -20,14 +20,10 @@ pub struct Piece {
     pub key: PieceKey,
     /// SHA-256 of the content as received, before a PSD is selected.
     pub digest: [u8; 32],
-    /// Postage of the piece.
+    /// Postage of the piece, or value of the voucher.
     pub postage: PostageAmount,
-    /// Day of mailing.
-    pub date: MailingDate,
-    /// Where it goes.
-    pub destination: Destination,
-    /// Rate category.
-    pub rate: RateCategory,
+    /// What the mark says beyond that.
+    pub details: Details,
     /// Salted hash of the recipient, if one was given.
     pub recipient: Option<[u8; 32]>,
     /// The client's own reference.
@@ -36,7 +32,7 @@ pub struct Piece {
     pub weight_g: Option<u64>,
 }
 
-/// Days of mailing accepted, relative to the day of the clock reading in UTC.
+/// Days of mailing, and first days of vouchers, accepted, relative to the day of the clock reading in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DateWindow {
     /// Days into the past.
@@ -84,7 +80,11 @@ impl Psd {
         }
         let at = context.clock?;
         let (_, certificate_serial) = state.certified_key(Role::Indicium).ok_or(Refusal::NoCertifiedKey)?;
-        context.window.admit(piece.date, at)?;
+        let (takes, asked) = (self.identity.format.kind(), piece.details.kind());
+        if takes != asked {
+            return Err(Refusal::WrongKind { format: self.identity.format.name(), takes, asked });
+        }
+        context.window.admit(piece.details.first_day(), at)?;
         self.within_limits(piece.postage)?;
         let (registers, short) = match state.registers.debited(piece.postage) {
             Ok(registers) => (registers, false),
@@ -99,14 +99,11 @@ impl Psd {
             certificate_serial,
             registers,
             postage: piece.postage,
-            date: piece.date,
+            currency: self.identity.currency,
             licensing_zip: self.identity.licensing_zip,
-            destination: piece.destination,
-            rate: piece.rate,
-            software_id: match context.environment {
-                Environment::Development => ibi::SPECIMEN,
-                Environment::Production => self.identity.software_id,
-            },
+            software_id: self.identity.software_id,
+            specimen: context.environment.makes_specimens(),
+            details: &piece.details,
         };
         let mut message = Vec::with_capacity(64);
         self.identity
@@ -131,6 +128,17 @@ impl Psd {
             weight_g: piece.weight_g,
         };
         Ok(PreparedPiece { at, format: self.identity.format, unsigned })
+    }
+
+    /// The largest postage that registers and layout have room for, whatever state, limits and clock say.
+    pub fn spendable(&self) -> PostageAmount {
+        let registers = &self.state.registers;
+        let (largest_ascending, largest_descending) = self.identity.format.largest_registers();
+        if registers.descending() > largest_descending {
+            return PostageAmount::ZERO;
+        }
+        let room = largest_ascending.checked_sub(registers.ascending()).unwrap_or(PostageAmount::ZERO);
+        registers.descending().min(room)
     }
 
     /// The key that signs this PSD's indicia now.

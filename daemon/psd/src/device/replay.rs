@@ -47,9 +47,12 @@ pub enum ReplayError {
 }
 
 impl Psd {
-    /// The PSD that its first record describes; `None` where the record is of another kind or names an unknown layout.
+    /// The PSD that its first record describes; `None` where the record is of another kind or names an unknown layout, or one whose marks are
+    /// not of its currency.
     pub fn from_created(event: &Event) -> Option<Self> {
-        let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits } = event else {
+        let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips } =
+            event
+        else {
             return None;
         };
         let mut psd = Psd::new(Identity {
@@ -57,9 +60,11 @@ impl Psd {
             tenant: tenant.clone(),
             licence: licence.clone(),
             licensing_zip: LicensingZip::from_number(*licensing_zip)?,
-            format: format_named(format)?,
+            format: format_named(format).filter(|format| format.counts(*currency))?,
             software_id: *software_id,
             limits: *limits,
+            currency: *currency,
+            zips: *zips,
         });
         psd.state.sequence = 1;
         (stamp.sequence == 1 && stamp.registers == Registers::default()).then_some(psd)

@@ -36,6 +36,11 @@ impl Destination {
     pub fn from_number(number: u64) -> Option<Self> {
         (number < 100_000_000_000).then_some(Self(number))
     }
+
+    /// Its five-digit ZIP.
+    pub fn zip(self) -> u32 {
+        u32::try_from(self.0 / 1_000_000).unwrap_or(u32::MAX)
+    }
 }
 
 impl FromStr for Destination {

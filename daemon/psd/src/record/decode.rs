@@ -6,6 +6,7 @@ use crate::authority::{Loaded, Period};
 use crate::clock::{ClockReading, ClockSource};
 use crate::device::Purpose;
 use crate::id::PieceKey;
+use crate::indicium::ZipRange;
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
@@ -190,7 +191,14 @@ fn read_psd_created(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
         largest_refill: amount(13, largest_refill)?,
     };
     let limits = limits.checked().ok().ok_or(RecordError::BadValue(13))?;
-    Ok(Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits })
+    let currency = parsed(map, 14)?;
+    let zips = map.has(15).then(|| read_zips(map)).transpose()?;
+    Ok(Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips })
+}
+
+fn read_zips(map: &mut MapReader<'_>) -> Result<ZipRange, RecordError> {
+    let [low, high] = map.uints(15)?;
+    ZipRange::new(narrow(15, low)?, narrow(15, high)?).ok_or(RecordError::BadValue(15))
 }
 
 fn read_indicium(map: &mut MapReader<'_>) -> Result<Indicium, RecordError> {

@@ -81,13 +81,17 @@ fn limits_numbers(limits: &Limits) -> [u64; 5] {
 fn write_event(map: &mut MapWriter, event: &Event) {
     match event {
         Event::Genesis(genesis) => write_genesis(map, genesis),
-        Event::PsdCreated { tenant, licence, licensing_zip, format, software_id, limits, .. } => {
+        Event::PsdCreated { tenant, licence, licensing_zip, format, software_id, limits, currency, zips, .. } => {
             map.text(8, tenant.as_str());
             map.text(9, licence.as_str());
             map.uint(10, u64::from(*licensing_zip));
             map.text(11, format);
             map.bytes(12, software_id);
             map.uints(13, &limits_numbers(limits));
+            map.text(14, currency.as_str());
+            if let Some(zips) = zips {
+                map.uints(15, &[u64::from(zips.low()), u64::from(zips.high())]);
+            }
         }
         Event::KeyCreated { key_id, role, algorithm, token, spki, .. } => {
             map.bytes(8, key_id);

@@ -11,8 +11,10 @@ pub use map::RecordError;
 
 use crate::authority::{Loaded, Period};
 use crate::clock::ClockReading;
+use crate::currency::Currency;
 use crate::device::Purpose;
 use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
+use crate::indicium::ZipRange;
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
@@ -53,6 +55,14 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// Whether marks are specimens, and say so in their signed bytes.
+    pub const fn makes_specimens(self) -> bool {
+        match self {
+            Environment::Development => true,
+            Environment::Production => false,
+        }
+    }
+
     /// The word for people and for the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -183,6 +193,10 @@ pub enum Event {
         software_id: [u8; 6],
         /// Limits on value.
         limits: Limits,
+        /// What the registers count.
+        currency: Currency,
+        /// Destinations it is meant for; `None` for all.
+        zips: Option<ZipRange>,
     },
     /// A key pair was made in a token.
     KeyCreated {

@@ -2,11 +2,13 @@
 
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, PieceContext};
+use psd::indicium::{Details, Postal, Validity, Voucher};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{Environment, Event, Stamp};
-use psd::{PieceKey, PostageAmount, Psd, PsdId, Registers, TenantName, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, Psd, PsdId, Registers, TenantName, UnixMillis};
+use std::sync::Arc;
 
 pub const NOW: u64 = 1_795_176_000_000;
 
@@ -45,6 +47,8 @@ pub fn created() -> Event {
         format: "ibi".into(),
         software_id: *b"psdd01",
         limits: limits(),
+        currency: Currency::USD,
+        zips: None,
     }
 }
 
@@ -78,9 +82,23 @@ pub fn newborn() -> Psd {
     Psd::from_created(&created()).unwrap()
 }
 
+/// The same, for vouchers in euros.
+pub fn newborn_for_vouchers() -> Psd {
+    let Event::PsdCreated { stamp, tenant, licence, licensing_zip, software_id, limits, zips, .. } = created() else {
+        panic!()
+    };
+    let (format, currency) = ("voucher".into(), "EUR".parse().unwrap());
+    let event =
+        Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips };
+    Psd::from_created(&event).unwrap()
+}
+
 /// An active PSD with a certified indicium key and so much value.
 pub fn active(value: u64) -> Psd {
-    let mut psd = newborn();
+    activated(newborn(), value)
+}
+
+pub fn activated(mut psd: Psd, value: u64) -> Psd {
     let event = key_created(&psd, 1, Role::Indicium);
     psd.replay(&event).unwrap();
     let event = certified(&psd, 1, 77);
@@ -102,14 +120,23 @@ pub fn key(number: u64) -> PieceKey {
     PieceKey::from_bytes(bytes).unwrap()
 }
 
+pub fn mailed_on(date: &str) -> Details {
+    let (date, destination) = (date.parse().unwrap(), "20500".parse().unwrap());
+    Details::Postal(Postal { date, destination, rate: "FCL".parse().unwrap() })
+}
+
+pub fn ticket(from: &str, until: &str) -> Details {
+    let validity = Validity::new(from.parse().unwrap(), until.parse().unwrap()).unwrap();
+    let (kind, holder) = ("ticket".parse().unwrap(), Some("seat 12 B".parse().unwrap()));
+    Details::Voucher(Arc::new(Voucher { kind, holder, validity }))
+}
+
 pub fn piece(postage: u64) -> Piece {
     Piece {
         key: key(0),
         digest: [3; 32],
         postage: mills(postage),
-        date: "2026-11-20".parse().unwrap(),
-        destination: "20500".parse().unwrap(),
-        rate: "FCL".parse().unwrap(),
+        details: mailed_on("2026-11-20"),
         recipient: None,
         reference: Some("r-1".into()),
         weight_g: Some(28),

@@ -6,3 +6,4 @@ mod model;
 mod record;
 mod refusals;
 mod replay;
+mod voucher;

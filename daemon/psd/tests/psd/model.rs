@@ -195,7 +195,7 @@ fn act(psd: &mut Psd, command: &Command) -> Option<Event> {
     match command {
         Command::Piece { postage, day, clock } => {
             let mut piece = piece(*postage);
-            piece.date = format!("2026-11-{}", 20 + i32::from(*day)).parse().unwrap();
+            piece.details = mailed_on(&format!("2026-11-{}", 20 + i32::from(*day)));
             let tenant = tenant();
             let mut context = context(&tenant);
             if !clock {

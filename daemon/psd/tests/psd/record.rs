@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use psd::authority::{Loaded, Period};
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::Purpose;
+use psd::indicium::ZipRange;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -78,10 +79,13 @@ fn psd_created() -> impl Strategy<Value = Event> {
         };
         limits.checked().ok()
     });
-    (stamp(), tenant(), "[A-Z0-9]{1,20}", any::<u32>(), text(), any::<[u8; 6]>(), limits).prop_map(
-        |(stamp, tenant, licence, licensing_zip, format, software_id, limits)| {
+    let zips = prop::option::of((0u32..100_000, 0u32..100_000).prop_filter_map("ZIPs", |(a, b)| ZipRange::new(a, b)));
+    let of_the_psd = (limits, "[A-Z]{3}", zips);
+    (stamp(), tenant(), "[A-Z0-9]{1,20}", any::<u32>(), text(), any::<[u8; 6]>(), of_the_psd).prop_map(
+        |(stamp, tenant, licence, licensing_zip, format, software_id, (limits, currency, zips))| {
             let licence: LicenceNumber = licence.parse().unwrap();
-            Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits }
+            let currency = currency.parse().unwrap();
+            Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips }
         },
     )
 }

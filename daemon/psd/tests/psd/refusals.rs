@@ -4,7 +4,9 @@ use crate::device::*;
 use psd::authority::{AboveCeiling, Period};
 use psd::clock::ClockStop;
 use psd::device::{Authorisation, PieceContext, Purpose, ValueRefusal};
+use psd::indicium::Details;
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
+use psd::refusal::OutOfUse;
 use psd::{Psd, Refusal, Registers, UnixMillis};
 
 /// The contract: every code, in the order in which it is told. A new variant does not compile without its place.
@@ -13,25 +15,28 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::KeyTooOld { .. } => (0, "key-too-old"),
         Refusal::KeyFromFuture { .. } => (1, "key-from-future"),
         Refusal::KeyReused => (2, "key-reused"),
-        Refusal::NotActive(_) => (3, "psd-not-active"),
-        Refusal::Locked(_) => (4, "psd-locked"),
-        Refusal::Withdrawing => (5, "psd-withdrawing"),
-        Refusal::ClockStopped(_) => (6, "clock-stopped"),
-        Refusal::NoCertifiedKey => (7, "no-certified-key"),
-        Refusal::DateOutOfWindow { .. } => (8, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (9, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (10, "postage-too-large"),
-        Refusal::Unencodable { .. } => (11, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (12, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (13, "all-or-none"),
+        Refusal::NoneHasFunds { .. } => (3, "insufficient-funds"),
+        Refusal::NoPsdAvailable(_) => (4, "no-psd-available"),
+        Refusal::NotActive(_) => (5, "psd-not-active"),
+        Refusal::Locked(_) => (6, "psd-locked"),
+        Refusal::Withdrawing => (7, "psd-withdrawing"),
+        Refusal::ClockStopped(_) => (8, "clock-stopped"),
+        Refusal::NoCertifiedKey => (9, "no-certified-key"),
+        Refusal::WrongKind { .. } => (10, "item-wrong-kind"),
+        Refusal::DateOutOfWindow { .. } => (11, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (12, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (13, "postage-too-large"),
+        Refusal::Unencodable { .. } => (14, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (15, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (16, "all-or-none"),
     }
 }
 
-/// What the rows of the table change: the PSD, the piece's postage and date, the clock.
+/// What the rows of the table change: the PSD, the piece's postage and details, the clock.
 struct Case {
     psd: Psd,
     postage: u64,
-    date: &'static str,
+    details: Details,
     clock: Result<psd::clock::ClockReading, ClockStop>,
 }
 
@@ -52,9 +57,9 @@ fn refusals_come_in_their_order_and_debit_nothing() {
             state.keys = [].into();
             pending(state, 5, Purpose::Withdrawal);
         });
-        Case { psd, postage: 1 << 31, date: "2026-11-18", clock: Err(ClockStop::Silent) }
+        Case { psd, postage: 1 << 31, details: ticket("2026-11-18", "2026-11-18"), clock: Err(ClockStop::Silent) }
     };
-    let repairs: [(&str, &str, Repair); 9] = [
+    let repairs: [(&str, &str, Repair); 10] = [
         ("psd-not-active", "authorised", |case| change(&mut case.psd, |state| state.lifecycle = Lifecycle::Active)),
         ("psd-locked", "operator, funds", |case| change(&mut case.psd, |state| state.locks = Locks::NONE)),
         ("psd-withdrawing", "withdrawn", |case| change(&mut case.psd, |state| state.pending = None)),
@@ -62,7 +67,10 @@ fn refusals_come_in_their_order_and_debit_nothing() {
         ("no-certified-key", "certified", |case| {
             change(&mut case.psd, |state| state.keys = active(0).state().keys.clone())
         }),
-        ("date-out-of-window", "2026-11-19 to 2026-11-22", |case| case.date = "2026-11-19"),
+        ("item-wrong-kind", "made of a postal item; this is a voucher item", |case| {
+            case.details = mailed_on("2026-11-18");
+        }),
+        ("date-out-of-window", "2026-11-19 to 2026-11-22", |case| case.details = mailed_on("2026-11-19")),
         ("postage-too-large", "1073741.824", |case| case.postage = 1 << 24),
         ("field-unencodable", "postage", |case| case.postage = 1_000),
         ("insufficient-funds", "above the descending register, 0.005", |case| {
@@ -89,7 +97,7 @@ fn refusals_come_in_their_order_and_debit_nothing() {
 
 fn judged(case: &mut Case) -> Result<(), Refusal> {
     let mut piece = piece(case.postage);
-    piece.date = case.date.parse().unwrap();
+    piece.details = case.details.clone();
     let tenant = tenant();
     let context = PieceContext { clock: case.clock, ..context(&tenant) };
     case.psd.prepare(&piece, &context).map(drop)
@@ -102,7 +110,7 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 9);
+    assert_eq!(place(&refusal).0, 12);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 
@@ -113,6 +121,8 @@ fn codes_of_the_daemon_have_their_place() {
         Refusal::KeyTooOld { key_ms: 1, horizon_ms: 2 },
         Refusal::KeyFromFuture { key_ms: 2, limit_ms: 1 },
         Refusal::KeyReused,
+        Refusal::NoneHasFunds { postage: mills(2), most: mills(1) },
+        Refusal::NoPsdAvailable(OutOfUse { barred: 1, ..OutOfUse::default() }),
         Refusal::AllOrNone { index: 3 },
     ];
     for refusal in told {
@@ -127,7 +137,7 @@ fn the_window_of_dates_is_inclusive_at_both_ends() {
     {
         let mut psd = active(1_000);
         let mut piece = piece(100);
-        piece.date = date.parse().unwrap();
+        piece.details = mailed_on(date);
         assert_eq!(psd.prepare(&piece, &context(&tenant())).is_ok(), admitted, "{date}");
     }
 }
@@ -146,7 +156,7 @@ fn a_debit_is_a_stamp_a_message_and_a_record() {
     let psd::record::Event::Indicium(indicium) = &record.event else { panic!() };
     let decoded = psd::indicium::format_named("ibi").unwrap().decode(&indicium.indicium).unwrap();
     assert_eq!((decoded.ascending, decoded.descending, decoded.postage), (mills(250), mills(750), mills(250)));
-    assert_eq!((decoded.certificate_serial, decoded.software_id, decoded.specimen), (77, *b"psdd01", false));
+    assert_eq!((decoded.certificate_serial, &decoded.signed[35..41], decoded.specimen), (77, &b"psdd01"[..], false));
     let tenant = tenant();
     let specimen = PieceContext { environment: psd::record::Environment::Development, ..context(&tenant) };
     let message = psd.prepare(&piece(250), &specimen).unwrap().signed(&[0; 64]);
@@ -272,13 +282,32 @@ fn authorisations_are_refused_in_order_and_applied_once() {
 
 #[test]
 fn refills_have_a_smallest_and_a_largest() {
-    let psd::record::Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits } =
-        created()
+    let psd::record::Event::PsdCreated {
+        stamp,
+        tenant,
+        licence,
+        licensing_zip,
+        format,
+        software_id,
+        limits,
+        currency,
+        zips,
+    } = created()
     else {
         panic!()
     };
     let limits = psd::limits::Limits { smallest_refill: mills(10), largest_refill: mills(20), ..limits };
-    let event = psd::record::Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits };
+    let event = psd::record::Event::PsdCreated {
+        stamp,
+        tenant,
+        licence,
+        licensing_zip,
+        format,
+        software_id,
+        limits,
+        currency,
+        zips,
+    };
     let mut psd = Psd::from_created(&event).unwrap();
     change(&mut psd, |state| state.lifecycle = Lifecycle::Active);
     let code = |amount| psd.value_terms(mills(amount)).map(drop).map_err(|refusal| refusal.code());
@@ -360,4 +389,25 @@ fn a_withdrawal_is_a_one_way_street() {
     assert_eq!(numbers, (mills(250), mills(0), mills(250), 1));
     assert_eq!(psd.state().lifecycle, Lifecycle::Withdrawn);
     assert_eq!(psd.report_terms(&answer, &ours, UnixMillis(NOW)).unwrap_err().code(), "psd-not-active");
+}
+
+/// The registers of the layout have 40 and 32 bits.
+#[test]
+fn a_psd_can_spend_what_it_has_and_its_layout_has_room_for() {
+    let rows = [
+        (0, 1_000, 1_000),
+        ((1 << 40) - 1_000, 5_000, 999),
+        ((1 << 40) - 1, 5_000, 0),
+        (0, (1 << 32) - 1, (1 << 32) - 1),
+        (0, 1 << 32, 0),
+    ];
+    for (ascending, descending, spendable) in rows {
+        let mut psd = active(5);
+        let (ascending, descending) = (mills(ascending), mills(descending));
+        let control_total = ascending.checked_add(descending).unwrap();
+        change(&mut psd, |state| {
+            state.registers = Registers::from_parts(ascending, descending, control_total, 1).unwrap();
+        });
+        assert_eq!(psd.spendable(), mills(spendable), "{ascending} and {descending}");
+    }
 }

@@ -292,16 +292,32 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
 #[test]
 fn a_first_record_must_be_a_birth() {
     assert!(Psd::from_created(&created()).is_some());
-    let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits } = created() else {
+    let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips } =
+        created()
+    else {
         panic!()
     };
     let late = psd::record::Stamp { sequence: 2, ..stamp };
     let rich = psd::record::Stamp { registers: Registers::default().loaded(mills(1)).unwrap(), ..stamp };
     for (stamp, format) in [(late, format.clone()), (rich, format), (stamp, "unknown".into())] {
         let (tenant, licence) = (tenant.clone(), licence.clone());
-        let event = Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits };
+        let event =
+            Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips };
         assert!(Psd::from_created(&event).is_none());
     }
+    let other = "EUR".parse().unwrap();
+    let event = Event::PsdCreated {
+        stamp,
+        tenant,
+        licence,
+        licensing_zip,
+        format: "ibi".into(),
+        software_id,
+        limits,
+        currency: other,
+        zips,
+    };
+    assert!(Psd::from_created(&event).is_none(), "the IBI layout is of dollars");
     assert!(Psd::from_created(&key_created(&newborn(), 1, Role::Log)).is_none());
 }
 

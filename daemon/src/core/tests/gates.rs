@@ -69,6 +69,7 @@ fn stored_results_pass_every_gate() {
 fn a_key_in_a_token_that_is_not_configured_never_reaches_one() {
     let mut shell = Shell::new(Setup::default());
     shell.engine.settings.tokens.truncate(1);
+    shell.engine.refresh_all();
     let request = shell.submit(1, &[(1, 700)]);
     assert_eq!(shell.words(request), ["token-unavailable"]);
     shell.assert_idle();

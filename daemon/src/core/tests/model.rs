@@ -3,17 +3,22 @@
 //! Sequences of what can happen are drawn at random, so the model does not predict: it checks after every step that what the core
 //! holds, what it answers and what the ledger has agree. `PROPTEST_CASES` sets the number of sequences.
 
-use super::shell::{Setup, Shell, key, mills, piece, psd_id, tenant, word};
-use crate::core::{Event, Outcome, PolicyGeneration, RequestId, SubmitReply, TokenIndex, ValueReply, ValueStep};
+use super::shell::{Setup, Shell, TENANTS, any_psd, key, mills, piece, psd_id, psd_number, tenant, word};
+use crate::core::{
+    Event, Outcome, PolicyGeneration, RequestId, Selection, SubmitReply, TokenIndex, ValueReply, ValueStep,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use psd::record::{Event as RecordEvent, Indicium};
+use psd::refusal::OutOfUse;
 use psd::{Refusal, Registers};
 use psdd_ledger::{Appliance, Durable};
 use std::collections::{BTreeMap, BTreeSet};
 
 const PSDS: usize = 3;
 const FUNDS: u64 = 3_000;
+/// The PSD that is meant for destinations nobody asks for.
+const ELSEWHERE: usize = 2;
 /// Above the largest postage of a PSD.
 const TOO_LARGE: u64 = 100_001;
 
@@ -39,7 +44,7 @@ enum Step {
     Crash,
 }
 
-/// A sign request: keys in milliseconds, postage in mills.
+/// A sign request: a PSD or any of the licence, keys in milliseconds, postage in mills.
 #[derive(Clone, Debug)]
 struct Ask {
     psd: usize,
@@ -51,7 +56,13 @@ fn ask() -> impl Strategy<Value = Ask> {
     let postage = prop_oneof![6 => Just(130u64), 4 => Just(700), 2 => Just(900), 1 => Just(TOO_LARGE)];
     let items = prop::collection::vec((1u64..40, postage), 1..6);
     let all_or_none = prop::bool::weighted(0.25);
-    (0..PSDS, items, all_or_none).prop_map(|(psd, items, all_or_none)| Ask { psd, items, all_or_none })
+    let selection = prop::sample::select(vec![Selection::RoundRobin, Selection::MostFunds, Selection::Zip]);
+    let by_licence = (selection, 0usize..2).prop_map(|(selection, tenant)| any_psd(selection, tenant));
+    (prop_oneof![3 => 0..PSDS, 2 => by_licence], items, all_or_none).prop_map(|(psd, items, all_or_none)| Ask {
+        psd,
+        items,
+        all_or_none,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -100,14 +111,22 @@ struct Content {
     postage: u64,
 }
 
+/// What was debited for a key, where and by whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Bound {
+    content: Content,
+    leaf: u64,
+    signer: usize,
+}
+
 /// A request that is not answered yet.
 struct Open {
     ask: Ask,
     policy: PolicyGeneration,
     /// What was bound to each key when it came.
     bound: Vec<Option<Content>>,
-    /// How many balances of its PSD the core knew to be committed.
-    balances: usize,
+    /// How many balances of each PSD the core knew to be committed.
+    balances: Vec<usize>,
 }
 
 struct Model {
@@ -117,7 +136,7 @@ struct Model {
     told: Vec<Account>,
     /// Descending register after every record of a PSD, and how many of them the core was told.
     balances: Vec<(Vec<u64>, usize)>,
-    bound: BTreeMap<ScopedKey, (Content, u64)>,
+    bound: BTreeMap<ScopedKey, Bound>,
     /// How many requests asked for this content under this key.
     asked: BTreeMap<(ScopedKey, Content), usize>,
     open: BTreeMap<RequestId, Open>,
@@ -160,12 +179,12 @@ impl Model {
             for (ms, postage) in ask.items.iter().collect::<BTreeSet<_>>() {
                 *self.asked.entry((scoped(*ms), Content { psd: ask.psd, postage: *postage })).or_default() += 1;
             }
-            let bound = ask.items.iter().map(|(ms, _)| self.bound.get(&scoped(*ms)).map(|(content, _)| *content));
+            let bound = ask.items.iter().map(|(ms, _)| self.bound.get(&scoped(*ms)).map(|bound| bound.content));
             let open = Open {
                 ask: ask.clone(),
                 policy: shell.policy,
                 bound: bound.collect(),
-                balances: self.balances[ask.psd].1 - 1,
+                balances: self.balances.iter().map(|(_, told)| told - 1).collect(),
             };
             self.open.insert(request, open);
         }
@@ -175,15 +194,18 @@ impl Model {
     /// A record reached the disk.
     fn note_written(&mut self, durable: &Durable) {
         let Some(stamp) = durable.record().event.stamp() else { return };
-        let psd = (0..PSDS).find(|psd| psd_id(*psd) == stamp.psd).unwrap();
+        let psd = psd_number(stamp.psd);
         match &durable.record().event {
-            RecordEvent::Indicium(Indicium { key, digest, .. }) => {
-                let scoped = (psd % 2, key.unix_millis() - super::shell::START);
+            RecordEvent::Indicium(Indicium { key, digest, tenant, .. }) => {
+                let of_tenant = TENANTS.iter().position(|name| *name == tenant.as_str()).unwrap();
+                let scoped = (of_tenant, key.unix_millis() - super::shell::START);
                 // The content is what was asked for, not what the record says of itself.
                 let postage = u64::from_be_bytes(digest[..8].try_into().unwrap());
-                let content = Content { psd, postage };
+                let content = Content { psd: usize::from(digest[31]), postage };
+                assert!(content.psd == psd || content.psd >= PSDS, "PSD {psd} signed for another: {content:?}");
                 assert!(self.asked.contains_key(&(scoped, content)), "nobody asked for {content:?} under {scoped:?}");
-                let before = self.bound.insert(scoped, (content, durable.leaf()));
+                let bound = Bound { content, leaf: durable.leaf(), signer: psd };
+                let before = self.bound.insert(scoped, bound);
                 assert_eq!(before, None, "{scoped:?} was debited twice");
             }
             RecordEvent::ValueRequested { value_sequence, amount, .. } => {
@@ -209,7 +231,7 @@ impl Model {
 
     fn note_told(&mut self, durable: &Durable) {
         let Some(stamp) = durable.record().event.stamp() else { return };
-        let psd = (0..PSDS).find(|psd| psd_id(*psd) == stamp.psd).unwrap();
+        let psd = psd_number(stamp.psd);
         move_account(&mut self.told[psd], &durable.record().event);
         self.balances[psd].1 += 1;
     }
@@ -248,6 +270,7 @@ impl Model {
                 assert_eq!(device.psd.state(), &device.committed, "PSD {psd} with nothing in flight");
             }
         }
+        shell.assert_pools_know();
         let in_flight: u64 = slots.iter().sum();
         assert_eq!(u64::try_from(engine.load().0).unwrap(), in_flight);
         assert_eq!(engine.load().1, engine.queues.values().map(|queue| queue.items).sum::<usize>());
@@ -283,25 +306,43 @@ impl Model {
             }
             match outcome {
                 Outcome::Signed(durable) => {
-                    assert_eq!(self.bound.get(&scoped), Some(&(content, durable.leaf())), "{context}");
+                    let bound = self.bound.get(&scoped).map(|bound| (bound.content, bound.leaf));
+                    assert_eq!(bound, Some((content, durable.leaf())), "{context}");
+                    let signer = self.bound[&scoped].signer;
+                    let by_zip = [0, 1].map(|tenant| any_psd(Selection::Zip, tenant)).contains(&ask.psd);
+                    assert!(!by_zip || signer != ELSEWHERE, "a PSD for other destinations: {context}");
                     let shared = open.bound[index].is_some() || self.asked[&(scoped, content)] > 1;
                     assert!(!ask.all_or_none || all_signed || shared, "a part of all-or-none: {context}");
                 }
                 Outcome::Refused(Refusal::KeyReused) => {
                     let itself = ask.all_or_none && ask.items.iter().any(|(k, p)| k == ms && p != postage);
-                    let bound = self.bound.get(&scoped).is_some_and(|(bound, _)| *bound != content);
+                    let bound = self.bound.get(&scoped).is_some_and(|bound| bound.content != content);
                     assert!(bound || itself, "the key is bound to nothing else: {context}");
                 }
                 Outcome::Refused(Refusal::InsufficientFunds { postage: wanted, descending }) => {
                     let (balances, told) = &self.balances[ask.psd];
                     let of_all: u64 = ask.items.iter().map(|(_, postage)| *postage).sum();
-                    let mut committed = balances[open.balances..*told].iter();
+                    let mut committed = balances[open.balances[ask.psd]..*told].iter();
                     let holds = if ask.all_or_none {
                         committed.any(|balance| of_all > *balance)
                     } else {
                         wanted.mills() > descending.mills() && committed.any(|balance| *balance == descending.mills())
                     };
                     assert!(holds, "no committed balance was that small: {context}");
+                }
+                Outcome::Refused(Refusal::NoneHasFunds { postage: wanted, most }) => {
+                    let of_all: u64 = ask.items.iter().map(|(_, postage)| *postage).sum();
+                    let asked = if ask.all_or_none { wanted.mills() <= of_all } else { wanted.mills() == *postage };
+                    let was_left = |psd: usize| {
+                        let (balances, told) = &self.balances[psd];
+                        balances[open.balances[psd]..*told].contains(&most.mills())
+                    };
+                    assert!(asked && most < wanted && (0..PSDS).any(was_left), "{most} was never left: {context}");
+                }
+                Outcome::Refused(Refusal::NoPsdAvailable(OutOfUse { without_token, unsuited, .. })) => {
+                    let too_large = ask.items.iter().any(|(_, postage)| *postage == TOO_LARGE);
+                    assert!(*without_token > 0 || *unsuited > 0, "{context}");
+                    assert!(*without_token > 0 || too_large, "{context}");
                 }
                 Outcome::Refused(Refusal::PostageTooLarge { .. }) => assert_eq!(*postage, TOO_LARGE, "{context}"),
                 Outcome::Refused(Refusal::AllOrNone { index: other }) => {
@@ -352,8 +393,8 @@ impl Model {
     /// The registers as the sum of what is bound to keys, which the running accounts are not.
     fn sums(&self) -> Vec<(u64, u64)> {
         let of = |psd: usize| {
-            let contents = self.bound.values().map(|(content, _)| content).filter(move |content| content.psd == psd);
-            contents.fold((0, 0), |(used, pieces), content| (used + content.postage, pieces + 1))
+            let signed = self.bound.values().filter(move |bound| bound.signer == psd);
+            signed.fold((0, 0), |(used, pieces), bound| (used + bound.content.postage, pieces + 1))
         };
         (0..PSDS).map(of).collect()
     }
@@ -379,6 +420,9 @@ impl World {
     fn new() -> Self {
         let setup = Setup {
             funds: vec![FUNDS; PSDS],
+            format: "ibi",
+            zips: BTreeMap::from([(ELSEWHERE, (90_000, 99_999))]),
+            largest: BTreeMap::new(),
             chunk_items: 3,
             in_flight_items: 8,
             queued_items_per_tenant: 24,
@@ -484,7 +528,7 @@ impl World {
 
     /// Asks for everything again: every key gives what it gave, and nothing is debited.
     fn retried(mut self) -> Self {
-        let bound: Vec<_> = self.model.bound.iter().map(|((_, ms), (content, _))| (*ms, *content)).collect();
+        let bound: Vec<_> = self.model.bound.iter().map(|((_, ms), bound)| (*ms, bound.content)).collect();
         let before = self.model.written.clone();
         for (ms, Content { psd, postage }) in bound {
             let ask = Ask { psd, items: vec![(ms, postage)], all_or_none: false };
@@ -528,6 +572,7 @@ fn the_sequences_reach_every_answer() {
         "signed",
         "key-reused",
         "insufficient-funds",
+        "no-psd-available",
         "postage-too-large",
         "all-or-none",
         "token-unavailable",

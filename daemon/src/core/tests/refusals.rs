@@ -1,6 +1,6 @@
 //! Refusals that rest on debits in flight, batches, and all-or-none (guarantee 8).
 
-use super::shell::{Setup, Shell, mills};
+use super::shell::{Setup, Shell, key, mills, piece, voucher};
 use crate::core::{Event, Outcome};
 use psd::Refusal;
 
@@ -230,5 +230,30 @@ fn what_does_not_fit_the_layout_rests_on_the_registers_like_lack_of_funds() {
     shell.fail(last, true);
     assert_eq!(shell.words(beyond), ["token-unavailable"]);
     assert_eq!(shell.words(at_once), ["token-unavailable", "postage-too-large"]);
+    shell.assert_idle();
+}
+
+#[test]
+fn vouchers_are_debited_as_pieces_are_and_neither_is_taken_for_the_other() {
+    let mut shell = Shell::new(Setup { funds: vec![1_000; 3], format: "voucher", ..Setup::default() });
+    let items = vec![voucher(0, key(1), 600), piece(0, key(2), 100), voucher(0, key(3), 600), voucher(0, key(4), 400)];
+    let mixed = shell.submit_pieces(0, items, false);
+    shell.settle();
+    assert_eq!(shell.words(mixed), ["signed", "item-wrong-kind", "insufficient-funds", "signed"]);
+    assert_eq!(shell.committed_registers(0).descending(), mills(0));
+    // The refusal bound nothing to the key; a stored voucher is found again.
+    let again = shell.submit_pieces(0, vec![voucher(0, key(1), 600), voucher(0, key(1), 601)], false);
+    shell.settle();
+    assert_eq!(shell.words(again), ["signed", "key-reused"]);
+    assert_eq!(shell.committed_registers(0).piece_count(), 2);
+    let whole = shell.submit_pieces(2, vec![voucher(2, key(5), 1), piece(2, key(6), 1)], true);
+    shell.settle();
+    assert_eq!(shell.words(whole), ["all-or-none", "item-wrong-kind"]);
+    shell.assert_idle();
+
+    let mut shell = poor(1_000);
+    let other = shell.submit_pieces(0, vec![voucher(0, key(1), 600), piece(0, key(2), 100)], false);
+    shell.settle();
+    assert_eq!(shell.words(other), ["item-wrong-kind", "signed"]);
     shell.assert_idle();
 }

@@ -1,18 +1,20 @@
 //! The shell of the simulation. Nothing happens between the core and its surroundings unless the test lets it happen.
 
 use crate::config::TopUpRule;
+use crate::core::pool::Standing;
 use crate::core::{
     Action, ChunkId, Engine, EngineSettings, Event, InstructionCommand, Outcome, PolicyGeneration, RequestId,
-    Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, ValueStep, View,
+    Selection, SignTarget, Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, ValueStep, View,
 };
 use psd::authority::{Act, Instruction, Loaded};
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
 use psd::device::{Authorisation, DateWindow, Piece, Purpose};
+use psd::indicium::{Details, Postal, Validity, Voucher, ZipRange};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{Applied, AuthorityPurpose, Environment, Event as RecordEvent, Genesis, Record, Stamp};
-use psd::{PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::{FaultClass, HsmFault};
 use psdd_ledger::open::LedgerLock;
@@ -37,6 +39,20 @@ pub fn psd_id(number: usize) -> PsdId {
     PsdId::new(*b"PS", *b"01", 1_000_000 + u32::try_from(number).unwrap()).unwrap()
 }
 
+/// In place of the number of a PSD: any PSD of the licence, chosen like this, for the tenant with this number.
+pub fn any_psd(selection: Selection, tenant: usize) -> usize {
+    let selection = SELECTIONS.iter().position(|other| *other == selection).unwrap();
+    ANY_PSD + 2 * selection + tenant % 2
+}
+
+const ANY_PSD: usize = 100;
+const SELECTIONS: [Selection; 3] = [Selection::RoundRobin, Selection::MostFunds, Selection::Zip];
+
+/// The number of a PSD's record.
+pub fn psd_number(psd: PsdId) -> usize {
+    usize::try_from(psd.serial()).unwrap() - 1_000_000
+}
+
 /// A key that is the greater the later.
 pub fn key(ms_after_start: u64) -> PieceKey {
     let mut bytes = [0; 16];
@@ -53,13 +69,22 @@ pub fn piece(psd: usize, key: PieceKey, postage: u64) -> Piece {
         key,
         digest,
         postage: mills(postage),
-        date: "2026-11-20".parse().unwrap(),
-        destination: "20500-0003".parse().unwrap(),
-        rate: "FCL".parse().unwrap(),
+        details: Details::Postal(Postal {
+            date: "2026-11-20".parse().unwrap(),
+            destination: "20500-0003".parse().unwrap(),
+            rate: "FCL".parse().unwrap(),
+        }),
         recipient: None,
         reference: None,
         weight_g: None,
     }
+}
+
+/// The same for a voucher.
+pub fn voucher(psd: usize, key: PieceKey, value: u64) -> Piece {
+    let validity = Validity::new("2026-11-20".parse().unwrap(), "2027-11-20".parse().unwrap()).unwrap();
+    let (kind, holder) = ("ticket".parse().unwrap(), Some("seat 12 B".parse().unwrap()));
+    Piece { details: Details::Voucher(Arc::new(Voucher { kind, holder, validity })), ..piece(psd, key, value) }
 }
 
 pub fn hsm_fault(retryable: bool) -> HsmFault {
@@ -70,8 +95,15 @@ pub fn hsm_fault(retryable: bool) -> HsmFault {
 /// How the appliance is made.
 #[derive(Clone)]
 pub struct Setup {
-    /// Value of each PSD at birth, in mills.
+    /// Value of each PSD at birth, in mills. All are of one licence; those with even numbers are the first tenant's, have their keys in
+    /// the first token and stand before the others.
     pub funds: Vec<u64>,
+    /// The layout of all of them.
+    pub format: &'static str,
+    /// Destinations of the PSDs with these numbers.
+    pub zips: BTreeMap<usize, (u32, u32)>,
+    /// Largest postage of the PSDs with these numbers, where it is another than that of the rest.
+    pub largest: BTreeMap<usize, u64>,
     pub chunk_items: usize,
     pub in_flight_items: usize,
     pub queued_items_per_tenant: usize,
@@ -82,8 +114,12 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let funds = vec![1_000_000; 3];
+        let (zips, largest) = (BTreeMap::new(), BTreeMap::new());
         Self {
             funds,
+            format: "ibi",
+            zips,
+            largest,
             chunk_items: 4,
             in_flight_items: 16,
             queued_items_per_tenant: 64,
@@ -156,7 +192,7 @@ impl Shell {
             Some(*loaded)
         });
         let born = setup.funds.iter().zip(loaded).enumerate();
-        let records = born.flat_map(|(number, (funds, loaded))| birth(number, *funds, loaded)).collect();
+        let records = born.flat_map(|(number, (funds, loaded))| birth(&setup, number, *funds, loaded)).collect();
         recovered.append(records).unwrap();
         Self::over(recovered, dir, setup, 0)
     }
@@ -271,8 +307,16 @@ impl Shell {
     pub fn submission(&mut self, psd: usize, pieces: Vec<Piece>, all_or_none: bool) -> (RequestId, Event) {
         let request = self.request_id();
         let pieces = pieces.into_iter().map(|piece| (piece, None)).collect();
-        let (tenant, psd, policy) = (tenant(psd), psd_id(psd), self.policy);
-        (request, Event::Submit(Submission { request, tenant, psd, pieces, all_or_none, policy }))
+        let (tenant, policy) = (tenant(psd), self.policy);
+        let target = match psd.checked_sub(ANY_PSD) {
+            None => SignTarget::Psd(psd_id(psd)),
+            Some(kind) => SignTarget::Licence {
+                licence: "L-1".parse().unwrap(),
+                selection: SELECTIONS[kind / 2],
+                within: std::iter::once(0..self.setup.funds.len()).collect(),
+            },
+        };
+        (request, Event::Submit(Submission { request, tenant, target, pieces, all_or_none, policy }))
     }
 
     /// Submits pieces of so many mills under keys of so many milliseconds.
@@ -282,6 +326,10 @@ impl Shell {
 
     pub fn submit_as(&mut self, psd: usize, items: &[(u64, u64)], all_or_none: bool) -> RequestId {
         let pieces = items.iter().map(|(ms, postage)| piece(psd, key(*ms), *postage)).collect();
+        self.submit_pieces(psd, pieces, all_or_none)
+    }
+
+    pub fn submit_pieces(&mut self, psd: usize, pieces: Vec<Piece>, all_or_none: bool) -> RequestId {
         let (request, event) = self.submission(psd, pieces, all_or_none);
         self.event(event);
         request
@@ -434,6 +482,27 @@ impl Shell {
         self.replies.contains_key(&request)
     }
 
+    /// Which PSD signed each item.
+    #[track_caller]
+    pub fn signers(&self, request: RequestId) -> Vec<usize> {
+        let signer = |outcome: &Outcome| match outcome {
+            Outcome::Signed(durable) => psd_number(durable.record().event.stamp().unwrap().psd),
+            other => panic!("{other:?}"),
+        };
+        self.outcomes(request).iter().map(signer).collect()
+    }
+
+    /// Asserts that pools know what their members could take.
+    #[track_caller]
+    pub fn assert_pools_know(&self) {
+        for (number, device) in self.engine.devices.iter().enumerate() {
+            let standing = self.engine.standing(number);
+            let spendable = if standing == Standing::InUse { device.psd.spendable().mills() + 1 } else { 0 };
+            let known = self.engine.pools[device.place.licence].known(device.place.member);
+            assert_eq!(known, (standing, spendable), "PSD {number}");
+        }
+    }
+
     /// The registers the core works with.
     pub fn working(&self, psd: usize) -> Registers {
         self.engine.devices[psd].psd.state().registers
@@ -455,6 +524,10 @@ impl Shell {
             engine.queues.values().all(|queue| queue.items == 0 && queue.requests.is_empty()),
             "queues are not empty"
         );
+        for pool in &engine.pools {
+            assert_eq!(pool.held(), (0, 0, 0), "chunks, value commands and refusals in a pool");
+        }
+        self.assert_pools_know();
         for device in &engine.devices {
             assert!(device.pipeline.is_empty() && device.commands.is_empty(), "a PSD still has something in flight");
             assert_eq!(device.psd.state(), &device.committed, "the working state is not the committed one");
@@ -522,7 +595,7 @@ fn genesis() -> Record {
 }
 
 /// The records by which a PSD comes to life and to funds; `loaded` is what its licence has with them. Odd ones have their keys in token 1.
-fn birth(number: usize, funds: u64, loaded: u64) -> Vec<Record> {
+fn birth(setup: &Setup, number: usize, funds: u64, loaded: u64) -> Vec<Record> {
     let psd = psd_id(number);
     let token: Arc<str> = format!("token-{}", number % 2).into();
     let mut stamps = (1..).map(|sequence| Stamp { psd, sequence, registers: Registers::default() });
@@ -532,15 +605,17 @@ fn birth(number: usize, funds: u64, loaded: u64) -> Vec<Record> {
         tenant: tenant(number),
         licence: "L-1".parse().unwrap(),
         licensing_zip: 94_301,
-        format: "ibi".into(),
+        format: setup.format.into(),
         software_id: *b"psdd01",
         limits: Limits {
             smallest_postage: mills(1),
-            largest_postage: mills(100_000),
+            largest_postage: mills(setup.largest.get(&number).copied().unwrap_or(100_000)),
             largest_descending: mills(4_000_000),
             smallest_refill: mills(1),
             largest_refill: mills(4_000_000),
         },
+        currency: Currency::USD,
+        zips: setup.zips.get(&number).map(|(low, high)| ZipRange::new(*low, *high).unwrap()),
     }];
     for role in [Role::Indicium, Role::Device] {
         let key_id: Arc<[u8]> = [role.number(), u8::try_from(number).unwrap()][..].into();

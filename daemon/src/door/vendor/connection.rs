@@ -1,11 +1,11 @@
 //! One client on one connection: its identity, and its policy questions prepared.
 
-use super::VendorState;
 use super::problems::Failure;
-use crate::core::PolicyGeneration;
+use super::{PolicyInForce, VendorState};
+use crate::core::{PolicyGeneration, Span};
 use crate::door::identity::{IdentityError, VendorIdentity};
-use psd::PsdId;
-use psdd_policy::{Action, ApplianceAction, AppliancePairing, Decision, Pairing, Subject};
+use psd::{LicenceNumber, PsdId};
+use psdd_policy::{Action, ApplianceAction, AppliancePairing, Decision, Pairing, Reason, Subject};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,17 +60,54 @@ impl Connection {
     /// Whether the client may do this on a PSD, and under which policy; `None` where there is no such PSD.
     pub(super) fn may(&self, psd: PsdId, action: Action) -> Option<Result<PolicyGeneration, Failure>> {
         let policy = self.state.policy.load();
+        let decided = self.decide(&policy, psd, action)?;
+        Some(decided.map(|()| policy.generation).map_err(|reasons| Failure::denied(&reasons)))
+    }
+
+    /// Which members of a licence the client may do this on, and under which policy; `None` where there is no such licence.
+    ///
+    /// Each member is judged as if it were named. Those that the policies in force cannot tell apart are judged once.
+    pub(super) fn may_under(
+        &self,
+        licence: &LicenceNumber,
+        action: Action,
+    ) -> Option<Result<(Vec<Span>, PolicyGeneration), Failure>> {
+        let policy = self.state.policy.load();
+        let (number, members) = self.state.licences.find(licence)?;
+        let places = policy.policies.named_psds().iter().filter_map(|psd| self.state.licences.place(*psd));
+        let mut named: Vec<usize> = places.filter(|place| place.licence == number).map(|place| place.member).collect();
+        named.sort_unstable();
+        let mut within: Vec<Span> = Vec::new();
+        let mut denied = Vec::new();
+        for class in members.classes() {
+            let singly = named.iter().copied().filter(|member| class.contains(member));
+            for stretch in stretches(class, singly) {
+                match self.decide(&policy, members.psds()[stretch.start], action)? {
+                    Ok(()) => match within.last_mut().filter(|last| last.end == stretch.start) {
+                        Some(last) => last.end = stretch.end,
+                        None => within.push(stretch),
+                    },
+                    Err(reasons) => denied.extend(reasons),
+                }
+            }
+        }
+        denied.sort();
+        denied.dedup();
+        Some(if within.is_empty() { Err(Failure::denied(&denied)) } else { Ok((within, policy.generation)) })
+    }
+
+    fn decide(&self, policy: &PolicyInForce, psd: PsdId, action: Action) -> Option<Result<(), Vec<Reason>>> {
         let permits = || self.permits.lock().unwrap_or_else(PoisonError::into_inner);
         if permits().hold(policy.generation, &(psd, action)) {
-            return Some(Ok(policy.generation));
+            return Some(Ok(()));
         }
         let pairing = self.pairing(psd)?;
         Some(match policy.policies.decide(&pairing, action) {
             Decision::Permit => {
                 permits().keep(policy.generation, (psd, action));
-                Ok(policy.generation)
+                Ok(())
             }
-            Decision::Deny { reasons } => Err(Failure::denied(&reasons)),
+            Decision::Deny { reasons } => Err(reasons),
         })
     }
 
@@ -93,5 +130,36 @@ impl Connection {
             pairings.insert(psd, Arc::clone(&pairing));
         }
         Some(pairing)
+    }
+}
+
+/// A class of members cut where a policy names one of them: each of these by itself, the others together where they are neighbours.
+fn stretches(class: &Span, named: impl Iterator<Item = usize>) -> Vec<Span> {
+    let mut cut = Vec::new();
+    let mut from = class.start;
+    for member in named {
+        if from < member {
+            cut.push(from..member);
+        }
+        cut.push(member..member + 1);
+        from = member + 1;
+    }
+    if from < class.end {
+        cut.push(from..class.end);
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_cut_at_the_members_that_are_named() {
+        let cut = |named: &[usize]| stretches(&(3..7), named.iter().copied());
+        assert_eq!(cut(&[]), [Span { start: 3, end: 7 }]);
+        assert_eq!(cut(&[3]), [3..4, 4..7]);
+        assert_eq!(cut(&[4, 5]), [3..4, 4..5, 5..6, 6..7]);
+        assert_eq!(cut(&[6]), [3..6, 6..7]);
     }
 }

@@ -15,7 +15,7 @@ mod withdrawal;
 pub use listener::{Listening, VendorDoor};
 
 use crate::authority::AuthorityKeys;
-use crate::core::PolicyGeneration;
+use crate::core::{Licences, PolicyGeneration};
 use crate::spine::{Handle, Metrics, Newest};
 use arc_swap::ArcSwap;
 use psd::{ApplianceId, PsdId};
@@ -44,6 +44,8 @@ pub struct VendorState {
     pub tls: ArcSwap<ServerConfig>,
     /// Every PSD, for policy decisions.
     pub psds: HashMap<PsdId, Resource>,
+    /// Every licence with its PSDs, as the core knows them.
+    pub licences: Arc<Licences>,
     /// The newest checkpoint.
     pub newest: Arc<Newest>,
     /// Leaves in the log, at least: a validly signed larger checkpoint means that this ledger was rolled back.

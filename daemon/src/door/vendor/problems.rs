@@ -5,6 +5,7 @@ use crate::spine::Unavailable;
 use http::StatusCode;
 use psd::Refusal;
 use psd::authority::InstructionRefusal;
+use psd::refusal::OutOfUse;
 use psdd_policy::Reason;
 use psdd_wire::problem::Problem;
 
@@ -48,6 +49,12 @@ impl Failure {
         Self::lasting(StatusCode::NOT_FOUND, "psd-unknown", format!("there is no PSD {shown:?} here"))
     }
 
+    pub(super) fn unknown_licence(licence: &str) -> Self {
+        let shown: String = licence.chars().take(64).collect();
+        let detail = format!("there is no PSD under a licence {shown:?} here");
+        Self::lasting(StatusCode::NOT_FOUND, "licence-unknown", detail)
+    }
+
     pub(super) fn denied(reasons: &[Reason]) -> Self {
         let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
         Self::lasting(StatusCode::FORBIDDEN, "not-permitted", reasons.join("; "))
@@ -72,10 +79,11 @@ impl From<Unavailable> for Failure {
 }
 
 /// A submission that was not judged.
-pub(super) fn not_judged(reply: &SubmitReply, psd: &str) -> Failure {
+pub(super) fn not_judged(reply: &SubmitReply, signer: &str) -> Failure {
     match reply {
         SubmitReply::Overloaded => Failure::overloaded(),
-        SubmitReply::UnknownPsd => Failure::unknown_psd(psd),
+        SubmitReply::UnknownPsd => Failure::unknown_psd(signer),
+        SubmitReply::UnknownLicence => Failure::unknown_licence(signer),
         SubmitReply::Stopping | SubmitReply::Judged(_) => Failure::stopping(),
     }
 }
@@ -86,6 +94,10 @@ pub(super) fn of_outcome(outcome: &Outcome) -> Option<Problem> {
         Outcome::Signed(_) => None,
         Outcome::Refused(refusal @ Refusal::ClockStopped(_)) => {
             Some(Problem::passing(refusal.code(), refusal.to_string(), 1_000))
+        }
+        // A token may come back without anybody doing anything.
+        Outcome::Refused(refusal @ Refusal::NoPsdAvailable(OutOfUse { without_token: 1.., .. })) => {
+            Some(Problem::passing(refusal.code(), refusal.to_string(), SOON_MS))
         }
         Outcome::Refused(refusal) => Some(Problem::lasting(refusal.code(), refusal.to_string())),
         Outcome::Fault(fault) => Some(of_fault(fault)),

@@ -101,6 +101,7 @@ async fn one(
 fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> PsdView {
     PsdView {
         psd: identity.psd,
+        zips: identity.zips.map(|zips| [zips.low(), zips.high()].map(|zip| format!("{zip:05}"))),
         clock: clock.map(|reading| ClockView {
             time: reading.time.0,
             epoch: reading.epoch,
@@ -128,6 +129,7 @@ fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> 
             largest_descending: identity.limits.largest_descending,
         },
         licence: identity.licence.to_string(),
+        currency: identity.currency,
         sequence: state.sequence,
         registers: state.registers.into(),
         certificate: state.certified_key(Role::Indicium).map(|(_, serial)| serial),

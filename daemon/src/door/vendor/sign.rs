@@ -3,18 +3,20 @@
 use super::VendorState;
 use super::connection::Connection;
 use super::problems::{Failure, not_judged, of_outcome};
-use crate::core::{Outcome, Submission, SubmitReply};
+use crate::core::{Outcome, PolicyGeneration, Selection, SignTarget, Submission, SubmitReply};
 use crate::spine::{Fatal, Metrics, die};
 use http::StatusCode;
 use psd::device::Piece;
 use psd::record::{Event, Indicium};
-use psd::{PostageAmount, PsdId};
+use psd::{LicenceNumber, PostageAmount, PsdId};
 use psdd_ledger::{Body, Durable};
 use psdd_policy::{Action, SigningTotals};
 use psdd_wire::MOST_ITEMS;
 use psdd_wire::checkpoint::Checkpoint;
 use psdd_wire::item::piece_of;
-use psdd_wire::message::{RefusedPiece, SignItem, SignRequest, SignResponse, SignResult, SignedPiece};
+use psdd_wire::message::{
+    RefusedPiece, Select, SignItem, SignRequest, SignResponse, SignResult, SignTarget as Asked, SignedPiece,
+};
 use psdd_wire::problem::Problem;
 use rand::RngCore;
 use std::sync::atomic::Ordering;
@@ -32,7 +34,7 @@ pub(super) async fn sign(connection: &Connection, bytes: &[u8]) -> Result<Vec<u8
         let detail = format!("a request has 1 to {MOST_ITEMS} items, this one has {count}");
         return Err(Failure::lasting(StatusCode::BAD_REQUEST, "item-count", detail));
     }
-    let psd: PsdId = request.psd.parse().ok().ok_or_else(|| Failure::unknown_psd(&request.psd))?;
+    let signer = signer(&request.target)?;
     if let Some(note) = request.checkpoint.as_deref() {
         compare_checkpoint(&connection.state, note)?;
     }
@@ -44,7 +46,7 @@ pub(super) async fn sign(connection: &Connection, bytes: &[u8]) -> Result<Vec<u8
         if open.is_empty() {
             break;
         }
-        open = pass_core(connection, &request, psd, pieces, &open, &mut results).await?;
+        open = pass_core(connection, &request, &signer, pieces, &open, &mut results).await?;
     }
     let results = results.into_iter().zip(&request.items);
     let results = results.map(|(result, item)| result.unwrap_or_else(|| refused(item, of_outcome(&Outcome::Stale))));
@@ -68,7 +70,7 @@ fn judge_form(
     let mut failure = None;
     open.retain(|&index| {
         let item = &request.items[index];
-        match piece_of(&request.psd, item) {
+        match piece_of(&request.target, item) {
             Ok(piece) => pieces.push(with_body(piece, item)),
             Err(error) if request.all_or_none => {
                 let detail = format!("item {index}: {error}; no item of this all-or-none request was judged");
@@ -85,7 +87,7 @@ fn judge_form(
 }
 
 fn with_body(mut piece: Piece, item: &SignItem<'_>) -> (Piece, Option<Body>) {
-    let body = item.recipient.as_deref().map(|recipient| {
+    let body = item.recipient().map(|recipient| {
         let mut salt = [0; 16];
         rand::rng().fill_bytes(&mut salt);
         Body { salt, body: recipient.as_bytes().into() }
@@ -99,18 +101,17 @@ fn with_body(mut piece: Piece, item: &SignItem<'_>) -> (Piece, Option<Body>) {
 async fn pass_core(
     connection: &Connection,
     request: &SignRequest<'_>,
-    psd: PsdId,
+    signer: &Signer,
     pieces: Vec<(Piece, Option<Body>)>,
     open: &[usize],
     results: &mut [Option<SignResult>],
 ) -> Result<Vec<usize>, Failure> {
     let totals = totals(&pieces)?;
-    let policy =
-        connection.may(psd, Action::SignIndicium(totals)).ok_or_else(|| Failure::unknown_psd(&request.psd))??;
+    let (target, policy) = authorise(connection, signer, Action::SignIndicium(totals))?;
     let submission = Submission {
         request: connection.state.core.next_request(),
         tenant: connection.identity.tenant.clone(),
-        psd,
+        target,
         pieces,
         all_or_none: request.all_or_none,
         policy,
@@ -118,7 +119,7 @@ async fn pass_core(
     let answer = connection.state.core.submit(submission)?;
     let outcomes = match answer.await {
         Ok(SubmitReply::Judged(outcomes)) => outcomes,
-        Ok(other) => return Err(not_judged(&other, &request.psd)),
+        Ok(other) => return Err(not_judged(&other, signer_text(&request.target))),
         Err(_gone) => return Err(Failure::stopping()),
     };
     let mut stale = Vec::new();
@@ -136,6 +137,52 @@ async fn pass_core(
         };
     }
     Ok(stale)
+}
+
+/// Who shall sign, valid in form.
+enum Signer {
+    Psd(PsdId),
+    Licence(LicenceNumber, Selection),
+}
+
+fn signer(asked: &Asked<'_>) -> Result<Signer, Failure> {
+    match asked {
+        Asked::Psd(psd) => psd.parse().ok().map(Signer::Psd).ok_or_else(|| Failure::unknown_psd(psd)),
+        Asked::Licence { licence, select } => {
+            let selection = match select {
+                Select::RoundRobin => Selection::RoundRobin,
+                Select::MostFunds => Selection::MostFunds,
+                Select::Zip => Selection::Zip,
+            };
+            let number = licence.parse().ok().ok_or_else(|| Failure::unknown_licence(licence))?;
+            Ok(Signer::Licence(number, selection))
+        }
+    }
+}
+
+fn signer_text<'r>(asked: &'r Asked<'_>) -> &'r str {
+    match asked {
+        Asked::Psd(signer) | Asked::Licence { licence: signer, .. } => signer,
+    }
+}
+
+/// The PSD, or those of the licence that the client may use, and the policy by which it may.
+fn authorise(
+    connection: &Connection,
+    signer: &Signer,
+    action: Action,
+) -> Result<(SignTarget, PolicyGeneration), Failure> {
+    match signer {
+        Signer::Psd(psd) => {
+            let policy = connection.may(*psd, action).ok_or_else(|| Failure::unknown_psd(psd.text().as_str()))??;
+            Ok((SignTarget::Psd(*psd), policy))
+        }
+        Signer::Licence(licence, selection) => {
+            let unknown = || Failure::unknown_licence(licence.as_str());
+            let (within, policy) = connection.may_under(licence, action).ok_or_else(unknown)??;
+            Ok((SignTarget::Licence { licence: licence.clone(), selection: *selection, within }, policy))
+        }
+    }
 }
 
 fn totals(pieces: &[(Piece, Option<Body>)]) -> Result<SigningTotals, Failure> {
@@ -167,7 +214,7 @@ pub(super) fn signed_piece(durable: &Durable) -> Option<SignedPiece> {
 
 fn refused(item: &SignItem<'_>, problem: Option<Problem>) -> SignResult {
     let problem = problem.unwrap_or_else(|| Problem::lasting("malformed", "no outcome"));
-    SignResult::Refused(RefusedPiece { key: item.key.to_vec(), problem })
+    SignResult::Refused(RefusedPiece { key: item.key().to_vec(), problem })
 }
 
 fn count_refusal(metrics: &Metrics, result: &SignResult) {

@@ -11,7 +11,7 @@ use psdd_wire::{encode, item, read};
 fn read_all(bytes: &[u8]) {
     if let Ok(request) = read::<SignRequest<'_>>(bytes) {
         for item in &request.items {
-            let piece = item::piece_of(&request.psd, item);
+            let piece = item::piece_of(&request.target, item);
             assert!(piece.is_ok() || !piece.unwrap_err().code().is_empty());
         }
         // What was read is read again from its own encoding.

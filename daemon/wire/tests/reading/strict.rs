@@ -1,7 +1,7 @@
 //! Requests in any valid encoding, and nothing but the contract.
 
 use ciborium::value::{Integer, Value};
-use psdd_wire::message::{SignRequest, ValueAuthorisation, ValueRequest};
+use psdd_wire::message::{PostalItem, Select, SignItem, SignRequest, SignTarget, ValueAuthorisation, ValueRequest};
 use psdd_wire::{DecodeError, read};
 
 pub fn cbor(value: &Value) -> Vec<u8> {
@@ -58,6 +58,18 @@ fn with(path: &str, value: Option<Value>) -> Vec<u8> {
     cbor(&request)
 }
 
+fn voucher_item() -> Value {
+    map(&[
+        ("key", Value::Bytes(vec![1; 16])),
+        ("kind", text("ticket")),
+        ("value", text("25.00")),
+        ("holder", text("seat 12 B")),
+        ("reference", text("r-1")),
+        ("valid_from", text("2026-11-20")),
+        ("valid_until", text("2027-11-20")),
+    ])
+}
+
 fn reads(bytes: &[u8]) -> bool {
     read::<SignRequest<'_>>(bytes).is_ok()
 }
@@ -80,18 +92,24 @@ fn keys_may_stand_in_any_order_and_lengths_may_be_indefinite() {
 
 fn owned(message: &SignRequest<'_>) -> SignRequest<'static> {
     let own = |text: &std::borrow::Cow<'_, str>| std::borrow::Cow::Owned(text.clone().into_owned());
-    let item = |item: &psdd_wire::message::SignItem<'_>| psdd_wire::message::SignItem {
-        key: item.key.to_vec().into(),
-        date: own(&item.date),
-        rate: own(&item.rate),
-        weight: item.weight,
-        postage: own(&item.postage),
-        recipient: item.recipient.as_ref().map(own),
-        reference: item.reference.as_ref().map(own),
-        destination: own(&item.destination),
+    let item = |item: &SignItem<'_>| {
+        let SignItem::Postal(item) = item else { panic!("not a postal item") };
+        SignItem::Postal(PostalItem {
+            key: item.key.to_vec().into(),
+            date: own(&item.date),
+            rate: own(&item.rate),
+            weight: item.weight,
+            postage: own(&item.postage),
+            recipient: item.recipient.as_ref().map(own),
+            reference: item.reference.as_ref().map(own),
+            destination: own(&item.destination),
+        })
     };
     SignRequest {
-        psd: own(&message.psd),
+        target: match &message.target {
+            SignTarget::Psd(psd) => SignTarget::Psd(own(psd)),
+            SignTarget::Licence { licence, select } => SignTarget::Licence { licence: own(licence), select: *select },
+        },
         items: message.items.iter().map(item).collect(),
         checkpoint: message.checkpoint.as_ref().map(own),
         all_or_none: message.all_or_none,
@@ -145,6 +163,87 @@ fn fields_that_must_stand_and_fields_that_may() {
     }
     for path in ["checkpoint", "all_or_none", ".weight", ".recipient", ".reference"] {
         assert!(reads(&with(path, None)), "without {path}");
+    }
+}
+
+#[test]
+fn an_item_is_of_one_kind() {
+    let request = |item: Value| cbor(&map(&[("psd", text("PS010000001")), ("items", Value::Array(vec![item]))]));
+    let changed = |key: &str, value: Option<Value>| {
+        let mut item = voucher_item();
+        let entries = item.as_map_mut().unwrap();
+        entries.retain(|(name, _)| *name != text(key));
+        entries.extend(value.map(|value| (text(key), value)));
+        request(item)
+    };
+    let bytes = request(voucher_item());
+    let read_back: SignRequest<'_> = read(&bytes).unwrap();
+    let SignItem::Voucher(item) = &read_back.items[0] else { panic!("{read_back:?}") };
+    assert_eq!((&*item.kind, &*item.value, item.holder.as_deref()), ("ticket", "25.00", Some("seat 12 B")));
+    assert_eq!(
+        (&*item.valid_from, &*item.valid_until, item.reference.as_deref()),
+        ("2026-11-20", "2027-11-20", Some("r-1"))
+    );
+    for key in ["key", "kind", "value", "valid_from", "valid_until"] {
+        let error = read::<SignRequest<'_>>(&changed(key, None)).unwrap_err().to_string();
+        assert!(error.contains(&format!("missing field `{key}`")), "{error}");
+    }
+    for key in ["holder", "reference"] {
+        assert!(reads(&changed(key, None)), "without {key}");
+    }
+    for key in ["kind", "value", "holder", "valid_from", "valid_until", "reference"] {
+        for value in [number(1), Value::Bytes(b"ticket".to_vec()), Value::Null] {
+            assert!(!reads(&changed(key, Some(value.clone()))), "{key} = {value:?}");
+        }
+    }
+    assert!(!reads(&changed("currency", Some(text("EUR")))), "an unknown key");
+    for (key, value) in [
+        ("date", text("2026-11-20")),
+        ("rate", text("FCL")),
+        ("weight", number(28)),
+        ("postage", text("0.73")),
+        ("recipient", text("A. Resident")),
+        ("destination", text("20500")),
+    ] {
+        let error = read::<SignRequest<'_>>(&changed(key, Some(value))).unwrap_err().to_string();
+        assert!(error.contains("not of both"), "{key}: {error}");
+    }
+    for (key, value) in [("kind", "ticket"), ("value", "1"), ("holder", "h"), ("valid_from", "x"), ("valid_until", "x")]
+    {
+        assert!(!reads(&with(&format!(".{key}"), Some(text(value)))), "mail with {key}");
+    }
+}
+
+#[test]
+fn a_request_names_a_psd_or_a_licence() {
+    let target = |fields: &[(&str, Value)]| {
+        let mut request = request();
+        let entries = request.as_map_mut().unwrap();
+        entries.retain(|(name, _)| *name != text("psd"));
+        entries.extend(fields.iter().map(|(key, value)| (text(key), value.clone())));
+        read::<SignRequest<'_>>(&cbor(&request))
+            .map(|request| owned(&request).target)
+            .map_err(|error| error.to_string())
+    };
+    let licence = |select| SignTarget::Licence { licence: "L-1".into(), select };
+    assert_eq!(target(&[("psd", text("P"))]), Ok(SignTarget::Psd("P".into())));
+    assert_eq!(target(&[("licence", text("L-1"))]), Ok(licence(Select::RoundRobin)));
+    for select in Select::ALL {
+        assert_eq!(target(&[("licence", text("L-1")), ("select", text(select.as_str()))]), Ok(licence(select)));
+    }
+    let rows = [
+        (vec![], "either `psd` or `licence`"),
+        (vec![("psd", text("P")), ("licence", text("L-1"))], "either `psd` or `licence`"),
+        (vec![("select", text("zip"))], "either `psd` or `licence`"),
+        (vec![("psd", text("P")), ("select", text("zip"))], "stands with `licence`"),
+        (vec![("licence", text("L-1")), ("select", text("Zip"))], "round-robin, most-funds or zip"),
+        (vec![("licence", text("L-1")), ("select", number(1))], "text string"),
+        (vec![("licence", text("L-1")), ("select", Value::Null)], "null"),
+        (vec![("licence", Value::Bytes(b"L-1".to_vec()))], "text string"),
+    ];
+    for (fields, wanted) in rows {
+        let error = target(&fields).unwrap_err();
+        assert!(error.contains(wanted), "{fields:?}: {error}");
     }
 }
 

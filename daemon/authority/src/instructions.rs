@@ -1,0 +1,177 @@
+//! Signed instructions to an appliance: locks by the inspection key or the funds key, ceilings by the policy key.
+//!
+//! Numbers rise for each key and appliance. One is used up, and its instruction kept, before the bytes are given out: what was carried
+//! halfway can be carried again, and nothing is ever signed twice under one number.
+
+use crate::books::{Books, Fault, StoredInstruction};
+use crate::directory::AuthorityDir;
+use crate::keys::{KeyError, SigningKey};
+use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
+use psdd_wire::cose::INSTRUCTION;
+use psdd_wire::message::InstructionClaims;
+
+/// Which key of the authority signs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Lock reason `funds`.
+    Funds,
+    /// Lock reason `authority`.
+    Inspection,
+    /// Ceilings.
+    Policy,
+}
+
+/// Who locks: the reason that is set, and that only the same key clears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LockBy {
+    /// The inspectors.
+    Inspection,
+    /// The funds system.
+    Funds,
+}
+
+/// How often a ceiling begins anew, in UTC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Period {
+    /// At midnight.
+    Day,
+    /// On the first of a month.
+    Month,
+    /// On 1 January.
+    Year,
+}
+
+/// What an appliance is told to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// No value moves and nothing is signed.
+    Lock(PsdId, LockBy),
+    /// The lock of the same key ends.
+    Unlock(PsdId, LockBy),
+    /// Most value that is loaded under a licence in a period; none lifts the ceiling.
+    Ceiling(LicenceNumber, Option<PostageAmount>, Period),
+}
+
+/// A signed instruction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signed {
+    /// Which key signed.
+    pub purpose: Purpose,
+    /// Its number.
+    pub sequence: u64,
+    /// COSE_Sign1.
+    pub bytes: Vec<u8>,
+}
+
+/// Why there is no instruction.
+#[derive(Debug, thiserror::Error)]
+pub enum InstructionError {
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The books.
+    #[error(transparent)]
+    Books(#[from] Fault),
+}
+
+impl Purpose {
+    /// As responses and tables have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Funds => "funds",
+            Purpose::Inspection => "inspection",
+            Purpose::Policy => "policy",
+        }
+    }
+
+    /// The key of this purpose.
+    pub fn key(self, dir: &AuthorityDir) -> Result<SigningKey, KeyError> {
+        let (certificate, key) = match self {
+            Purpose::Funds => (dir.funds(), dir.funds_key()),
+            Purpose::Inspection => (dir.inspection(), dir.inspection_key()),
+            Purpose::Policy => (dir.policy(), dir.policy_key()),
+        };
+        SigningKey::read(&certificate, &key)
+    }
+}
+
+impl From<LockBy> for Purpose {
+    fn from(by: LockBy) -> Self {
+        match by {
+            LockBy::Inspection => Purpose::Inspection,
+            LockBy::Funds => Purpose::Funds,
+        }
+    }
+}
+
+impl Act {
+    /// The key that may order it.
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Act::Lock(_, by) | Act::Unlock(_, by) => (*by).into(),
+            Act::Ceiling(..) => Purpose::Policy,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Act::Lock(..) => "lock",
+            Act::Unlock(..) => "unlock",
+            Act::Ceiling(..) => "ceiling",
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self {
+            Act::Lock(psd, _) | Act::Unlock(psd, _) => psd.to_string(),
+            Act::Ceiling(licence, ..) => licence.to_string(),
+        }
+    }
+
+    fn claims(&self, appliance: &ApplianceId, sequence: u64, expires: UnixMillis) -> InstructionClaims {
+        let mut claims = InstructionClaims {
+            act: self.name().to_owned(),
+            psd: None,
+            amount: None,
+            period: None,
+            expires: expires.0,
+            licence: None,
+            sequence,
+            appliance: appliance.to_string(),
+        };
+        match self {
+            Act::Lock(psd, _) | Act::Unlock(psd, _) => claims.psd = Some(psd.to_string()),
+            Act::Ceiling(licence, amount, period) => {
+                claims.licence = Some(licence.to_string());
+                claims.amount = amount.map(|amount| amount.to_string());
+                let period = match period {
+                    Period::Day => "day",
+                    Period::Month => "month",
+                    Period::Year => "year",
+                };
+                claims.period = Some(period.to_owned());
+            }
+        }
+        claims
+    }
+}
+
+/// Numbers, signs and keeps an instruction.
+pub fn instruct(
+    dir: &AuthorityDir,
+    books: &mut Books,
+    appliance: &ApplianceId,
+    act: &Act,
+    expires: UnixMillis,
+    now: UnixMillis,
+) -> Result<Signed, InstructionError> {
+    let purpose = act.purpose();
+    let key = purpose.key(dir)?;
+    let subject = act.subject();
+    let stored =
+        StoredInstruction { purpose: purpose.as_str(), appliance, act: act.name(), subject: &subject, expires };
+    let (sequence, bytes) = books.instruct(&stored, now, |sequence| {
+        Ok(key.sign(INSTRUCTION, psdd_wire::encode(&act.claims(appliance, sequence, expires)))?)
+    })?;
+    Ok(Signed { purpose, sequence, bytes })
+}

@@ -1,0 +1,112 @@
+//! What a PSD says of value, under its device key: from bytes to a [`Statement`], which only a verified signature makes.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use psd::PsdId;
+use psdd_wire::cose::{CoseError, Sign1, VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_REPORT, WITHDRAWAL_REQUEST};
+use psdd_wire::message::ValueRequestClaims;
+
+/// The four things a PSD says to the funds system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// It asks for value, or for the postage of a spoiled mark.
+    ValueRequest,
+    /// It has given up a download for ever.
+    ValueVoid,
+    /// It asks to be withdrawn.
+    WithdrawalRequest,
+    /// It is withdrawn and holds nothing.
+    WithdrawalReport,
+}
+
+/// Bytes that are no statement of that kind by that PSD.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementError {
+    /// Not the fixed form, another content type, or claims that are none.
+    #[error("{0}")]
+    Malformed(#[source] CoseError),
+    /// The PSD's device key did not sign it.
+    #[error("the signature is of none of the device keys certified for {0}")]
+    Signature(PsdId),
+}
+
+/// A statement whose signature is not verified yet. Good for finding the PSD it names, and for nothing else.
+#[derive(Debug)]
+pub struct Unproven {
+    kind: Kind,
+    message: Sign1,
+    claims: ValueRequestClaims,
+    bytes: Vec<u8>,
+}
+
+/// A statement that a certified device key signed.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    claims: ValueRequestClaims,
+    digest: [u8; 32],
+    bytes: Vec<u8>,
+}
+
+impl Kind {
+    /// The content type its COSE message must have.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Kind::ValueRequest => VALUE_REQUEST,
+            Kind::ValueVoid => VALUE_VOID,
+            Kind::WithdrawalRequest => WITHDRAWAL_REQUEST,
+            Kind::WithdrawalReport => WITHDRAWAL_REPORT,
+        }
+    }
+}
+
+impl Unproven {
+    /// Takes a message apart.
+    pub fn parse(kind: Kind, bytes: &[u8]) -> Result<Self, StatementError> {
+        let message = Sign1::parse(bytes).map_err(StatementError::Malformed)?;
+        if message.content_type != kind.content_type() {
+            return Err(StatementError::Malformed(CoseError::ContentType(message.content_type)));
+        }
+        let claims = psdd_wire::read(&message.payload);
+        let claims = claims.map_err(|error| StatementError::Malformed(CoseError::Payload(error)))?;
+        Ok(Self { kind, message, claims, bytes: bytes.to_vec() })
+    }
+
+    /// The PSD it names.
+    pub fn psd(&self) -> PsdId {
+        self.claims.psd
+    }
+
+    /// Verifies the signature under the device keys (SPKI, DER) that the CA certified for this PSD.
+    pub fn proven_by<K: AsRef<[u8]>>(self, device_keys: &[K]) -> Result<Statement, StatementError> {
+        // A device key's statement carries no certificate: which key may sign is known here and nowhere else.
+        let signed = self.message.certificate.is_none()
+            && device_keys.iter().any(|spki| self.message.verify(self.kind.content_type(), spki.as_ref()).is_ok());
+        if !signed {
+            return Err(StatementError::Signature(self.claims.psd));
+        }
+        Ok(Statement { claims: self.claims, digest: sha256(&self.bytes), bytes: self.bytes })
+    }
+}
+
+impl Statement {
+    /// What it says.
+    pub fn claims(&self) -> &ValueRequestClaims {
+        &self.claims
+    }
+
+    /// SHA-256 of the message: the same bytes are the same statement.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// The message.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// SHA-256.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}

@@ -1,0 +1,229 @@
+//! What `init` makes and the CA issues is what appliances accept, and nothing more than was asked for rightly is certified.
+
+use psd::key::Role;
+use psd::{ApplianceId, LicenceNumber, PsdId, UnixMillis};
+use psdd_authority::books::{Books, RegisterError};
+use psdd_authority::directory::AuthorityDir;
+use psdd_authority::instructions::{Act, LockBy, Period, Purpose, instruct};
+use psdd_authority::pki::{InitOptions, IssueError, IssuedKey, Order, PkiError, init, issue};
+use psdd_wire::certificate::{AuthorityRoot, ChainError, verify_chain, verify_end_entity};
+use psdd_wire::cose::{INSTRUCTION, Sign1};
+use psdd_wire::message::InstructionClaims;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+const NOW: UnixMillis = UnixMillis(1_795_176_000_000);
+
+struct Fixture {
+    around: tempfile::TempDir,
+    dir: AuthorityDir,
+    books: Books,
+    appliance: ApplianceId,
+    licence: LicenceNumber,
+}
+
+fn made() -> Fixture {
+    let around = tempfile::tempdir().unwrap();
+    let dir = AuthorityDir::at(&around.path().join("authority"));
+    let hosts = vec!["localhost".to_owned()];
+    let options = InitOptions { name: "Test Post".to_owned(), hosts, listen: None, refund_specimens: false };
+    init(&dir, &options, NOW).unwrap();
+    assert!(matches!(init(&dir, &options, NOW), Err(PkiError::NotEmpty(_))), "an authority is not made twice");
+    let mut books = Books::open(&dir.books()).unwrap();
+    let licence: LicenceNumber = "L-1".parse().unwrap();
+    books.add_licence(&licence, "holder", NOW).unwrap().unwrap();
+    std::fs::create_dir(around.path().join("exchange")).unwrap();
+    Fixture { around, dir, books, appliance: "appliance-1".parse().unwrap(), licence }
+}
+
+impl Fixture {
+    fn exchange(&self) -> PathBuf {
+        self.around.path().join("exchange")
+    }
+
+    /// Writes a request as a PSD's token signs it.
+    fn request(&self, file: &str, (cn, ou): (&str, &str), ca: bool) -> KeyPair {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["psd.example".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, cn);
+        params.distinguished_name.push(DnType::OrganizationalUnitName, ou);
+        if ca {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        let pem = params.serialize_request(&key).unwrap().pem().unwrap();
+        std::fs::write(self.exchange().join(file), pem).unwrap();
+        key
+    }
+
+    fn issue(&mut self, renew: bool) -> Result<Vec<IssuedKey>, IssueError> {
+        let (exchange, appliance, licence) = (self.exchange(), self.appliance.clone(), self.licence.clone());
+        let order = Order { exchange: &exchange, appliance: &appliance, licence: &licence, renew };
+        issue(&self.dir, &mut self.books, &order, NOW)
+    }
+
+    fn root(&self) -> Vec<u8> {
+        chain(&self.dir.root_certificate()).remove(0)
+    }
+}
+
+fn chain(path: &Path) -> Vec<Vec<u8>> {
+    let read = CertificateDer::pem_file_iter(path).unwrap();
+    read.map(|certificate| certificate.unwrap().to_vec()).collect()
+}
+
+fn links(chain: &[Vec<u8>]) -> Vec<&[u8]> {
+    chain.iter().map(Vec::as_slice).collect()
+}
+
+#[test]
+fn keys_are_for_their_owner_and_certificates_lead_to_the_root() {
+    let fixture = made();
+    let (dir, root) = (&fixture.dir, fixture.root());
+    AuthorityRoot::from_der(&root).unwrap();
+    for certificate in [dir.funds(), dir.inspection(), dir.policy()] {
+        verify_end_entity(&links(&chain(&certificate)), &root, NOW).unwrap();
+    }
+    for foreign in [dir.tls_certificate(), dir.tls_ca(), dir.client_ca()] {
+        let refused = verify_end_entity(&links(&chain(&foreign)), &root, NOW).unwrap_err();
+        assert!(matches!(refused, ChainError::Issuer { .. }), "{}: {refused}", foreign.display());
+    }
+    let mut keys = 0;
+    for part in ["root", "ca", "keys", "tls"] {
+        for file in std::fs::read_dir(dir.dir().join(part)).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "key") {
+                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+                keys += 1;
+            }
+        }
+    }
+    assert_eq!(keys, 8, "one key for each purpose");
+    assert_eq!(
+        std::fs::read_dir(dir.root()).unwrap().count(),
+        2,
+        "the root's key and certificate alone are carried away"
+    );
+}
+
+#[test]
+fn a_psd_gets_certificates_once_and_the_same_after_an_interruption() {
+    let mut fixture = made();
+    let key = fixture.request("PS010000000001-indicium.csr", ("PS010000000001", "indicium"), true);
+    fixture.request("PS010000000001-device.csr", ("PS010000000001", "device"), false);
+    let issued = fixture.issue(false).unwrap();
+    let psd: PsdId = "PS010000001".parse().unwrap();
+    assert_eq!(
+        issued.iter().map(|key| (key.psd, key.role, key.known)).collect::<Vec<_>>(),
+        [(psd, Role::Device, false), (psd, Role::Indicium, false)]
+    );
+    let file = fixture.exchange().join("PS010000000001-indicium.pem");
+    let of_indicium = chain(&file);
+    let certified = verify_chain(&links(&of_indicium), &fixture.root(), NOW).unwrap();
+    assert_eq!(certified.serial(), issued[1].serial);
+    assert_eq!(certified.psd(), Some(psd));
+    assert!(certified.spki().ends_with(key.public_key_raw()), "it is the key that asked");
+    assert!(!of_indicium[0].windows(11).any(|part| part == b"psd.example"), "names it asked for are not granted");
+
+    // The file was lost before it arrived.
+    std::fs::remove_file(&file).unwrap();
+    let again = fixture.issue(false).unwrap();
+    assert!(again.iter().all(|key| key.known), "{again:?}");
+    assert_eq!(chain(&file), of_indicium, "the same certificate");
+
+    // Another key of the same PSD and role is a decision.
+    fixture.request("PS010000000001-indicium.csr", ("PS010000000001", "indicium"), false);
+    let refused = fixture.issue(false).unwrap_err();
+    assert!(matches!(refused, IssueError::Register(RegisterError::HasKey { .. })), "{refused}");
+    let renewed = fixture.issue(true).unwrap();
+    assert!(renewed[1].serial > issued.iter().map(|key| key.serial).max().unwrap(), "serial numbers rise");
+
+    // A PSD has one licence and one appliance.
+    fixture.books.add_licence(&"L-2".parse().unwrap(), "another", NOW).unwrap().unwrap();
+    fixture.licence = "L-2".parse().unwrap();
+    let refused = fixture.issue(false).unwrap_err();
+    assert!(matches!(refused, IssueError::Register(RegisterError::Elsewhere { .. })), "{refused}");
+    fixture.licence = "L-3".parse().unwrap();
+    let refused = fixture.issue(false).unwrap_err();
+    assert!(matches!(refused, IssueError::Register(RegisterError::UnknownLicence(_))), "{refused}");
+}
+
+#[test]
+fn a_request_that_is_not_what_its_name_says_is_refused() {
+    type Spoil = fn(&Fixture);
+    let cases: [(&str, Spoil); 5] = [
+        ("another PSD in the subject", |fixture| {
+            fixture.request("PS010000000001-device.csr", ("PS010000000002", "device"), false);
+        }),
+        ("another role in the subject", |fixture| {
+            fixture.request("PS010000000001-device.csr", ("PS010000000001", "indicium"), false);
+        }),
+        ("a role that is not certified", |fixture| {
+            fixture.request("PS010000000001-log.csr", ("PS010000000001", "log"), false);
+        }),
+        ("no PSD", |fixture| {
+            fixture.request("server.csr", ("server", "device"), false);
+        }),
+        ("a signature of another key", |fixture| {
+            fixture.request("PS010000000001-device.csr", ("PS010000000001", "device"), false);
+            let path = fixture.exchange().join("PS010000000001-device.csr");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let end = text.rfind("\n-----END").unwrap();
+            let (at, old) = text[..end - 8].char_indices().next_back().unwrap();
+            let new = if old == 'A' { "B" } else { "A" };
+            std::fs::write(&path, format!("{}{new}{}", &text[..at], &text[at + 1..])).unwrap();
+        }),
+    ];
+    for (name, spoil) in cases {
+        let mut fixture = made();
+        spoil(&fixture);
+        assert!(fixture.issue(false).is_err(), "{name} was certified");
+        let report = fixture.books.report().unwrap();
+        assert!(report.psds.is_empty(), "{name}: nothing was registered");
+    }
+}
+
+#[test]
+fn instructions_are_numbered_for_each_key_and_appliance() {
+    let fixture = made();
+    let other: ApplianceId = "appliance-2".parse().unwrap();
+    let psd: PsdId = "PS010000001".parse().unwrap();
+    let lock = |by| Act::Lock(psd, by);
+    let ceiling = Act::Ceiling(fixture.licence.clone(), Some("500.00".parse().unwrap()), Period::Month);
+    let expires = UnixMillis(NOW.0 + 3_600_000);
+    let orders = [
+        (&fixture.appliance, lock(LockBy::Inspection), 1),
+        (&fixture.appliance, Act::Unlock(psd, LockBy::Inspection), 2),
+        (&fixture.appliance, lock(LockBy::Funds), 1),
+        (&other, lock(LockBy::Inspection), 1),
+        (&fixture.appliance, ceiling, 1),
+        (&fixture.appliance, lock(LockBy::Inspection), 3),
+    ];
+    for (appliance, act, wanted) in orders {
+        let mut books = Books::open(&fixture.dir.books()).unwrap();
+        let signed = instruct(&fixture.dir, &mut books, appliance, &act, expires, NOW).unwrap();
+        assert_eq!(signed.sequence, wanted, "{act:?} for {appliance}");
+        let message = Sign1::parse(&signed.bytes).unwrap();
+        let certificate = message.certificate.clone().unwrap();
+        let file = match signed.purpose {
+            Purpose::Funds => fixture.dir.funds(),
+            Purpose::Inspection => fixture.dir.inspection(),
+            Purpose::Policy => fixture.dir.policy(),
+        };
+        assert_eq!(vec![certificate.clone()], chain(&file), "{act:?} is signed by the key of its purpose");
+        let key = verify_end_entity(&[&certificate], &fixture.root(), NOW).unwrap();
+        message.verify(INSTRUCTION, &key.spki).unwrap();
+        let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
+        assert_eq!((claims.sequence, claims.expires), (wanted, expires.0));
+        assert_eq!(claims.appliance, appliance.to_string());
+        match act {
+            Act::Lock(..) | Act::Unlock(..) => assert_eq!(claims.psd, Some(psd.to_string())),
+            Act::Ceiling(..) => {
+                assert_eq!((claims.amount.as_deref(), claims.period.as_deref()), (Some("500.00"), Some("month")));
+            }
+        }
+    }
+}

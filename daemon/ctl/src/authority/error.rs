@@ -1,0 +1,103 @@
+//! Why a command of the authority did not do what it was asked.
+
+use crate::error::CtlError;
+use crate::output::OutputError;
+use psd::LicenceNumber;
+use psdd_authority::books::{Fault, LicenceError};
+use psdd_authority::config::ConfigError;
+use psdd_authority::instructions::InstructionError;
+use psdd_authority::pki::{IssueError, PkiError};
+use psdd_authority::serve::{ClockError, ServeError, TlsError};
+use std::path::PathBuf;
+
+/// What went wrong, with the step that did.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The directory or its configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The books.
+    #[error(transparent)]
+    Books(#[from] Fault),
+    /// A licence or a deposit.
+    #[error(transparent)]
+    Licence(#[from] LicenceError),
+    /// No such licence.
+    #[error("there is no licence {0}; `psdctl authority licence list` shows all")]
+    UnknownLicence(LicenceNumber),
+    /// Keys and certificates.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A certificate of a PSD's key.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// An instruction.
+    #[error(transparent)]
+    Instruction(#[from] InstructionError),
+    /// The funds system.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Its TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The time.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The runtime for connections or its signals.
+    #[error("cannot start the runtime for connections: {0}")]
+    Runtime(std::io::Error),
+    /// A file of registers.
+    #[error("{}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not what `psdctl --json vendor psds` prints.
+    #[error("{}: not the output of `psdctl --json vendor psds`: {source}", .path.display())]
+    NotRegisters {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// No open finding of that number.
+    #[error("there is no open finding {0}; `psdctl authority report` lists them")]
+    NoFinding(u64),
+    /// A result could not be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+impl AuthorityError {
+    fn code(&self) -> u8 {
+        match self {
+            AuthorityError::Licence(_)
+            | AuthorityError::UnknownLicence(_)
+            | AuthorityError::NoFinding(_)
+            | AuthorityError::Pki(PkiError::UnknownClient(_))
+            | AuthorityError::Issue(IssueError::Register(_) | IssueError::Request { .. }) => 1,
+            AuthorityError::Config(_)
+            | AuthorityError::Pki(PkiError::NotEmpty(_))
+            | AuthorityError::Unreadable { .. }
+            | AuthorityError::NotRegisters { .. } => 2,
+            AuthorityError::Books(_)
+            | AuthorityError::Pki(PkiError::Make { .. } | PkiError::File(_) | PkiError::Books(_))
+            | AuthorityError::Issue(IssueError::Pki(_))
+            | AuthorityError::Instruction(_)
+            | AuthorityError::Serve(_)
+            | AuthorityError::Tls(_)
+            | AuthorityError::Clock(_)
+            | AuthorityError::Runtime(_)
+            | AuthorityError::Output(_) => 3,
+        }
+    }
+}
+
+impl From<AuthorityError> for CtlError {
+    fn from(error: AuthorityError) -> Self {
+        let code = error.code();
+        CtlError::Group { source: Box::new(error), code }
+    }
+}

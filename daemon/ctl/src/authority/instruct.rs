@@ -1,0 +1,138 @@
+//! `psdctl authority lock`, `unlock` and `ceiling`: signed instructions, to be carried to the appliance by whoever can reach it.
+
+use super::{At, AuthorityError, now};
+use crate::cli::Global;
+use crate::error::Exit;
+use crate::output::{print, print_json, write_durably};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum, value_parser};
+use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
+use psdd_authority::instructions::{self, Act, LockBy};
+use std::path::PathBuf;
+
+/// What every instruction has.
+#[derive(Args, Debug)]
+pub struct Order {
+    #[command(flatten)]
+    at: At,
+    /// The appliance it is for
+    #[arg(long)]
+    appliance: ApplianceId,
+    /// How long it can be carried out, hours
+    #[arg(long, value_name = "HOURS", default_value_t = 72, value_parser = value_parser!(u32).range(1..=8760))]
+    valid: u32,
+    /// Write the instruction (COSE_Sign1, bytes) to a file instead of printing it as base64
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Arguments of `psdctl authority lock` and `unlock`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  psdctl authority lock /srv/authority --appliance post-1 --psd PS010000000001 --out lock.cose")]
+pub struct Lock {
+    #[command(flatten)]
+    order: Order,
+    /// The PSD
+    #[arg(long, value_name = "ID")]
+    psd: PsdId,
+    /// Whose lock: each is ended by the same key only
+    #[arg(long, value_enum, default_value_t = By::Inspection)]
+    by: By,
+}
+
+/// Arguments of `psdctl authority ceiling`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  psdctl authority ceiling /srv/authority --appliance post-1 --licence L-1000 --amount 20000.00 --period month")]
+pub struct Ceiling {
+    #[command(flatten)]
+    order: Order,
+    /// The licence
+    #[arg(long)]
+    licence: LicenceNumber,
+    /// Most value that is loaded under it in a period; without one the ceiling is lifted
+    #[arg(long)]
+    amount: Option<PostageAmount>,
+    /// When the count begins anew, in UTC
+    #[arg(long, value_enum, default_value_t = Period::Month)]
+    period: Period,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum By {
+    /// The inspection key, lock reason `authority`
+    Inspection,
+    /// The funds key, lock reason `funds`
+    Funds,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Period {
+    Day,
+    Month,
+    Year,
+}
+
+impl From<By> for LockBy {
+    fn from(by: By) -> Self {
+        match by {
+            By::Inspection => LockBy::Inspection,
+            By::Funds => LockBy::Funds,
+        }
+    }
+}
+
+impl From<Period> for instructions::Period {
+    fn from(period: Period) -> Self {
+        match period {
+            Period::Day => Self::Day,
+            Period::Month => Self::Month,
+            Period::Year => Self::Year,
+        }
+    }
+}
+
+pub(super) fn lock(global: &Global, command: &Lock) -> Result<Exit, AuthorityError> {
+    instruct(global, &command.order, &Act::Lock(command.psd, command.by.into()))
+}
+
+pub(super) fn unlock(global: &Global, command: &Lock) -> Result<Exit, AuthorityError> {
+    instruct(global, &command.order, &Act::Unlock(command.psd, command.by.into()))
+}
+
+pub(super) fn ceiling(global: &Global, command: &Ceiling) -> Result<Exit, AuthorityError> {
+    let act = Act::Ceiling(command.licence.clone(), command.amount, command.period.into());
+    instruct(global, &command.order, &act)
+}
+
+fn instruct(global: &Global, order: &Order, act: &Act) -> Result<Exit, AuthorityError> {
+    let (dir, mut books) = order.at.books()?;
+    let now = now()?;
+    let expires = UnixMillis(now.0 + u64::from(order.valid) * 3_600_000);
+    let signed = instructions::instruct(&dir, &mut books, &order.appliance, act, expires, now)?;
+    let (purpose, sequence) = (signed.purpose.as_str(), signed.sequence);
+    if let Some(path) = &order.out {
+        write_durably(path, &signed.bytes)?;
+    }
+    let text = STANDARD.encode(&signed.bytes);
+    if global.json {
+        print_json(&serde_json::json!({
+            "appliance": order.appliance.as_str(),
+            "purpose": purpose,
+            "sequence": sequence,
+            "expires": expires.to_string(),
+            "instruction": text,
+        }))?;
+    } else if let Some(path) = &order.out {
+        print(&format!(
+            "instruction no. {sequence} of the {purpose} key for {} in {}, good until {expires}\n",
+            order.appliance,
+            path.display()
+        ))?;
+    } else {
+        print(&format!("{text}\n"))?;
+    }
+    Ok(Exit::Done)
+}
