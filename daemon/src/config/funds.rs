@@ -39,6 +39,9 @@ pub struct TopUpConfig {
     pub below: String,
     /// How much, decimal text.
     pub amount: String,
+    /// A request short of funds waits so long for them; with 0 it is refused at once.
+    #[serde(default)]
+    pub wait_ms: u64,
 }
 
 /// A rule that was checked.
@@ -50,6 +53,8 @@ pub struct TopUpRule {
     pub below: PostageAmount,
     /// How much.
     pub amount: PostageAmount,
+    /// How long a request short of funds waits for them, milliseconds.
+    pub wait_ms: u64,
 }
 
 fn deadline_ms() -> u64 {
@@ -103,7 +108,11 @@ impl TopUpConfig {
             licence: licence.map_err(|error| ("top_up.licence".to_owned(), error.to_string()))?,
             below: amount("below", &self.below)?,
             amount: amount("amount", &self.amount)?,
+            wait_ms: self.wait_ms,
         };
+        if rule.wait_ms > 30_000 {
+            return Err(("top_up.wait_ms".to_owned(), "at most 30000".to_owned()));
+        }
         if rule.amount == PostageAmount::ZERO || rule.below == PostageAmount::ZERO {
             return Err(("top_up".to_owned(), "below and amount must be above zero".to_owned()));
         }

@@ -6,7 +6,7 @@ use super::licence::{Licences, Members, Place, Span};
 use super::pipeline::Chunk;
 use super::pool::Pool;
 use super::schedule::TenantQueue;
-use super::top_up::TopUp;
+use super::top_up::{Patience, Thirsty, TopUp};
 use super::value::{Loading, Waiting};
 use super::{
     Action, ChunkId, Event, Outcome, PolicyGeneration, RequestId, Selection, SignTarget, Submission, SubmitReply,
@@ -100,6 +100,7 @@ pub(super) struct Request {
     pub(super) queued: bool,
     /// Items of the look-up under way.
     pub(super) looking: Vec<usize>,
+    pub(super) patience: Patience,
 }
 
 pub(super) struct Item {
@@ -133,6 +134,9 @@ pub struct Engine {
     pub(super) authority: AuthorityState,
     pub(super) instructions: Instructions,
     pub(super) loading: Loading,
+    pub(super) thirsty: Thirsty,
+    /// Time of the last event or pump.
+    pub(super) monotonic_ms: u64,
     pub(super) policy: PolicyGeneration,
     pub(super) refusals: BTreeMap<(TenantName, &'static str), u64>,
     /// Commits without a chunk (refusals noted) that are not yet durable do not hold up a stop.
@@ -193,6 +197,8 @@ impl Engine {
             authority,
             instructions: Instructions::default(),
             loading: Loading::default(),
+            thirsty: Thirsty::default(),
+            monotonic_ms: 0,
             policy,
             refusals: BTreeMap::new(),
             stopping: false,
@@ -212,6 +218,7 @@ impl Engine {
 
     /// Takes one event in. Call [`Engine::pump`] after a batch of them.
     pub fn handle(&mut self, event: Event, monotonic_ms: u64) {
+        self.monotonic_ms = monotonic_ms;
         match event {
             Event::Submit(submission) => self.submit(submission),
             Event::Value(command) => self.value_command(command, monotonic_ms),
@@ -235,6 +242,8 @@ impl Engine {
 
     /// Prepares what the window has room for, fairly, and gives the actions of all events since the last call.
     pub fn pump(&mut self, monotonic_ms: u64) -> Vec<Action> {
+        self.monotonic_ms = monotonic_ms;
+        self.lose_patience();
         if self.queued_items > 0 {
             self.now = self.clock.read(monotonic_ms);
             self.schedule();
@@ -289,6 +298,7 @@ impl Engine {
             tag,
             queued: false,
             looking: Vec::new(),
+            patience: Patience::default(),
         };
         self.requests.insert(request, entry);
         self.account_waiting(tenant, count);

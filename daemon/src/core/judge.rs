@@ -24,6 +24,8 @@ pub(super) enum Plan {
     Unserved(usize, Refusal),
     /// Committed since the look-up: the disk must be asked again.
     LookUpAgain,
+    /// Short of funds, which are being asked for.
+    WaitForFunds,
     /// For this draft of the turn.
     Prepare(usize, PreparedPiece),
 }
@@ -56,6 +58,11 @@ impl Engine {
                 Plan::LookUpAgain => {
                     self.undo(turn);
                     self.look_up_again(id, None);
+                    return None;
+                }
+                Plan::WaitForFunds => {
+                    self.undo(turn);
+                    self.wait_for_funds(id, None);
                     return None;
                 }
                 Plan::Settle(ref outcome @ (Outcome::Refused(_) | Outcome::Fault(_) | Outcome::Stale)) => {
@@ -152,6 +159,7 @@ impl Engine {
             Target::Psd(device) => *device,
             Target::Licence { .. } => match self.member_for(id, index, turn) {
                 Some(Ok(device)) => device,
+                Some(Err((_, Refusal::NoneHasFunds { .. }))) if self.may_wait(id) => return Plan::WaitForFunds,
                 Some(Err((licence, refusal))) => return Plan::Unserved(licence, refusal),
                 None => return Plan::Settle(Outcome::Stale),
             },
@@ -227,8 +235,7 @@ impl Engine {
             window: self.settings.window,
             environment: self.settings.environment,
         };
-        let device = &mut self.devices[draft.device];
-        match device.psd.prepare(&item.piece, &context) {
+        match self.devices[draft.device].psd.prepare(&item.piece, &context) {
             Ok(prepared) => {
                 if chosen {
                     self.refresh(draft.device);
@@ -237,8 +244,11 @@ impl Engine {
             }
             // Both look at registers that debits in flight have moved.
             Err(refusal @ (Refusal::InsufficientFunds { .. } | Refusal::Unencodable { .. })) => {
+                if matches!(refusal, Refusal::InsufficientFunds { .. }) && self.may_wait(id) {
+                    return Plan::WaitForFunds;
+                }
                 let own = (!draft.slots.is_empty()).then_some(draft.id);
-                match own.or(device.pipeline.back().copied()) {
+                match own.or(self.devices[draft.device].pipeline.back().copied()) {
                     Some(on) => Plan::Provisional(on, refusal),
                     None => Plan::Settle(Outcome::Refused(refusal)),
                 }

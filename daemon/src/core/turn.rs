@@ -107,6 +107,10 @@ impl Engine {
                 self.look_up_again(id, Some(index));
                 return true;
             }
+            if let Plan::WaitForFunds = plan {
+                self.wait_for_funds(id, Some(index));
+                return true;
+            }
             self.take_plan(id, index, plan, turn);
         }
         self.requests.get(&id).is_none_or(|request| request.again.is_empty() && request.next == request.items.len())
@@ -155,8 +159,8 @@ impl Engine {
                         self.tell(parked);
                     }
                 }
-                // Neither reaches the end of a turn: the one leaves it, the other became a slot.
-                Plan::LookUpAgain | Plan::Prepare(..) => {}
+                // None reaches the end of a turn: two leave it, the other became a slot.
+                Plan::LookUpAgain | Plan::WaitForFunds | Plan::Prepare(..) => {}
             }
         }
     }

@@ -370,7 +370,10 @@ impl Engine {
             (Some(Statement { kind: Kind::Void, .. }), Some(durable)) => ValueReply::Voided(durable),
             (Some(Statement { kind: Kind::Report(_), .. }), Some(durable)) => ValueReply::Withdrawn(durable),
             (Some(_), _) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
-            (None, Some(durable)) => ValueReply::Applied(durable),
+            (None, Some(durable)) => {
+                self.funds_came(device);
+                ValueReply::Applied(durable)
+            }
             (None, None) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
         };
         self.reply_value(work.request, reply);

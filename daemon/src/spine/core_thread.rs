@@ -291,6 +291,8 @@ struct CoreThread {
     started: Instant,
 }
 
+/// The core looks around at least so often.
+const IDLE: Duration = Duration::from_secs(60);
 /// Most messages taken in before the core acts on them.
 const GULP: usize = 256;
 
@@ -298,10 +300,15 @@ impl CoreThread {
     fn run(mut self, events: &Receiver<Event>, submissions: &Receiver<Inbound>, frames: &Receiver<FrameEvent>) {
         loop {
             let now = |thread: &Self| u64::try_from(thread.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            // Those who wait for funds lose patience, whether anything else happens or not.
+            let idle = self.engine.next_deadline().map_or(IDLE, |deadline| {
+                Duration::from_millis(deadline.saturating_sub(now(&self)).saturating_add(1)).min(IDLE)
+            });
             select! {
                 recv(frames) -> frame => match frame { Ok(frame) => { let at = now(&self); self.frame(frame, at) }, Err(_) => return },
                 recv(events) -> event => match event { Ok(event) => { let at = now(&self); self.engine.handle(event, at) }, Err(_) => return },
                 recv(submissions) -> inbound => match inbound { Ok(inbound) => { let at = now(&self); self.inbound(inbound, at) }, Err(_) => return },
+                default(idle) => {}
             }
             let at = now(&self);
             for frame in frames.try_iter().take(GULP) {
