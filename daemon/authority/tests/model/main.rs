@@ -3,6 +3,7 @@
 
 mod oracle;
 mod psd_model;
+mod real_psd;
 mod world;
 
 use proptest::prelude::*;
@@ -32,12 +33,16 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop_oneof![3 => 1..100u64, 1 => Just(1_500)].prop_map(|hours| Step::Wait { hours }),
         1 => (0..2usize).prop_map(|licence| Step::Lock { licence }),
         3 => Just(Step::Reopen),
-        1 => psd.prop_map(|psd| Step::RollBack { psd }),
+        1 => psd.clone().prop_map(|psd| Step::RollBack { psd }),
+        2 => psd.prop_map(|psd| Step::Crash { psd }),
     ]
 }
 
 fn run(steps: &[Step]) -> World {
-    let mut world = World::new();
+    run_in(World::new(), steps)
+}
+
+fn run_in(mut world: World, steps: &[Step]) -> World {
     for step in steps {
         world.take(step);
         world.check();
@@ -51,6 +56,16 @@ proptest! {
     #[test]
     fn money_is_conserved_and_nobody_gets_more_than_was_paid_in(steps in prop::collection::vec(step(), 1..90)) {
         run(&steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    /// The daemon's own PSDs against the authority's own books, with everything lost, repeated, reordered and crashing in between.
+    #[test]
+    fn money_is_conserved_between_the_books_and_the_registers(steps in prop::collection::vec(step(), 1..40)) {
+        run_in(World::honest(), &steps);
     }
 }
 

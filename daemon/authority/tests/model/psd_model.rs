@@ -17,6 +17,15 @@ pub fn new_key() -> EcdsaKeyPair {
     EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key")
 }
 
+/// What every piece of these runs says.
+pub fn details(now: UnixMillis) -> Details {
+    Details::Postal(Postal {
+        date: MailingDate::of(now).expect("a day"),
+        destination: "20260".parse().expect("a ZIP"),
+        rate: "FCM".parse().expect("a rate"),
+    })
+}
+
 /// SubjectPublicKeyInfo of a P-256 key (RFC 5480 §2).
 pub fn spki(key: &EcdsaKeyPair) -> Vec<u8> {
     let head = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
@@ -140,11 +149,7 @@ impl PsdModel {
             return;
         }
         self.memory.registers = registers;
-        let details = Details::Postal(Postal {
-            date: MailingDate::of(now).expect("a day"),
-            destination: "20260".parse().expect("a ZIP"),
-            rate: "FCM".parse().expect("a rate"),
-        });
+        let details = details(now);
         let fields = Fields {
             psd: self.id,
             certificate_serial: self.certificate,

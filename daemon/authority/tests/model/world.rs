@@ -1,9 +1,11 @@
 //! Two PSDs, two licences, a network that loses, repeats and reorders, and books that are closed at any moment.
 
 use crate::oracle::{Known, LIFE, Oracle, licence_of};
-use crate::psd_model::{APPLIANCE, Mark, Message, PsdModel, mills, new_key, spki};
+use crate::psd_model::{APPLIANCE, Mark, Message, PsdModel, details, mills, new_key, spki};
+use crate::real_psd::RealPsd;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use proptest::sample::Index;
+use psd::device::ValueRefusal;
 use psd::key::Role;
 use psd::{LicenceNumber, UnixMillis};
 use psdd_authority::books::{Books, LicenceError, PsdKey, RegisterError, Registered};
@@ -31,6 +33,7 @@ pub enum Step {
     Lock { licence: usize },
     Reopen,
     RollBack { psd: usize },
+    Crash { psd: usize },
 }
 
 pub struct World {
@@ -38,6 +41,8 @@ pub struct World {
     funds: Option<FundsSystem>,
     funds_key: Vec<u8>,
     psds: Vec<PsdModel>,
+    /// The daemon's own PSDs, in a world where the models say nothing that these would not.
+    real: Vec<RealPsd>,
     oracle: Oracle,
     said: Vec<Message>,
     answers: Vec<(usize, ValueAuthorisationClaims)>,
@@ -54,6 +59,13 @@ fn licence(index: usize) -> LicenceNumber {
 }
 
 impl World {
+    /// A world in which every PSD is the daemon's own as well, and says nothing else.
+    pub fn honest() -> Self {
+        let mut world = Self::new();
+        world.real = world.psds.iter().map(RealPsd::of).collect();
+        world
+    }
+
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let now = UnixMillis(1_795_176_000_000);
@@ -78,7 +90,8 @@ impl World {
         let (said, answers, paid) = (Vec::new(), Vec::new(), BTreeMap::new());
         drop(books);
         let codes = BTreeSet::new();
-        let mut world = Self { dir, funds: None, funds_key, psds, oracle, said, answers, paid, now, codes };
+        let real = Vec::new();
+        let mut world = Self { dir, funds: None, funds_key, psds, real, oracle, said, answers, paid, now, codes };
         world.reopen();
         world
     }
@@ -114,20 +127,15 @@ impl World {
         let now = self.now;
         match step {
             Step::Deposit { licence: to, mills: paid, reference } => self.deposit(*to, *paid, *reference),
-            Step::Ask { psd, mills } => {
-                let said = self.psds[*psd].ask(*mills, None, now);
-                self.said.extend(said);
-            }
+            Step::Ask { psd, mills } => self.ask(*psd, *mills, None),
             Step::AskRefund { psd, mark } => {
-                let psd = &mut self.psds[*psd];
-                if !psd.marks.is_empty() {
-                    let mark = mark.get(&psd.marks).clone();
+                if !self.psds[*psd].marks.is_empty() {
+                    let mark = mark.get(&self.psds[*psd].marks).clone();
                     let mut indicium = mark.bytes;
                     // What follows the signature names no other piece.
                     indicium.extend(now.0.to_be_bytes());
                     let refund = RefundClaims { key: [7; 16], leaf: mark.leaf, indicium };
-                    let said = psd.ask(mark.postage, Some(refund), now);
-                    self.said.extend(said);
+                    self.ask(*psd, mark.postage, Some(refund));
                 }
             }
             Step::Deliver { message } if !self.said.is_empty() => {
@@ -150,12 +158,12 @@ impl World {
             Step::Apply { .. } | Step::ApplyNewest => {}
             Step::Void { psd } => {
                 let said = self.psds[*psd].void(now);
-                self.said.extend(said);
+                self.speak(*psd, said);
             }
-            Step::Spend { psd, mills } => self.psds[*psd].spend(*mills, now),
+            Step::Spend { psd, mills } => self.spend(*psd, *mills),
             Step::Withdraw { psd } => {
                 let said = self.psds[*psd].withdraw(now);
-                self.said.extend(said);
+                self.speak(*psd, said);
             }
             Step::Wait { hours } => self.now.0 += hours * 3_600_000,
             Step::Lock { licence: index } => {
@@ -165,13 +173,60 @@ impl World {
                 self.funds().books().set_lock(&licence(*index), reason).expect("books").expect("a licence");
             }
             Step::Reopen => self.reopen(),
+            // Its own ledger is never older than what it said.
+            Step::RollBack { .. } if !self.real.is_empty() => {}
             Step::RollBack { psd } => self.psds[*psd].roll_back(),
+            Step::Crash { psd } => self.real.get_mut(*psd).into_iter().for_each(RealPsd::crash),
         }
     }
 
     fn apply(&mut self, (psd, claims): &(usize, ValueAuthorisationClaims)) {
+        let ended = self.psds[*psd].memory.ended;
         let said = self.psds[*psd].apply(claims, self.now);
+        if let Some(real) = self.real.get_mut(*psd) {
+            let applied = self.psds[*psd].memory.ended != ended;
+            assert_eq!(real.applies(claims, self.now), applied, "{claims:?}");
+        }
+        self.speak(*psd, said);
+    }
+
+    fn ask(&mut self, psd: usize, amount: u64, refund: Option<RefundClaims>) {
+        let again = self.psds[psd].memory.pending.is_some();
+        if let Some(real) = self.real.get(psd)
+            && !again
+            && !self.psds[psd].memory.withdrawn
+            && let Err(refusal) = real.would_ask(amount, refund.as_ref().map(|refund| refund.leaf))
+        {
+            let why = matches!(refusal, ValueRefusal::RefundedBefore { .. }) || amount == 0;
+            assert!(why, "{refusal}");
+            return;
+        }
+        let said = self.psds[psd].ask(amount, refund, self.now);
+        if again {
+            self.said.extend(said);
+        } else {
+            self.speak(psd, said);
+        }
+    }
+
+    /// A PSD said something for the first time.
+    fn speak(&mut self, psd: usize, said: Option<Message>) {
+        if let (Some(real), Some(message)) = (self.real.get_mut(psd), &said) {
+            real.says(message);
+        }
         self.said.extend(said);
+    }
+
+    fn spend(&mut self, psd: usize, postage: u64) {
+        let marks = self.psds[psd].marks.len();
+        self.psds[psd].spend(postage, self.now);
+        if let Some(real) = self.real.get_mut(psd) {
+            let mark = self.psds[psd].marks.get(marks);
+            let signed = real.debits(postage, &details(self.now), self.now);
+            assert_eq!(signed.is_some(), mark.is_some(), "{postage}");
+            let same = signed.zip(mark).is_none_or(|(message, mark)| mark.bytes.starts_with(&message));
+            assert!(same, "the same mark");
+        }
     }
 
     fn deposit(&mut self, to: usize, paid: u64, reference: u8) {
@@ -271,6 +326,9 @@ impl World {
             assert_eq!(line.by_downloads, Some(line.booked), "downloads of PSD {index}");
             assert_eq!(self.balance(licence_of(index)), self.oracle.balance(index), "account {index}");
             held += self.balance(licence_of(index));
+        }
+        for (real, model) in self.real.iter().zip(&self.psds) {
+            real.assert_like(model);
         }
         // The PSDs' own registers, which the books never see: no more than was paid in is in accounts and PSDs together.
         let left = |psd: &PsdModel| {
