@@ -12,8 +12,8 @@ mailing=softhsm-tests/mailing/spring-mailing.csv
 [ -e "$dir/complete" ] && [ -e "$dir/authority/authority.toml" ] || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
 trap '"$psdctl" dev down "$dir" >/dev/null' EXIT
 
-echo "── a development appliance"
-"$psdctl" dev up "$dir"
+echo "── a development appliance, whose PSD asks the postal authority for value when it runs low"
+"$psdctl" dev up "$dir" --value 2000 --top-up-below 150 --top-up-amount 250
 "$psdctl" --config "$dir" vendor psds
 echo
 echo "── a mailing of $(($(wc -l < "$mailing") - 1)) pieces"
@@ -21,6 +21,10 @@ echo "── a mailing of $(($(wc -l < "$mailing") - 1)) pieces"
 echo
 echo "── every mark once more, offline, from the file"
 "$psdctl" --config "$dir" indicium verify "$dir/results.jsonl" | tail -n 3
+echo
+echo "── the authority's books against the PSDs"
+"$psdctl" --config "$dir" --json vendor psds > "$dir/registers.json"
+"$psdctl" authority report "$dir/authority" --registers "$dir/registers.json"
 echo
 echo "── the ledger, offline"
 "$psdctl" dev down "$dir" >/dev/null

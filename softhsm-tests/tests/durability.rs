@@ -7,6 +7,8 @@
 mod campaign;
 #[path = "durability/disk.rs"]
 mod disk;
+#[path = "durability/funds.rs"]
+mod funds;
 #[path = "durability/kills.rs"]
 mod kills;
 #[path = "durability/rollback.rs"]

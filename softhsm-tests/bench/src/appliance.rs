@@ -2,6 +2,7 @@
 
 use crate::cpu;
 use anyhow::Context;
+use psd::{PostageAmount, PsdId};
 use psdctl::dev::{self, DevOptions, Layout, Running, Tools};
 use psdd_client::{Client, ClientConfig, Files, Verification};
 use std::num::NonZeroUsize;
@@ -61,6 +62,12 @@ impl Appliance {
         self.running.vendor = started.vendor;
         self.running.psdd = started.psdd;
         Ok(took)
+    }
+
+    /// Loads value into a PSD.
+    pub fn load_value(&self, psd: PsdId, amount: PostageAmount) -> anyhow::Result<()> {
+        dev::load_value(&self.layout, psd, amount)?;
+        Ok(())
     }
 
     /// A client of the vendor door.

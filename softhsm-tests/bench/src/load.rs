@@ -15,20 +15,22 @@ pub type Shape = (usize, u32);
 /// From the first request to the steady state.
 const WARMING: Duration = Duration::from_millis(250);
 
+/// A new piece of so much postage.
+pub fn item(mills: u64) -> Option<Item> {
+    Some(Item {
+        key: new_key(),
+        postage: PostageAmount::from_mills(mills)?,
+        date: today()?,
+        destination: "20500-0003".parse().ok()?,
+        rate: "FCL".parse().ok()?,
+        recipient: None,
+        reference: None,
+        weight_g: None,
+    })
+}
+
 fn items(count: usize) -> Vec<Item> {
-    let parsed = || -> Option<Item> {
-        Some(Item {
-            key: new_key(),
-            postage: PostageAmount::from_mills(10)?,
-            date: today()?,
-            destination: "20500-0003".parse().ok()?,
-            rate: "FCL".parse().ok()?,
-            recipient: None,
-            reference: None,
-            weight_g: None,
-        })
-    };
-    (0..count).filter_map(|_| parsed()).collect()
+    (0..count).filter_map(|_| item(10)).collect()
 }
 
 fn today() -> Option<psd::MailingDate> {

@@ -13,6 +13,7 @@ mod load;
 mod raw;
 mod report;
 mod rows;
+mod top_ups;
 
 use anyhow::Context;
 use report::Report;
@@ -39,6 +40,10 @@ fn main() -> anyhow::Result<()> {
     let records = option("records").map_or(Ok(1_000_000), str::parse)?;
     let json = option("json").unwrap_or("target/bench.json");
     if let Some(row) = option("only") {
+        if row == "top-ups" {
+            println!("{row}: {:?}", top_ups::measure(rounds, span)?);
+            return Ok(());
+        }
         println!("{row}: {:.0} /s", rows::only(row, span)?);
         return Ok(());
     }
@@ -53,6 +58,7 @@ fn main() -> anyhow::Result<()> {
 
     rows::plain(&mut report, rounds, span)?;
     rows::slow_token(&mut report, rounds, span)?;
+    report.top_ups = Some(top_ups::measure(rounds, span)?);
     if records > 0 {
         report.fleet = Some(fleet::measure(records, span)?);
     }

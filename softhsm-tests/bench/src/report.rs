@@ -28,6 +28,8 @@ pub struct Report {
     pub half_load: Latency,
     /// Daemon over a token of 1 ms with 32 sessions, requests of 256, against the plain loop of 32 threads on it.
     pub slow: Row,
+    /// Signing while many PSDs are topped up.
+    pub top_ups: Option<TopUps>,
     /// Many PSDs and a long log.
     pub fleet: Option<Fleet>,
 }
@@ -68,12 +70,27 @@ impl Row {
         median(&self.per_second)
     }
 
-    /// Median, least and greatest ratio.
     fn ratios(&self) -> String {
-        let least = self.ratio.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = self.ratio.iter().copied().fold(0.0, f64::max);
-        format!("{:.2} ({least:.2} to {most:.2})", median(&self.ratio))
+        spread(&self.ratio)
     }
+}
+
+/// Median, least and greatest ratio.
+fn spread(ratios: &[f64]) -> String {
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = ratios.iter().copied().fold(0.0, f64::max);
+    format!("{:.2} ({least:.2} to {most:.2})", median(ratios))
+}
+
+/// Signing on one PSD while others are topped up at once.
+#[derive(Serialize, Debug)]
+pub struct TopUps {
+    /// How many others.
+    pub psds: u32,
+    /// Signatures in a span with such a wave, against the spans before and after it.
+    pub ratio: Vec<f64>,
+    /// From the first piece that needs value to the last top-up, milliseconds.
+    pub wave_ms: Vec<f64>,
 }
 
 /// The middle one, or the lower of the two.
@@ -169,6 +186,11 @@ impl Report {
         let half = format!("{}; {}", micros(self.half_load.p50_us), micros(self.half_load.p99_us));
         row("half load, single: p50; p99", half, String::new(), "");
         row("  p99 beyond one sign and one sync", micros(half_over), String::new(), "goal ≤ 2,000 µs");
+        if let Some(TopUps { psds, ratio, wave_ms }) = &self.top_ups {
+            let (name, took) =
+                (format!("signing while {psds} PSDs top up ÷ not"), format!("{:.0} ms", median(wave_ms)));
+            row(&name, took, spread(ratio), "≥ 0.95");
+        }
         if let Some(fleet) = &self.fleet {
             let Fleet { psds, records, .. } = fleet;
             let name = format!("{psds} PSDs: {records} records ÷ empty");

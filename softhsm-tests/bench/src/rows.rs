@@ -80,7 +80,7 @@ pub fn only(row: &str, span: Duration) -> anyhow::Result<f64> {
         "1024" => LARGE,
         "single" => SINGLE,
         "idle" => (1, 1),
-        _ => anyhow::bail!("--only=256, 1024, single, idle or slow"),
+        _ => anyhow::bail!("--only=256, 1024, single, idle, slow or top-ups"),
     };
     let dir = tempfile::tempdir()?;
     let options = if row == "slow" { slow(dir.path())?.0 } else { big_purse() };

@@ -33,15 +33,21 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// On a new appliance; `shim` are further variables of the powerloss shim, `None` to do without it.
+    /// On a new appliance whose value the load downloads; `shim` are further variables of the powerloss shim, `None` to do without it.
     pub fn new(name: &'static str, seed: u64, shim: Option<&[(&str, &str)]>) -> Self {
-        let seed = std::env::var("PSDD_SEED").ok().map_or(seed, |text| text.parse().expect("PSDD_SEED is a number"));
         let value = PostageAmount::from_mills(20_000_000).expect("an amount");
-        let appliance = Appliance::unborn(DevOptions { psds: PSDS, value, ..options() });
+        Self::on(DevOptions { value, ..options() }, (name, seed), shim)
+    }
+
+    /// On a new appliance of this kind.
+    pub fn on(options: DevOptions, (name, seed): (&'static str, u64), shim: Option<&[(&str, &str)]>) -> Self {
+        let seed = std::env::var("PSDD_SEED").ok().map_or(seed, |text| text.parse().expect("PSDD_SEED is a number"));
+        let downloads = options.top_up.is_none();
+        let appliance = Appliance::unborn(DevOptions { psds: PSDS, ..options });
         let mut campaign = Self {
             load: Load::new(
                 &appliance,
-                LoadOptions { seed, tasks: 4, psds: PSDS, downloads: true, ..LoadOptions::default() },
+                LoadOptions { seed, tasks: 4, psds: PSDS, downloads, ..LoadOptions::default() },
             ),
             rng: StdRng::seed_from_u64(seed),
             kills: 0,
@@ -113,6 +119,29 @@ impl Campaign {
             .await;
         self.kills += 1;
         self.see(&clients);
+    }
+
+    /// Load with a kill of the authority's funds system at a random moment, and perhaps of psdd at another. Both run afterwards.
+    pub async fn load_and_kill_authority(&mut self, psdd_too: bool) {
+        let clients = self.clients().await;
+        let delays = [self.delay(), self.delay()];
+        let appliance = &mut self.appliance;
+        self.load
+            .run(&clients, async {
+                tokio::time::sleep(delays[0]).await;
+                appliance.kill_authority();
+                tokio::time::sleep(delays[1]).await;
+                if psdd_too {
+                    appliance.kill9();
+                }
+                appliance.start_authority().expect("the funds system starts again");
+            })
+            .await;
+        self.kills += 1 + u32::from(psdd_too);
+        self.see(&clients);
+        if psdd_too {
+            self.appliance.restart();
+        }
     }
 
     /// Load with a kill of the keeper or of its worker in between; psdd goes on, and everything is answered in the end.
@@ -187,8 +216,10 @@ impl Campaign {
     pub fn assert_loaded(&self) {
         let tally = self.load.tally();
         eprintln!("{}: {tally:?}", self.name);
-        let all = [tally.signed, tally.repeated, tally.reused, tally.refused, tally.unanswered, tally.downloads];
-        assert!(all.iter().all(|count| *count > 0), "a part of the load is missing: {tally:?}");
+        let all = [tally.signed, tally.repeated, tally.reused, tally.refused, tally.unanswered];
+        let by_the_load = self.appliance.options.top_up.is_none();
+        let downloads = !by_the_load || tally.downloads > 0;
+        assert!(all.iter().all(|count| *count > 0) && downloads, "a part of the load is missing: {tally:?}");
     }
 
     /// Short ones meet retries, long ones the commits of new pieces.

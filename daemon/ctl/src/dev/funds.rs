@@ -68,6 +68,13 @@ pub fn authorise(layout: &Layout, request: &[u8]) -> Result<Vec<u8>, FundsError>
     Ok(funds.value_request(None, request, now)?.authorisation)
 }
 
+/// Pays in value that a new PSD will ask for by itself.
+pub(super) fn pay_in(layout: &Layout, psd: PsdId, amount: PostageAmount) -> Result<(), FundsError> {
+    let mut books = Books::open(&authority::directory(layout).books())?;
+    books.deposit(&authority::licence()?, amount, &format!("development {psd}"), now()?)??;
+    Ok(())
+}
+
 /// Carries a PSD's statement that a download is void to the authority.
 pub fn carry_void(layout: &Layout, statement: &[u8]) -> Result<FundsVoided, FundsError> {
     Ok(funds_system(layout)?.void_statement(None, statement, now()?)?)

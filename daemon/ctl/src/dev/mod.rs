@@ -15,7 +15,7 @@ pub use funds::{FundsError, authorise, carry_void, load_value};
 pub use layout::Layout;
 pub use pki::{ClientIdentity, PkiError, issue_client, revoke_clients};
 pub use process::{ProcessError, Running};
-pub use up::{DevError, DevOptions, Tools, birth, start_hsm, start_psdd, up};
+pub use up::{DevError, DevOptions, Tools, TopUp, birth, start_hsm, start_psdd, up};
 
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};
@@ -23,6 +23,9 @@ use crate::output;
 use clap::Subcommand;
 use psd::{PostageAmount, PsdId};
 use std::path::PathBuf;
+
+/// How long a request of a development appliance waits for value that was asked for, milliseconds.
+const FUNDS_PATIENCE_MS: u64 = 5_000;
 
 /// A development appliance on this machine.
 #[derive(Subcommand, Debug)]
@@ -37,9 +40,15 @@ pub enum DevCommand {
         /// How many PSDs for vouchers it gets besides, VO010000000001 and on, in euros
         #[arg(long, default_value_t = 0)]
         vouchers: u32,
-        /// Value that each PSD of a new appliance gets
+        /// Value that each PSD of a new appliance gets; with automatic top-up, that is paid in for it
         #[arg(long, default_value = "10000.00")]
         value: PostageAmount,
+        /// Automatic top-up: the PSDs of a new appliance ask the authority for value below this, and a request short of it waits
+        #[arg(long, requires = "top_up_amount")]
+        top_up_below: Option<PostageAmount>,
+        /// How much it asks for
+        #[arg(long, requires = "top_up_below")]
+        top_up_amount: Option<PostageAmount>,
     },
     /// Stop the appliance of a directory; its data stays
     Down {
@@ -62,8 +71,10 @@ pub enum DevCommand {
 /// Runs a command of the group.
 pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
     let outcome = match command {
-        DevCommand::Up { dir, psds, vouchers, value } => {
-            let options = DevOptions { psds, vouchers, value, ..DevOptions::default() };
+        DevCommand::Up { dir, psds, vouchers, value, top_up_below, top_up_amount } => {
+            let top_up = top_up_below.zip(top_up_amount);
+            let top_up = top_up.map(|(below, amount)| TopUp { below, amount, wait_ms: FUNDS_PATIENCE_MS });
+            let options = DevOptions { psds, vouchers, value, top_up, ..DevOptions::default() };
             up(&Layout::at(&dir), &options).map(|running| {
                 format!(
                     "appliance in {}\n  vendor door   {}\n  funds system  {}\n  configuration {}\n",

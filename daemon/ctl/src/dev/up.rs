@@ -2,7 +2,7 @@
 
 use super::Layout;
 use super::authority::{self, AuthorityError, issue_psd_certificates, start_authority};
-use super::funds::{FundsError, load_value};
+use super::funds::{FundsError, load_value, pay_in};
 use super::pki::{self, PkiError};
 use super::process::{self, ProcessError, Running};
 use psd::id::NameError;
@@ -38,6 +38,17 @@ impl Tools {
     }
 }
 
+/// When a new appliance asks the authority for value by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct TopUp {
+    /// Below this descending register.
+    pub below: PostageAmount,
+    /// How much.
+    pub amount: PostageAmount,
+    /// How long a request short of funds waits for them, milliseconds.
+    pub wait_ms: u64,
+}
+
 /// What a new appliance is like.
 #[derive(Clone, Debug)]
 pub struct DevOptions {
@@ -45,10 +56,12 @@ pub struct DevOptions {
     pub psds: u32,
     /// PSDs for vouchers, in euros.
     pub vouchers: u32,
-    /// Value of each.
+    /// Value of each; with automatic top-up, what is paid in for each.
     pub value: PostageAmount,
     /// Largest value a descending register may hold.
     pub largest_descending: PostageAmount,
+    /// Automatic top-up; with none, value comes by `psdctl dev load` and `psdctl vendor top-up` only.
+    pub top_up: Option<TopUp>,
     /// The binaries.
     pub tools: Tools,
     /// PKCS#11 module in place of the profile's.
@@ -74,6 +87,7 @@ impl Default for DevOptions {
             value: mills(10_000_000),
             // The IBI layout has four bytes for the descending register.
             largest_descending: mills(4_000_000_000),
+            top_up: None,
             tools: Tools::beside_this_program(),
             module: None,
             sessions: None,
@@ -145,11 +159,15 @@ pub fn up(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
     }
     let hsm = if process::runs(&layout.hsm_pid()) { None } else { Some(start_hsm(layout, options)?) };
     let authority = start_authority(layout, options)?;
+    // PSDs that ask by themselves do so as soon as they are served.
+    if new && options.top_up.is_some() {
+        planned(options).try_for_each(|psd| pay_in(layout, psd, options.value))?;
+    }
     let mut running = start_psdd(layout, options)?;
     (running.hsm, running.authority) = (hsm, authority);
     if new {
-        for psd in planned(options) {
-            load_value(layout, psd, options.value)?;
+        if options.top_up.is_none() {
+            planned(options).try_for_each(|psd| load_value(layout, psd, options.value).map(|_registers| ()))?;
         }
         write(&layout.complete(), "")?;
     }
@@ -340,6 +358,30 @@ pub fn start_hsm(layout: &Layout, options: &DevOptions) -> Result<Child, DevErro
     Ok(child)
 }
 
+/// Tells psdd where the authority's funds system is, whose address can be another at every start.
+fn point_at_funds(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
+    let path = layout.psdd_config();
+    let text = std::fs::read_to_string(&path).map_err(file(&path))?;
+    let endpoint = format!("endpoint = \"{}\"", funds_address(layout));
+    let new = match (text.split_once("\n[funds]\n"), &options.top_up) {
+        (Some((before, funds)), _) => {
+            let rest: String = funds.split_inclusive('\n').skip(1).collect();
+            format!("{before}\n[funds]\n{endpoint}\n{rest}")
+        }
+        (None, Some(TopUp { below, amount, wait_ms })) => format!(
+            "{text}\n[funds]\n{endpoint}\nserver_name = \"localhost\"\nserver_ca = \"authority/tls/server-ca.pem\"\n\
+             certificate = \"pki/appliance.pem\"\nkey = \"pki/appliance.key\"\n\n\
+             [[top_up]]\nbelow = \"{below}\"\namount = \"{amount}\"\nwait_ms = {wait_ms}\n"
+        ),
+        (None, None) => return Ok(()),
+    };
+    write(&path, &new)
+}
+
+fn funds_address(layout: &Layout) -> String {
+    std::fs::read_to_string(layout.funds_address()).unwrap_or_default().trim().to_owned()
+}
+
 /// Starts psdd, unless it runs, waits until it is ready, and writes psdctl's configuration for its address.
 pub fn start_psdd(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
     let socket = layout.local_socket();
@@ -349,21 +391,24 @@ pub fn start_psdd(layout: &Layout, options: &DevOptions) -> Result<Running, DevE
             |last| ProcessError::NotReady { program: "psdd".to_owned(), seconds: 0, last, log: layout.psdd_log() };
         (ready.map_err(not_ready)?, None)
     } else {
+        point_at_funds(layout, options)?;
         let mut command = Command::new(&options.tools.psdd);
         command.arg("--config").arg(layout.psdd_config()).envs(&options.psdd_environment);
         let mut child = process::start(&mut command, &layout.psdd_log(), &layout.psdd_pid())?;
         let vendor = process::wait("psdd", &mut child, &layout.psdd_log(), || process::ready(&socket))?;
         (vendor, Some(child))
     };
+    let funds = funds_address(layout);
     write(
         &layout.psdctl_config(),
         &format!(
             "endpoint = \"{vendor}\"\nserver_name = \"localhost\"\nserver_ca = \"pki/server-ca.pem\"\nclient_cert = \"pki/client.pem\"\n\
              client_key = \"pki/client.key\"\nauthority_root = \"pki/authority-root.pem\"\npsd = \"PS010000000001\"\n\
-             certificates = \"certificates.pem\"\n"
+             certificates = \"certificates.pem\"\n\n[funds]\nendpoint = \"{funds}\"\nserver_name = \"localhost\"\n\
+             server_ca = \"authority/tls/server-ca.pem\"\nclient_cert = \"pki/appliance.pem\"\n\
+             client_key = \"pki/appliance.key\"\n"
         ),
     )?;
-    let funds = std::fs::read_to_string(layout.funds_address()).unwrap_or_default().trim().to_owned();
     Ok(Running { vendor, funds, psdd, hsm: None, authority: None })
 }
 
