@@ -364,9 +364,11 @@ fn point_at_funds(layout: &Layout, options: &DevOptions) -> Result<(), DevError>
     let text = std::fs::read_to_string(&path).map_err(file(&path))?;
     let endpoint = format!("endpoint = \"{}\"", funds_address(layout));
     let new = match (text.split_once("\n[funds]\n"), &options.top_up) {
+        // Everything else in it may have been edited.
         (Some((before, funds)), _) => {
-            let rest: String = funds.split_inclusive('\n').skip(1).collect();
-            format!("{before}\n[funds]\n{endpoint}\n{rest}")
+            let line = |line: &str| if line.starts_with("endpoint") { endpoint.clone() } else { line.to_owned() };
+            let funds: Vec<String> = funds.lines().map(line).collect();
+            format!("{before}\n[funds]\n{}\n", funds.join("\n"))
         }
         (None, Some(TopUp { below, amount, wait_ms })) => format!(
             "{text}\n[funds]\n{endpoint}\nserver_name = \"localhost\"\nserver_ca = \"authority/tls/server-ca.pem\"\n\
@@ -375,7 +377,7 @@ fn point_at_funds(layout: &Layout, options: &DevOptions) -> Result<(), DevError>
         ),
         (None, None) => return Ok(()),
     };
-    write(&path, &new)
+    if new == text { Ok(()) } else { write(&path, &new) }
 }
 
 fn funds_address(layout: &Layout) -> String {

@@ -84,12 +84,9 @@ pub fn newborn() -> Psd {
 
 /// The same, for vouchers in euros.
 pub fn newborn_for_vouchers() -> Psd {
-    let Event::PsdCreated { stamp, tenant, licence, licensing_zip, software_id, limits, zips, .. } = created() else {
-        panic!()
-    };
-    let (format, currency) = ("voucher".into(), "EUR".parse().unwrap());
-    let event =
-        Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips };
+    let mut event = created();
+    let Event::PsdCreated { format, currency, .. } = &mut event else { panic!() };
+    (*format, *currency) = ("voucher".into(), "EUR".parse().unwrap());
     Psd::from_created(&event).unwrap()
 }
 

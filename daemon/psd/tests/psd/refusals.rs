@@ -282,32 +282,9 @@ fn authorisations_are_refused_in_order_and_applied_once() {
 
 #[test]
 fn refills_have_a_smallest_and_a_largest() {
-    let psd::record::Event::PsdCreated {
-        stamp,
-        tenant,
-        licence,
-        licensing_zip,
-        format,
-        software_id,
-        limits,
-        currency,
-        zips,
-    } = created()
-    else {
-        panic!()
-    };
-    let limits = psd::limits::Limits { smallest_refill: mills(10), largest_refill: mills(20), ..limits };
-    let event = psd::record::Event::PsdCreated {
-        stamp,
-        tenant,
-        licence,
-        licensing_zip,
-        format,
-        software_id,
-        limits,
-        currency,
-        zips,
-    };
+    let mut event = created();
+    let psd::record::Event::PsdCreated { limits, .. } = &mut event else { panic!() };
+    (limits.smallest_refill, limits.largest_refill) = (mills(10), mills(20));
     let mut psd = Psd::from_created(&event).unwrap();
     change(&mut psd, |state| state.lifecycle = Lifecycle::Active);
     let code = |amount| psd.value_terms(mills(amount)).map(drop).map_err(|refusal| refusal.code());
