@@ -4,12 +4,14 @@
 //! sent again with the same keys before anything else, by whatever client there is then. What an answer must never be
 //! goes into [`Load::violations`]; what the ledger must hold for it goes into the notes for the checker.
 
+mod funds;
+
+use self::funds::Funds;
 use crate::appliance::{Appliance, chain};
 use crate::notes::Notes;
 use psd::indicium::Destination;
 use psd::time::MailingDate;
 use psd::{PieceKey, PostageAmount, PsdId};
-use psdctl::dev::{Layout, authorise, carry_void};
 use psdd_client::{Client, ClientError, Item, Outcome, SignedPiece, new_key};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -84,13 +86,7 @@ impl Load {
             record: Record::new(Arc::clone(&appliance.notes)),
         });
         let last = psds.last().copied().filter(|_| options.downloads);
-        let funds = last.map(|psd| Funds {
-            psd,
-            layout: appliance.layout.clone(),
-            under_way: None,
-            ended: None,
-            record: Record::new(Arc::clone(&appliance.notes)),
-        });
+        let funds = last.map(|psd| Funds::new(psd, appliance));
         Self { vendors: vendors.collect(), funds }
     }
 
@@ -508,87 +504,6 @@ impl Vendor {
                 true
             }
             Err(error) => self.record.failed(&error),
-        }
-    }
-}
-
-/// The task that downloads value, and gives every fourth download up.
-struct Funds {
-    psd: PsdId,
-    layout: Layout,
-    /// Number of the download under way, with an authorisation that may have been applied.
-    under_way: Option<(u64, Vec<u8>)>,
-    /// Number of the last one that ended.
-    ended: Option<u64>,
-    record: Record,
-}
-
-impl Funds {
-    async fn work(&mut self, client: &Client, stop: &AtomicBool) {
-        while self.under_way.is_some() || !stop.load(Ordering::Acquire) {
-            if let Err(error) = self.download(client).await
-                && !self.record.failed(&error)
-            {
-                return;
-            }
-            pause().await;
-        }
-    }
-
-    async fn download(&mut self, client: &Client) -> Result<(), ClientError> {
-        let (sequence, authorisation) = match self.under_way.clone() {
-            Some(under_way) => under_way,
-            None => {
-                // One amount always, so that asking again after a lost answer is the same request.
-                let amount = PostageAmount::from_mills(1_500_000).expect("an amount");
-                let asked = client.request_value(self.psd, amount).await?;
-                let authorisation = authorise(&self.layout, &asked.request).expect("an authorisation");
-                self.under_way.insert((asked.sequence, authorisation)).clone()
-            }
-        };
-        if sequence.is_multiple_of(4) {
-            self.give_up(client, sequence, &authorisation).await?;
-        } else {
-            self.apply(client, &authorisation).await?;
-        }
-        if self.ended.is_some_and(|before| before + 1 != sequence) {
-            self.record.violations.push(format!("value: download {:?}, then {sequence}", self.ended));
-        }
-        self.record.tally.downloads += 1;
-        self.ended = Some(sequence);
-        self.under_way = None;
-        Ok(())
-    }
-
-    async fn apply(&mut self, client: &Client, authorisation: &[u8]) -> Result<(), ClientError> {
-        let told = client.apply_value(self.psd, authorisation).await?;
-        self.record.notes.value_applied(self.psd, &told);
-        let again = client.apply_value(self.psd, authorisation).await?;
-        self.record.notes.value_applied(self.psd, &again);
-        if (again.leaf, again.registers) != (told.leaf, told.registers) {
-            self.record.violations.push(format!("value applied twice: {told:?}, then {again:?}"));
-        }
-        Ok(())
-    }
-
-    async fn give_up(&mut self, client: &Client, sequence: u64, authorisation: &[u8]) -> Result<(), ClientError> {
-        let told = client.void_value(self.psd, sequence).await?;
-        self.record.notes.value_voided(self.psd, &told);
-        let credited = carry_void(&self.layout, &told.statement).expect("a credit").credited;
-        if credited != told.amount {
-            self.record.violations.push(format!("download {sequence}: {credited} credited of {}", told.amount));
-        }
-        let again = client.void_value(self.psd, sequence).await?;
-        if (again.leaf, &again.statement) != (told.leaf, &told.statement) {
-            self.record.violations.push(format!("given up twice: {told:?}, then {again:?}"));
-        }
-        match client.apply_value(self.psd, authorisation).await {
-            Err(ClientError::Refused(problem)) if problem.facts.code == "value-void" => Ok(()),
-            Err(error) => Err(error),
-            Ok(told) => {
-                self.record.violations.push(format!("download {sequence} was given up, then applied: {told:?}"));
-                Ok(())
-            }
         }
     }
 }
