@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON := target/venv/bin/python
-PACKAGES := softhsm2 gcc g++ make python3-venv ca-certificates
+PACKAGES := softhsm2 gcc g++ make python3-venv ca-certificates openssl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DAEMONS := -p psdd -p psdd-hsm -p psdctl
 

@@ -22,6 +22,31 @@ echo
 echo "── every mark once more, offline, from the file"
 "$psdctl" --config "$dir" indicium verify "$dir/results.jsonl" | tail -n 3
 echo
+echo "── a new indicium key, by a ceremony that two of three operators approve"
+rotation=$dir/rotation.toml
+requests=$dir/requests
+if [ ! -e "$requests" ]; then
+  "$psdctl" --config "$dir" ceremony new rotate-key --out "$rotation"
+  for operator in anna ben; do
+    "$psdctl" ceremony approve "$rotation" --operator "$operator" --key "$dir/operators/$operator.key" \
+      --out "$dir/rotation.$operator.approval" --yes >/dev/null
+  done
+  run=("$psdctl" --config "$dir" ceremony run "$rotation" --approvals "$dir"/rotation.{anna,ben}.approval)
+  "${run[@]}" || echo "   the key is made; it waits for the authority's certificate"
+  "$psdctl" --config "$dir" operator requests "$requests"
+  "$psdctl" authority issue "$dir/authority" --exchange "$requests" --appliance "$(cat "$dir/pki/appliance.name")" --licence L-1000 --renew
+  "$psdctl" --config "$dir" operator certificates "$requests"
+  cat "$requests"/*.pem >> "$dir/certificates.pem"
+  "${run[@]}"
+fi
+"$psdctl" --config "$dir" key list
+echo
+echo "── thirty pieces more, under the new key; marks of both generations verify"
+head -n 31 "$mailing" > "$dir/more.csv"
+"$psdctl" --config "$dir" vendor sign --csv "$dir/more.csv" --out "$dir/more.jsonl"
+"$psdctl" --config "$dir" indicium verify "$dir/results.jsonl" | tail -n 3
+"$psdctl" --config "$dir" indicium verify "$dir/more.jsonl" | tail -n 3
+echo
 echo "── the authority's books against the PSDs"
 "$psdctl" --config "$dir" --json vendor psds > "$dir/registers.json"
 "$psdctl" authority report "$dir/authority" --registers "$dir/registers.json"

@@ -4,7 +4,6 @@
 //! difference is the choice. *Each item* gives every item a turn of its own, so that each is sought a PSD, and another one than the
 //! last; *in turns* leaves 256 items to a turn, as the daemon does.
 
-use psd::authority::AuthorityState;
 use psd::clock::{ClockGuard, ClockRules, ClockSample, ClockSource};
 use psd::device::{DateWindow, Piece};
 use psd::indicium::{Details, Postal};
@@ -54,9 +53,11 @@ fn judging_ns(psds: u32, chunk_items: usize, selection: Selection) -> Result<f64
         let submission = Submission {
             request: RequestId(u64::from(round)),
             tenant: "acme".parse()?,
+            client: "mail".into(),
             target: SignTarget::Licence {
                 licence: "L-1".parse()?,
                 selection,
+                licences: engine.licences(),
                 within: std::iter::once(0..members).collect(),
             },
             pieces: pieces.collect::<Result<_, Box<dyn Error>>>()?,
@@ -72,6 +73,8 @@ fn judging_ns(psds: u32, chunk_items: usize, selection: Selection) -> Result<f64
             .filter_map(|action| match action {
                 Action::Sign(chunk, ..) => Some(*chunk),
                 Action::LookUp(..)
+                | Action::Fleet(_)
+                | Action::Keys(_)
                 | Action::Commit(..)
                 | Action::Reply(..)
                 | Action::ValueReply(..)
@@ -140,7 +143,7 @@ fn engine(psds: u32, chunk_items: usize) -> Result<Engine, Box<dyn Error>> {
     };
     let clock = ClockGuard::resume(rules, 1, UnixMillis(NOW));
     let psds = (0..psds).map(active).collect::<Result<Vec<_>, _>>()?;
-    let mut engine = Engine::new(settings, clock, psds, AuthorityState::default(), Vec::new(), PolicyGeneration(1));
+    let mut engine = Engine::new(settings, clock, psds, Default::default(), Vec::new(), PolicyGeneration(1));
     let sample = ClockSample { monotonic_ms: 0, wall: UnixMillis(NOW), error_ms: 1, synchronised: true };
     engine.handle(Event::Clock(sample), 0);
     engine.handle(Event::TokenUp(TokenIndex(0)), 0);
@@ -172,9 +175,14 @@ fn active(number: u32) -> Result<Psd, Box<dyn Error>> {
     let (role, algorithm) = (Role::Indicium, Algorithm::EcdsaP256);
     let key_id: std::sync::Arc<[u8]> = number.to_be_bytes()[..].into();
     let (token, spki) = ("main".into(), b"a key"[..].into());
-    device.fold(&Happened::KeyCreated { stamp, key_id: key_id.clone(), role, algorithm, token, spki });
-    device.fold(&Happened::CertificateInstalled { stamp, key_id, serial: 7, chain: vec![b"c"[..].into()] });
-    device.fold(&Happened::LifecycleChanged { stamp, lifecycle: Lifecycle::Active, locks: Locks::NONE });
+    let made = Happened::KeyCreated { stamp, key_id: key_id.clone(), role, algorithm, token, spki, wrapped: None };
+    device.fold(&made, UnixMillis(NOW));
+    device.fold(
+        &Happened::CertificateInstalled { stamp, key_id, serial: 7, chain: vec![b"c"[..].into()] },
+        UnixMillis(NOW),
+    );
+    device
+        .fold(&Happened::LifecycleChanged { stamp, lifecycle: Lifecycle::Active, locks: Locks::NONE }, UnixMillis(NOW));
     let registers = Registers::default().loaded(mills(1_000_000 + u64::from(number * 7_919 % 10_007))?)?;
     device.restore(psd::State { registers, ..device.state().clone() });
     Ok(device)

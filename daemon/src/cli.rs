@@ -5,10 +5,6 @@ use crate::config::Config;
 use crate::{RunError, check, run};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use psd::ApplianceId;
-use psd::record::{AuthorityPurpose, Environment};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -31,32 +27,20 @@ enum Command {
         /// The configuration.
         file: PathBuf,
     },
-    /// Give birth to an appliance: log key, ledger, leaf 0. Development appliances only, until there are ceremonies.
+    /// Give birth to an appliance: log key, ledger, leaf 0. The file is approved by all operators and countersigned by the authority.
     BirthGenesis {
         /// The configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// The appliance's name.
-        #[arg(long)]
-        appliance: ApplianceId,
-        /// What its marks are worth.
-        #[arg(long, value_parser = ["development", "production"])]
-        environment: String,
-        /// The postal authority's root certificate, PEM.
-        #[arg(long, value_name = "PEM")]
-        authority_root: PathBuf,
-        /// The authority's funds certificate, PEM.
-        #[arg(long, value_name = "PEM")]
-        funds: PathBuf,
-        /// The authority's inspection certificate, PEM: locks and unlocks.
-        #[arg(long, value_name = "PEM")]
-        inspection: Option<PathBuf>,
-        /// The authority's policy certificate, PEM: ceilings.
-        #[arg(long, value_name = "PEM")]
-        policy: Option<PathBuf>,
-        /// Name of the token that gets the log key.
-        #[arg(long, value_name = "NAME")]
-        log_token: String,
+        /// The reviewed genesis file.
+        #[arg(long, value_name = "FILE")]
+        genesis: PathBuf,
+        /// An approval of it, once for each operator.
+        #[arg(long = "approval", value_name = "FILE", required = true)]
+        approvals: Vec<PathBuf>,
+        /// The authority's countersignature.
+        #[arg(long, value_name = "FILE")]
+        countersignature: PathBuf,
     },
     /// Create the PSDs of a plan; their certification requests go into a directory.
     BirthPsds {
@@ -126,32 +110,12 @@ fn perform(command: Command) -> anyhow::Result<()> {
             check(&Config::read(&file)?)?;
             println!("{} holds", file.display());
         }
-        Command::BirthGenesis {
-            config,
-            appliance,
-            environment,
-            authority_root,
-            funds,
-            inspection,
-            policy,
-            log_token,
-        } => {
-            let environment = match environment.as_str() {
-                "production" => Environment::Production,
-                _ => Environment::Development,
-            };
-            let given = [
-                (AuthorityPurpose::Funds, Some(funds)),
-                (AuthorityPurpose::Inspection, inspection),
-                (AuthorityPurpose::Policy, policy),
-            ];
-            let given = given.into_iter().filter_map(|(purpose, path)| Some((purpose, path?)));
-            let authority_keys: Vec<_> =
-                given.map(|(purpose, path)| Ok((purpose, certificate(&path)?))).collect::<anyhow::Result<_>>()?;
-            let authority_root = certificate(&authority_root)?;
-            let options = GenesisOptions { appliance, environment, authority_root, authority_keys, log_token };
-            bear(&Config::read(&config)?, &options)?;
-            println!("appliance {} is born", options.appliance);
+        Command::BirthGenesis { config, genesis, approvals, countersignature } => {
+            let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
+            let (file, countersignature) = (read(&genesis)?, read(&countersignature)?);
+            let approvals = approvals.iter().map(read).collect::<anyhow::Result<_>>()?;
+            let appliance = bear(&Config::read(&config)?, &GenesisOptions { file, approvals, countersignature })?;
+            println!("appliance {appliance} is born");
         }
         Command::BirthPsds { config, plan, requests } => {
             let text = hsm_profiles::read_toml(&plan)?;
@@ -170,9 +134,4 @@ fn perform(command: Command) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn certificate(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let der = CertificateDer::from_pem_file(path).with_context(|| path.display().to_string())?;
-    Ok(der.to_vec())
 }

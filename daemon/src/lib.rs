@@ -5,6 +5,7 @@
 
 pub mod authority;
 pub mod birth;
+pub mod ceremony;
 pub mod cli;
 pub mod clock;
 pub mod config;

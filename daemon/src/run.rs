@@ -4,25 +4,34 @@
 //! no anchor is ahead of the ledger, and this daemon has raised its fence.
 
 use crate::authority::{AuthorityKey, AuthorityKeys};
+use crate::birth::permits_software_token;
+use crate::ceremony::{Ceremonies, CeremonyParts};
 use crate::clock::Sampler;
-use crate::config::Config;
-use crate::core::{Engine, EngineSettings, Event, PolicyGeneration, TokenIndex};
+use crate::config::{Config, DoorConfig};
+use crate::core::{Engine, EngineSettings, Event, Fleet, PolicyGeneration, TokenIndex};
+use crate::door::calendar::Calendar;
+use crate::door::listener::{Door, Listening};
 use crate::door::local::{self, LocalState};
-use crate::door::tls::{TlsError, TlsFiles, server_config};
-use crate::door::vendor::{Limits, Listening, PolicyInForce, VendorDoor, VendorState};
+use crate::door::operator::OperatorState;
+use crate::door::tls::DoorTls;
+use crate::door::vendor::{PolicyInForce, TenantPlaces, VendorFleet, VendorState};
 use crate::funds::{self, Need};
-use crate::spine::{Metrics, Newest, Spine, SpineParts, SpineSettings};
+use crate::spine::{Listeners, Metrics, Newest, Spine, SpineParts, SpineSettings};
 use crate::tokens::{ExpectedKey, Guard, GuardError, Tokens, TokensError};
 use arc_swap::ArcSwap;
 use psd::clock::{ClockGuard, ClockReading, ClockStop};
-use psd::key::{Algorithm, Role};
+use psd::key::{Algorithm, Key, Role};
 use psd::record::{AuthorityPurpose, Environment, Event as RecordEvent, Genesis, Record};
 use psdd_client::FundsSystem;
+use psdd_hsm::link::WrappedKey;
 use psdd_ledger::open::ProvenHead;
-use psdd_ledger::{Appliance, Ledger, OpenError, Reader, Recovered, StoreFault};
-use psdd_policy::{PolicySet, Resource};
+use psdd_ledger::{Appliance, Ledger, OpenError, Reader, Recovered, StoreFault, WrappedBody};
+use psdd_policy::PolicySet;
+use psdd_tls::{ServerTls, TlsError, UnixTime};
 use psdd_wire::checkpoint::{Checkpoint, LogKey, origin};
+use psdd_wire::spki::PublicKey;
 use rand::RngCore;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,8 +51,24 @@ pub enum RunError {
     #[error("policy: {0}")]
     Policy(String),
     /// TLS.
-    #[error("vendor door: {0}")]
-    Tls(#[from] TlsError),
+    #[error("{door} door: {source}")]
+    Tls {
+        /// Of which door.
+        door: &'static str,
+        /// What is wrong.
+        source: TlsError,
+    },
+    /// One client certificate would open both doors.
+    #[error(
+        "operator.client_ca: {} has a key that {} of the vendor door has too; operators need a CA of their own",
+        .operator.display(), .vendor.display()
+    )]
+    SharedCa {
+        /// The operator door's client CA.
+        operator: std::path::PathBuf,
+        /// The vendor door's.
+        vendor: std::path::PathBuf,
+    },
     /// The tokens.
     #[error(transparent)]
     Tokens(#[from] TokensError),
@@ -75,7 +100,8 @@ impl RunError {
             | RunError::Guard(GuardError::RolledBack { .. } | GuardError::Forked { .. }) => 75,
             RunError::Ledger(_) | RunError::Store(_) => 74,
             RunError::Policy(_)
-            | RunError::Tls(_)
+            | RunError::Tls { .. }
+            | RunError::SharedCa { .. }
             | RunError::Unfit(_)
             | RunError::Guard(GuardError::Damaged { .. }) => 78,
             RunError::Guard(GuardError::Call { .. } | GuardError::Tree(_))
@@ -90,10 +116,15 @@ fn io(what: &'static str) -> impl Fn(std::io::Error) -> RunError {
     move |source| RunError::Io { what, source }
 }
 
+/// Most PSDs of an appliance.
+const MOST_PSDS: usize = 1 << 17;
+
 /// What a start has put together.
 struct Started {
     spine: Spine,
     state: Arc<VendorState>,
+    operator: Option<Arc<OperatorState>>,
+    tls: DoorsTls,
     local: Arc<LocalState>,
     /// What PSDs need, for whoever asks the authority for it.
     needs: std::sync::Mutex<Option<mpsc::Receiver<Need>>>,
@@ -120,7 +151,7 @@ fn start(config: &Config) -> Result<Started, RunError> {
     status("opening the ledger");
     let begun = Instant::now();
     let policies = load_policies(config)?;
-    let tls = server_config(&tls_files(config))?;
+    let tls = read_tls(config)?.into();
     let mut recovered = Ledger::open(&config.state_dir)?.recover(config.ledger.rules(), &verify_note)?;
     tracing::info!(
         records = recovered.journal.size(),
@@ -136,10 +167,13 @@ fn start(config: &Config) -> Result<Started, RunError> {
     let tokens = Tokens::start(config.tokens.iter().map(|token| token.link()).collect(), expected)?;
     let welcomes = tokens.wait_ready(&names, Duration::from_secs(60))?;
     if recovered.appliance.genesis.environment == Environment::Production
+        && !permits_software_token(&recovered.appliance.genesis)
         && let Some(software) = welcomes.iter().find(|welcome| !welcome.profile.hardware)
     {
         let name = &software.profile.name;
-        return Err(RunError::Unfit(format!("{name} is a software token: a production appliance refuses it")));
+        return Err(RunError::Unfit(format!(
+            "{name} is a software token: a production appliance refuses it without the authority's permit"
+        )));
     }
     let sampler = Sampler::new(&config.clock, begun);
     let mut clock = resume_clock(config, &recovered.appliance);
@@ -182,7 +216,7 @@ fn finish_start(
     guard: Arc<Guard>,
     clock: ClockGuard,
     sampler: Sampler,
-    (policies, tls): (PolicySet, Arc<rustls::ServerConfig>),
+    (policies, tls): (PolicySet, DoorsTls),
 ) -> Result<Started, RunError> {
     let (journal, appliance, checkpoint, lock) = recovered.into_parts();
     // Held until the process ends: no second daemon may open the ledger while any thread of this one lives.
@@ -196,11 +230,7 @@ fn finish_start(
     let metrics = Arc::new(Metrics::default());
     metrics.log_size.store(journal.size(), Ordering::Release);
     metrics.checkpoint_size.store(newest.size(), Ordering::Relaxed);
-    let psds = appliance.psds.values().map(|psd| {
-        let identity = psd.identity();
-        (identity.psd, Resource::new(identity.psd, &identity.licence, &identity.tenant))
-    });
-    let psds = psds.collect();
+    let identities = appliance.psds.values().map(|psd| Arc::clone(psd.identity())).collect();
     let generation = PolicyGeneration(1);
     let settings = engine_settings(config, &genesis);
     let log_token = settings.tokens.iter().position(|name| *name == genesis.log_token).map(TokenIndex);
@@ -211,13 +241,25 @@ fn finish_start(
         ))
     })?;
     let greatest = reader.greatest_keys()?;
-    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
+    let genesis_digest = genesis_digest(&reader)?;
+    let log_kind = PublicKey::of_spki(&genesis.log_spki).map(|key| key.kind());
+    let log_kind = log_kind.ok_or_else(|| RunError::Unfit("the log key of leaf 0 cannot be read".to_owned()))?;
+    adopt_wrapped(config, &reader, &appliance, &tokens)?;
+    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter());
+    let keys = keys.filter(|certified| certified.life.destroyed.is_none()).map(|certified| &certified.key);
     let indicium_keys = keys.filter(|key| key.role == Role::Indicium);
     let indicium_keys = indicium_keys.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.spki))).collect();
     let authority = authority_keys(&appliance)?;
-    let (need, needs) = mpsc::channel(appliance.psds.len().max(1));
-    let engine = Engine::new(settings, clock, appliance.psds.into_values(), appliance.authority, greatest, generation);
-    let licences = engine.licences();
+    let (need, needs) = mpsc::channel(MOST_PSDS);
+    let held = (appliance.authority, appliance.governance);
+    let engine = Engine::new(settings, clock, appliance.psds.into_values(), held, greatest, generation);
+    let fleet = Fleet { licences: engine.licences(), identities };
+    let fleet = Arc::new(ArcSwap::from_pointee(VendorFleet::of(&fleet)));
+    let (grown, router) = (Arc::clone(&fleet), Arc::clone(&tokens.router));
+    let listeners = Listeners {
+        fleet: Box::new(move |fleet| grown.store(Arc::new(VendorFleet::of(fleet)))),
+        keys: Box::new(move |news| router.note(news)),
+    };
     let parts = SpineParts {
         engine,
         journal,
@@ -229,6 +271,7 @@ fn finish_start(
         newest: Arc::clone(&newest),
         indicium_keys,
         needs: need,
+        listeners,
         metrics: Arc::clone(&metrics),
         started: begun,
     };
@@ -244,12 +287,23 @@ fn finish_start(
     let stop = Arc::new(AtomicBool::new(false));
     sampler.feed(core.clone(), Arc::clone(&stop)).map_err(io("starting threads"))?;
     guard.watch(&tokens.links, &newest, welcomes, &stop).map_err(io("starting threads"))?;
+    let ceremonies = Ceremonies::new(CeremonyParts {
+        core: core.clone(),
+        links: Arc::clone(&tokens.links),
+        tokens: config.tokens.clone(),
+        appliance: genesis.appliance.clone(),
+        genesis: genesis_digest,
+        log_key_id: Arc::clone(&genesis.log_key_id),
+        log_kind,
+        log_token,
+        state_dir: config.state_dir.clone(),
+    });
     let state = Arc::new(VendorState {
         core: core.clone(),
+        ceremonies: ceremonies.clone(),
         policy: ArcSwap::from_pointee(PolicyInForce { generation, policies }),
-        tls: ArcSwap::new(tls),
-        psds,
-        licences,
+        places: Arc::new(TenantPlaces::new(config.vendor.per_tenant())),
+        fleet,
         newest,
         log_size: Arc::clone(&metrics.log_size),
         log_key,
@@ -259,11 +313,63 @@ fn finish_start(
         authority_root: Arc::clone(&genesis.authority_root),
         authority,
         metrics: Arc::clone(&metrics),
-        limits: limits(config),
+        limits: config.vendor.vendor_limits(),
     });
     let names = config.tokens.iter().map(|token| token.name.clone()).collect();
-    let local = Arc::new(LocalState { core, router: tokens.router, tokens: names, metrics, vendor: OnceLock::new() });
-    Ok(Started { spine, state, local, needs: std::sync::Mutex::new(Some(needs)), stop })
+    let operator = config.operator.as_ref().map(|door| {
+        Arc::new(OperatorState {
+            core: core.clone(),
+            ceremonies: ceremonies.clone(),
+            router: Arc::clone(&tokens.router),
+            tokens: config.tokens.iter().map(|token| token.name.clone()).collect(),
+            unseal_socket: config.unseal_socket.clone(),
+            authority_root: Arc::clone(&genesis.authority_root),
+            appliance: genesis.appliance.clone(),
+            environment: genesis.environment.as_str(),
+            limits: door.operator_limits(),
+        })
+    });
+    let (going_on, resumed) = (ceremonies.clone(), "going on with a ceremony");
+    let resume = move || {
+        if let Err(error) = going_on.go_on() {
+            tracing::error!(%error, "the ceremony that was interrupted does not go on");
+        }
+    };
+    std::thread::Builder::new().name("ceremony".to_owned()).spawn(resume).map_err(io(resumed))?;
+    let local = Arc::new(LocalState {
+        core,
+        router: tokens.router,
+        tokens: names,
+        metrics,
+        calendar: Calendar::new(tls.named(), config.crl_alarm_days),
+        vendor: OnceLock::new(),
+        operator: OnceLock::new(),
+    });
+    Ok(Started { spine, state, operator, tls, local, needs: std::sync::Mutex::new(Some(needs)), stop })
+}
+
+/// SHA-256 of the bytes of record 0, by which ceremonies know the appliance.
+fn genesis_digest(reader: &Reader) -> Result<[u8; 32], RunError> {
+    let unreadable = |error: &dyn std::fmt::Display| RunError::Unfit(format!("leaf 0: {error}"));
+    let record = reader.record(0).map_err(|error| unreadable(&error))?;
+    let record = record.ok_or_else(|| unreadable(&"it is missing"))?;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &record.record().encode());
+    digest.as_ref().try_into().map_err(|error: std::array::TryFromSliceError| unreadable(&error))
+}
+
+/// Gives every link the keys that live wrapped beside their records.
+fn adopt_wrapped(config: &Config, reader: &Reader, appliance: &Appliance, tokens: &Tokens) -> Result<(), RunError> {
+    let wrapped = reader.wrapped_keys().map_err(|error| RunError::Unfit(error.to_string()))?;
+    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
+    let by_id: HashMap<&[u8], &Key> = keys.map(|key| (&*key.key_id, key)).collect();
+    for WrappedBody { key_id, body } in wrapped {
+        let Some(key) = by_id.get(&*key_id) else { continue };
+        let index = config.tokens.iter().position(|token| token.name == *key.token);
+        let Some(link) = index.and_then(|index| tokens.link(TokenIndex(index))) else { continue };
+        let (role, algorithm, spki) = (key.role, key.algorithm, Arc::clone(&key.spki));
+        link.adopt(WrappedKey { key_id, role, algorithm, spki, wrapped: Arc::from(&*body.body) });
+    }
+    Ok(())
 }
 
 async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
@@ -272,8 +378,12 @@ async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
     let mut hang_up = signal(SignalKind::hangup()).map_err(io("watching signals"))?;
     start_top_ups(config, started)?;
     local::open(&config.local.socket, Arc::clone(&started.local)).map_err(io("opening the local door"))?;
-    let door = VendorDoor::bind(config.vendor.listen, Arc::clone(&started.state)).await;
-    let door = door.and_then(VendorDoor::open).map_err(io("opening the vendor door"))?;
+    started.local.calendar.log(UnixTime::now());
+    // First the one that nobody waits for: with the vendor door the daemon is ready.
+    let operator = open_operator_door(config, started).await?;
+    let (state, tls) = (Arc::clone(&started.state), Arc::clone(&started.tls.vendor));
+    let door = Door::bind(config.vendor.listen, state, tls, started.state.limits).await;
+    let door = door.and_then(Door::open).map_err(io("opening the vendor door"))?;
     tracing::info!(address = %door.address, "vendor door open");
     if started.local.vendor.set(door.address).is_err() {
         tracing::debug!("the door was opened before");
@@ -281,11 +391,15 @@ async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
     notify(&[sd_notify::NotifyState::Ready]);
     report(started, &door);
     let mut watchdog = tokio::time::interval(watchdog_interval());
+    let mut calendar = tokio::time::interval(Duration::from_secs(3_600));
+    // The first tick comes at once, and the start has told already.
+    calendar.tick().await;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => reload(config, started),
+            _ = calendar.tick() => started.local.calendar.log(UnixTime::now()),
             _ = watchdog.tick() => {
                 // A core that does not answer must not look alive.
                 if local::alive(&started.local.core).await {
@@ -297,8 +411,25 @@ async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
     }
     notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping");
-    door.close(Duration::from_secs(5)).await;
+    let patience = Duration::from_secs(5);
+    match operator {
+        Some(operator) => drop(tokio::join!(door.close(patience), operator.close(patience))),
+        None => door.close(patience).await,
+    }
     Ok(())
+}
+
+async fn open_operator_door(config: &Config, started: &Started) -> Result<Option<Listening>, RunError> {
+    let (Some(door), Some(state), Some(tls)) = (&config.operator, &started.operator, &started.tls.operator) else {
+        return Ok(None);
+    };
+    let opened = Door::bind(door.listen, Arc::clone(state), Arc::clone(tls), state.limits).await;
+    let opened = opened.and_then(Door::open).map_err(io("opening the operator door"))?;
+    tracing::info!(address = %opened.address, "operator door open");
+    if started.local.operator.set(opened.address).is_err() {
+        tracing::debug!("the door was opened before");
+    }
+    Ok(Some(opened))
 }
 
 /// Starts to ask the authority for the value that PSDs need, where the configuration says how.
@@ -313,17 +444,18 @@ fn start_top_ups(config: &Config, started: &Started) -> Result<(), RunError> {
     Ok(())
 }
 
-/// SIGHUP: policies, certificates and CRLs anew; connections and requests under way go on.
+/// SIGHUP: policies, certificates and CRLs anew; connections go on whose clients are still good, requests under way all.
 fn reload(config: &Config, started: &Started) {
     let monotonic = sd_notify::NotifyState::monotonic_usec_now();
     match monotonic {
         Ok(usec) => notify(&[sd_notify::NotifyState::Reloading, usec]),
         Err(error) => tracing::debug!(%error, "no monotonic clock to tell systemd"),
     }
-    match server_config(&tls_files(config)) {
-        Ok(tls) => started.state.tls.store(tls),
+    match read_tls(config) {
+        Ok(read) => started.tls.replace(read),
         Err(error) => tracing::error!(%error, "TLS is not reloaded; the old configuration stays in force"),
     }
+    started.local.calendar.log(UnixTime::now());
     match load_policies(config) {
         Ok(policies) => {
             let generation = PolicyGeneration(started.state.policy.load().generation.0 + 1);
@@ -343,13 +475,17 @@ fn report(started: &Started, door: &Listening) {
     let mut text = format!(
         "vendor door {}; {} PSDs; {} records; {} pieces since start",
         door.address,
-        started.state.psds.len(),
+        started.state.fleet.load().psds.len(),
         metrics.log_size.load(Ordering::Relaxed),
         metrics.pieces.load(Ordering::Relaxed)
     );
     for trouble in started.local.router.troubles(&started.local.tokens) {
         text.push_str("; ");
         text.push_str(&trouble);
+    }
+    for ending in started.local.calendar.endings(UnixTime::now()) {
+        text.push_str("; ");
+        text.push_str(&ending.to_string());
     }
     status(&text);
 }
@@ -395,18 +531,55 @@ fn load_policies(config: &Config) -> Result<PolicySet, RunError> {
 /// Everything `check-config` can check without a ledger and without tokens.
 pub fn check(config: &Config) -> Result<(), RunError> {
     load_policies(config)?;
-    server_config(&tls_files(config))?;
+    read_tls(config)?;
     Ok(())
 }
 
-fn tls_files(config: &Config) -> TlsFiles {
-    let vendor = &config.vendor;
-    TlsFiles {
-        certificate: vendor.certificate.clone(),
-        key: vendor.key.clone(),
-        client_ca: vendor.client_ca.clone(),
-        client_crl: vendor.client_crl.clone(),
+/// What the TLS files of the doors make, as they are on the disk.
+struct ReadTls {
+    vendor: ServerTls,
+    operator: Option<ServerTls>,
+}
+
+/// TLS of the doors in force.
+struct DoorsTls {
+    vendor: Arc<DoorTls>,
+    operator: Option<Arc<DoorTls>>,
+}
+
+impl From<ReadTls> for DoorsTls {
+    fn from(read: ReadTls) -> Self {
+        let in_force = |tls| Arc::new(DoorTls::new(tls));
+        Self { vendor: in_force(read.vendor), operator: read.operator.map(in_force) }
     }
+}
+
+impl DoorsTls {
+    fn replace(&self, read: ReadTls) {
+        self.vendor.replace(read.vendor);
+        if let (Some(door), Some(tls)) = (&self.operator, read.operator) {
+            door.replace(tls);
+        }
+    }
+
+    fn named(&self) -> Vec<(&'static str, Arc<DoorTls>)> {
+        let operator = self.operator.iter().map(|tls| ("operator", Arc::clone(tls)));
+        [("vendor", Arc::clone(&self.vendor))].into_iter().chain(operator).collect()
+    }
+}
+
+/// All doors or none: half a reload would be neither the old nor the new.
+fn read_tls(config: &Config) -> Result<ReadTls, RunError> {
+    let read =
+        |door, config: &DoorConfig| ServerTls::read(&config.tls()).map_err(|source| RunError::Tls { door, source });
+    let vendor = read("vendor", &config.vendor)?;
+    let Some(door) = &config.operator else { return Ok(ReadTls { vendor, operator: None }) };
+    let operator = read("operator", door)?;
+    if operator.shares_a_client_ca_with(&vendor) {
+        let (operator, vendor) = (door.client_ca.clone(), config.vendor.client_ca.clone());
+        return Err(RunError::SharedCa { operator, vendor });
+    }
+    Ok(ReadTls { vendor, operator: Some(operator) })
 }
 
 fn check_fit(config: &Config, appliance: &Appliance) -> Result<(), RunError> {
@@ -418,6 +591,7 @@ fn check_fit(config: &Config, appliance: &Appliance) -> Result<(), RunError> {
     }
     let named = |token: &str| config.tokens.iter().any(|config| config.name == token);
     let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter());
+    let keys = keys.filter(|certified| certified.life.destroyed.is_none());
     let missing = keys.map(|certified| &certified.key.token).find(|token| !named(token));
     missing.map_or(Ok(()), |token| {
         Err(RunError::Unfit(format!("keys are in token {token:?}, which the configuration does not name")))
@@ -428,8 +602,10 @@ fn expected_keys(appliance: &Appliance, token: &str) -> Vec<ExpectedKey> {
     let genesis = &appliance.genesis;
     let log = (&*genesis.log_token == token)
         .then(|| ExpectedKey { key_id: Arc::clone(&genesis.log_key_id), spki: Arc::clone(&genesis.log_spki) });
-    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
-    let of_token = keys.filter(|key| &*key.token == token);
+    // What lives wrapped is no object of the token, and what was destroyed is gone from it.
+    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter());
+    let keys = keys.filter(|certified| certified.wrapped.is_none() && certified.life.destroyed.is_none());
+    let of_token = keys.map(|certified| &certified.key).filter(|key| &*key.token == token);
     let expected = of_token.map(|key| ExpectedKey { key_id: Arc::clone(&key.key_id), spki: Arc::clone(&key.spki) });
     log.into_iter().chain(expected).collect()
 }
@@ -464,17 +640,5 @@ fn engine_settings(config: &Config, genesis: &Genesis) -> EngineSettings {
         queued_items: signing.queued_items,
         tokens: config.tokens.iter().map(|token| token.name.as_str().into()).collect(),
         top_ups: config.top_up_rules(),
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    let vendor = &config.vendor;
-    Limits {
-        max_connections: vendor.max_connections,
-        max_streams: vendor.max_streams,
-        max_body_bytes: vendor.max_body_bytes,
-        header_timeout: Duration::from_millis(vendor.header_timeout_ms),
-        body_timeout: Duration::from_millis(vendor.body_timeout_ms),
-        keep_alive: Duration::from_millis(vendor.keep_alive_ms),
     }
 }

@@ -10,7 +10,8 @@ mod read;
 
 pub use profile::{
     Algorithm, AnchorObject, AnchorRule, Attested, Clock, Deadlines, EcdsaMechanism, Ed25519Mechanism, ErrorClass,
-    KeyTemplate, KeyTemplates, Mechanisms, Profile, Quirks, Sessions, TestDepth, Tested, Validation,
+    HmacMechanism, KeyTemplate, KeyTemplates, Mechanisms, Profile, Quirks, Sessions, TestDepth, Tested, Validation,
+    Wrapping, WrappingMechanism,
 };
 pub use read::{ReadTomlError, parse_toml, read_toml};
 

@@ -29,6 +29,8 @@ pub struct Profile {
     pub anchor: AnchorRule,
     /// How keys are made and what is checked of them.
     pub keys: KeyTemplates,
+    /// How keys are kept outside of the token, encrypted under a key of it; absent where the family cannot.
+    pub wrapping: Option<Wrapping>,
     /// CKR names whose class differs from the default table of psdd-hsm.
     pub error_classes: BTreeMap<String, ErrorClass>,
     /// How far the profile was tested.
@@ -37,17 +39,26 @@ pub struct Profile {
 
 impl Profile {
     pub(crate) fn inconsistency(&self) -> Option<(&'static str, &'static str)> {
-        let wants_ed25519 = [&self.keys.indicium, &self.keys.certification, &self.keys.device, &self.keys.log]
-            .iter()
-            .any(|template| template.algorithms.contains(&Algorithm::Ed25519));
+        let pairs = [&self.keys.indicium, &self.keys.certification, &self.keys.device, &self.keys.log];
+        let wants = |algorithm| pairs.iter().any(|template| template.algorithms.contains(&algorithm));
+        let macs = &self.keys.token_mac.algorithms;
         if self.modules.is_empty() {
             return Some(("modules", "names no module"));
         }
         if self.sessions.default == 0 || self.sessions.default > self.sessions.limit {
             return Some(("sessions.default", "must be at least 1 and at most sessions.limit"));
         }
-        if wants_ed25519 && self.mechanisms.ed25519 == Ed25519Mechanism::None {
+        if wants(Algorithm::HmacSha256) || macs.iter().any(|algorithm| *algorithm != Algorithm::HmacSha256) {
+            return Some(("keys", "hmac-sha256 is for token-mac keys, and they are of nothing else"));
+        }
+        if !macs.is_empty() && self.mechanisms.hmac_sha256 == HmacMechanism::None {
+            return Some(("keys.token-mac", "names hmac-sha256, which mechanisms.hmac_sha256 does not have"));
+        }
+        if wants(Algorithm::Ed25519) && self.mechanisms.ed25519 == Ed25519Mechanism::None {
             return Some(("keys", "names ed25519, which mechanisms.ed25519 does not have"));
+        }
+        if self.wrapping.as_ref().is_some_and(|wrapping| wrapping.label.is_empty() || wrapping.cached_keys == 0) {
+            return Some(("wrapping", "needs a label, and room for one key at least"));
         }
         if self.error_classes.keys().any(|name| !name.starts_with("CKR_")) {
             return Some(("error_classes", "names of PKCS#11 errors begin with CKR_"));
@@ -105,19 +116,21 @@ impl fmt::Display for Validation {
 #[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Mechanisms {
-    /// For ECDSA P-256.
+    /// For ECDSA on P-256 and P-384.
     pub ecdsa: EcdsaMechanism,
     /// For Ed25519.
     pub ed25519: Ed25519Mechanism,
+    /// For the MACs of digital tokens.
+    pub hmac_sha256: HmacMechanism,
 }
 
 /// How ECDSA is asked for.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub enum EcdsaMechanism {
-    /// CKM_ECDSA over a SHA-256 that the worker makes.
+    /// CKM_ECDSA over a digest that the worker makes: SHA-256 for P-256, SHA-384 for P-384.
     RawDigest,
-    /// CKM_ECDSA_SHA256 over the message.
+    /// CKM_ECDSA_SHA256 over the message, and CKM_ECDSA_SHA384 for P-384.
     EcdsaSha256,
 }
 
@@ -129,6 +142,16 @@ pub enum Ed25519Mechanism {
     None,
     /// CKM_EC_EDWARDS_KEY_PAIR_GEN and CKM_EDDSA without parameters.
     Eddsa,
+}
+
+/// How HMAC with SHA-256 is asked for.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum HmacMechanism {
+    /// The family cannot make such a key, or cannot use it.
+    None,
+    /// CKM_GENERIC_SECRET_KEY_GEN and CKM_SHA256_HMAC.
+    Sha256Hmac,
 }
 
 /// Sessions of a worker.
@@ -207,7 +230,7 @@ impl fmt::Display for AnchorObject {
     }
 }
 
-/// Templates, one per role that signs with a key pair.
+/// Templates, one per role.
 #[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct KeyTemplates {
@@ -215,13 +238,16 @@ pub struct KeyTemplates {
     pub indicium: KeyTemplate,
     /// Keys that sign certifications.
     pub certification: KeyTemplate,
+    /// Secrets that make digital tokens; no algorithm where the family cannot have them.
+    #[serde(rename = "token-mac")]
+    pub token_mac: KeyTemplate,
     /// Keys that sign value requests, audits and refunds.
     pub device: KeyTemplate,
     /// Keys that sign checkpoints.
     pub log: KeyTemplate,
 }
 
-/// How a private key is made; the same attributes are read back and checked before it is used.
+/// How a private or secret key is made; the same attributes are read back and checked before it is used.
 #[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct KeyTemplate {
@@ -253,14 +279,44 @@ pub struct Attested {
     pub local: Option<bool>,
 }
 
-/// Algorithms of key pairs.
+/// Algorithms of keys.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
     /// ECDSA on P-256.
     P256,
+    /// ECDSA on P-384.
+    P384,
     /// Ed25519.
     Ed25519,
+    /// HMAC with SHA-256 under a secret of 32 bytes.
+    HmacSha256,
+}
+
+/// Keys that are kept outside of the token, encrypted.
+#[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Wrapping {
+    /// How they are encrypted.
+    pub mechanism: WrappingMechanism,
+    /// The keys that can be.
+    pub algorithms: Vec<Algorithm>,
+    /// CKA_LABEL of the wrapping key, an AES-256 key that `psdd-hsm init-token` makes.
+    pub label: String,
+    /// Whether the security officer makes the wrapping key CKA_TRUSTED, and keys are made CKA_WRAP_WITH_TRUSTED.
+    pub trusted: bool,
+    /// CKR names by which C_UnwrapKey says that a blob is not one, though the default table takes them for more.
+    pub bad_blob: Vec<String>,
+    /// The most keys that are unwrapped at a time.
+    pub cached_keys: u32,
+}
+
+/// How keys are encrypted.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum WrappingMechanism {
+    /// CKM_AES_KEY_WRAP_PAD (RFC 5649).
+    AesKeyWrapPad,
 }
 
 /// Whose fault a PKCS#11 error is.

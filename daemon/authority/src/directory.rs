@@ -38,6 +38,10 @@ impl AuthorityDir {
         psd_ca = "ca/psd-ca.pem";
         /// Its key, PEM.
         psd_ca_key = "ca/psd-ca.key";
+        /// Its revocation list, PEM.
+        psd_crl = "ca/psd-ca.crl";
+        /// The root's revocation list of its subordinates, PEM.
+        root_crl = "authority-root.crl";
         /// Certificate of the funds key, PEM.
         funds = "keys/funds.pem";
         /// The funds key, PEM.

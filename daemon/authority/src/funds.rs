@@ -188,6 +188,7 @@ fn refused(error: StatementError) -> Refusal {
     match error {
         StatementError::Malformed(source) => Refusal::Malformed(source.to_string()),
         StatementError::Signature(psd) => Refusal::BadSignature(psd),
+        StatementError::Revoked { psd, since } => Refusal::KeyRevoked { psd, since },
     }
 }
 

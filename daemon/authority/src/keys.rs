@@ -60,7 +60,15 @@ impl SigningKey {
 
     /// A COSE_Sign1 that carries the certificate.
     pub fn sign(&self, content_type: &str, payload: Vec<u8>) -> Result<Vec<u8>, SignError> {
-        let message = Sign1::unsigned(content_type, Some(&self.certificate), payload);
+        self.signed(Sign1::unsigned(content_type, Some(&self.certificate), payload))
+    }
+
+    /// A COSE_Sign1 without the certificate, for readers that have it pinned.
+    pub fn sign_plain(&self, content_type: &str, payload: Vec<u8>) -> Result<Vec<u8>, SignError> {
+        self.signed(Sign1::unsigned(content_type, None, payload))
+    }
+
+    fn signed(&self, message: Sign1) -> Result<Vec<u8>, SignError> {
         let signature = self.pair.sign(&SystemRandom::new(), &message.to_be_signed()).ok().ok_or(SignError)?;
         Ok(message.with_signature(signature.as_ref()))
     }

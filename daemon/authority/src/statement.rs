@@ -1,7 +1,8 @@
 //! What a PSD says of value, under its device key: from bytes to a [`Statement`], which only a verified signature makes.
 
+use crate::books::DeviceKey;
 use aws_lc_rs::digest::{SHA256, digest};
-use psd::PsdId;
+use psd::{PsdId, UnixMillis};
 use psdd_wire::cose::{CoseError, Sign1, VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_REPORT, WITHDRAWAL_REQUEST};
 use psdd_wire::message::ValueRequestClaims;
 
@@ -27,6 +28,14 @@ pub enum StatementError {
     /// The PSD's device key did not sign it.
     #[error("the signature is of none of the device keys certified for {0}")]
     Signature(PsdId),
+    /// A device key signed it that is revoked.
+    #[error("the device key of {psd} that signed is revoked since {since}")]
+    Revoked {
+        /// The PSD.
+        psd: PsdId,
+        /// Since when.
+        since: UnixMillis,
+    },
 }
 
 /// A statement whose signature is not verified yet. Good for finding the PSD it names, and for nothing else.
@@ -75,15 +84,27 @@ impl Unproven {
         self.claims.psd
     }
 
-    /// Verifies the signature under the device keys (SPKI, DER) that the CA certified for this PSD.
-    pub fn proven_by<K: AsRef<[u8]>>(self, device_keys: &[K]) -> Result<Statement, StatementError> {
-        // A device key's statement carries no certificate: which key may sign is known here and nowhere else.
-        let signed = self.message.certificate.is_none()
-            && device_keys.iter().any(|spki| self.message.verify(self.kind.content_type(), spki.as_ref()).is_ok());
-        if !signed {
-            return Err(StatementError::Signature(self.claims.psd));
-        }
+    /// Verifies the signature under the device keys that the CA certified for this PSD; a revoked one proves nothing.
+    pub fn proven_by(self, device_keys: &[DeviceKey]) -> Result<Statement, StatementError> {
+        let psd = self.claims.psd;
+        check_signer(&self.message, self.kind.content_type(), psd, device_keys)?;
         Ok(Statement { claims: self.claims, digest: sha256(&self.bytes), bytes: self.bytes })
+    }
+}
+
+/// Whether one of these device keys signed, and is not revoked.
+pub(crate) fn check_signer(
+    message: &Sign1,
+    content_type: &str,
+    psd: PsdId,
+    device_keys: &[DeviceKey],
+) -> Result<(), StatementError> {
+    // A device key's statement carries no certificate: which key may sign is known here and nowhere else.
+    let mut signers = device_keys.iter().filter(|_| message.certificate.is_none());
+    let signer = signers.find(|key| message.verify(content_type, &key.spki).is_ok());
+    match signer.ok_or(StatementError::Signature(psd))?.revoked {
+        Some(since) => Err(StatementError::Revoked { psd, since }),
+        None => Ok(()),
     }
 }
 

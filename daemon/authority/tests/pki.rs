@@ -59,6 +59,22 @@ impl Fixture {
         key
     }
 
+    /// Writes a request of a later generation, on the curve named.
+    fn next_request(&self, file: &str, (cn, ou, generation): (&str, &str, Option<&str>), curve: &str) -> KeyPair {
+        let algorithm = if curve == "P-384" { &rcgen::PKCS_ECDSA_P384_SHA384 } else { &rcgen::PKCS_ECDSA_P256_SHA256 };
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, cn);
+        params.distinguished_name.push(DnType::OrganizationalUnitName, ou);
+        if let Some(generation) = generation {
+            params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 5]), generation);
+        }
+        let pem = params.serialize_request(&key).unwrap().pem().unwrap();
+        std::fs::write(self.exchange().join(file), pem).unwrap();
+        key
+    }
+
     fn issue(&mut self, renew: bool) -> Result<Vec<IssuedKey>, IssueError> {
         let (exchange, appliance, licence) = (self.exchange(), self.appliance.clone(), self.licence.clone());
         let order = Order { exchange: &exchange, appliance: &appliance, licence: &licence, renew };
@@ -138,7 +154,15 @@ fn a_psd_gets_certificates_once_and_the_same_after_an_interruption() {
     fixture.request("PS010000000001-indicium.csr", ("PS010000000001", "indicium"), false);
     let refused = fixture.issue(false).unwrap_err();
     assert!(matches!(refused, IssueError::Register(RegisterError::HasKey { .. })), "{refused}");
+    let refused = fixture.issue(true).unwrap_err();
+    assert!(matches!(refused, IssueError::Register(RegisterError::Generation { last: 1, asked: 1, .. })), "{refused}");
+    std::fs::remove_file(fixture.exchange().join("PS010000000001-indicium.csr")).unwrap();
+    fixture.next_request("PS010000000001-indicium-2.csr", ("PS010000000001", "indicium", Some("2")), "P-256");
     let renewed = fixture.issue(true).unwrap();
+    assert_eq!((renewed[1].generation, renewed[1].known), (2, false));
+    let second = chain(&fixture.exchange().join("PS010000000001-indicium-2.pem"));
+    let subject = verify_chain(&links(&second), &fixture.root(), NOW).unwrap().subject().to_owned();
+    assert!(subject.contains("2.5.4.5=") || subject.to_lowercase().contains("serialnumber=2"), "{subject}");
     assert!(renewed[1].serial > issued.iter().map(|key| key.serial).max().unwrap(), "serial numbers rise");
 
     // A PSD has one licence and one appliance.
@@ -154,12 +178,24 @@ fn a_psd_gets_certificates_once_and_the_same_after_an_interruption() {
 #[test]
 fn a_request_that_is_not_what_its_name_says_is_refused() {
     type Spoil = fn(&Fixture);
-    let cases: [(&str, Spoil); 5] = [
+    let cases: [(&str, Spoil); 8] = [
         ("another PSD in the subject", |fixture| {
             fixture.request("PS010000000001-device.csr", ("PS010000000002", "device"), false);
         }),
         ("another role in the subject", |fixture| {
             fixture.request("PS010000000001-device.csr", ("PS010000000001", "indicium"), false);
+        }),
+        ("another generation in the subject", |fixture| {
+            let subject = ("PS010000000001", "device", Some("3"));
+            drop(fixture.next_request("PS010000000001-device-2.csr", subject, "P-256"));
+        }),
+        ("generation zero", |fixture| {
+            let subject = ("PS010000000001", "device", Some("0"));
+            drop(fixture.next_request("PS010000000001-device-0.csr", subject, "P-256"));
+        }),
+        ("an indicium key on P-384", |fixture| {
+            let subject = ("PS010000000001", "indicium", None);
+            drop(fixture.next_request("PS010000000001-indicium.csr", subject, "P-384"));
         }),
         ("a role that is not certified", |fixture| {
             fixture.request("PS010000000001-log.csr", ("PS010000000001", "log"), false);

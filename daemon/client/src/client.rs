@@ -9,6 +9,7 @@ use psd::indicium::{Format, format_named};
 use psd::{Currency, PieceKey, PsdId};
 use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, PieceResponse, PsdResponse, PsdView, PsdsResponse, SignedPiece,
+    StatusResponse,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -82,6 +83,12 @@ impl Client {
         }
         self.shared.checkpoints.judge(&floor, told.checkpoint.as_deref())?;
         Ok(told)
+    }
+
+    /// What the appliance says of every key, COSE_Sign1 by its log key (`psdd_wire::status`), for verifiers without a connection.
+    pub async fn status_list(&self) -> Result<Vec<u8>, ClientError> {
+        let told: StatusResponse = self.shared.exchange.ask(&Call::get("/v1/status".to_owned())).await?;
+        Ok(told.list)
     }
 
     /// The PSDs this client may read.

@@ -7,6 +7,7 @@
 //! not verify. Called by vendor backends and by `psdctl vendor`.
 
 mod alert;
+mod certification;
 mod client;
 mod config;
 mod connection;
@@ -14,6 +15,7 @@ mod error;
 mod exchange;
 mod funds;
 mod item;
+mod operator;
 mod retry;
 mod sign;
 mod signer;
@@ -21,11 +23,13 @@ mod tls;
 mod value;
 pub mod verify;
 
+pub use certification::CertificationAuthority;
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Files, Verification};
 pub use error::{ClientError, ConnectError, ContractError, InputError};
 pub use funds::FundsSystem;
 pub use item::{Item, Outcome, VoucherItem, new_key};
+pub use operator::OperatorClient;
 pub use psdd_wire::message::Select;
 pub use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, InstructionResponse, PsdView, RegisterView, SignedPiece,

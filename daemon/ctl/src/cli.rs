@@ -1,7 +1,7 @@
 //! The top of the command line: global options and the groups.
 
 use crate::error::{CtlError, Exit};
-use crate::{authority, completions, dev, indicium, ledger, vendor};
+use crate::{authority, ceremony, completions, dev, indicium, key, ledger, operator, vendor};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +50,15 @@ pub enum Command {
     /// The reference postal authority: licences, PSD certificates, the funds system, locks, reconciliation
     #[command(subcommand)]
     Authority(authority::AuthorityCommand),
+    /// What operators do together: ceremonies, from the reviewed file to the signed page
+    #[command(subcommand)]
+    Ceremony(ceremony::CeremonyCommand),
+    /// The keys of the PSDs at a glance, and whether their certificates hold
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// What an operator does alone: a key of his own, certification requests and certificates
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     /// A development appliance on this machine, for trying things out
     #[command(subcommand)]
     Dev(dev::DevCommand),
@@ -64,6 +73,9 @@ pub fn run(cli: Cli) -> Result<Exit, CtlError> {
         Command::Indicium(command) => indicium::run(&cli.global, command),
         Command::Ledger(command) => ledger::run(&cli.global, command),
         Command::Authority(command) => authority::run(&cli.global, command),
+        Command::Ceremony(command) => ceremony::run(&cli.global, command),
+        Command::Key(command) => key::run(&cli.global, command),
+        Command::Operator(command) => operator::run(&cli.global, command),
         Command::Dev(command) => dev::run(&cli.global, command),
         Command::Completions(command) => completions::run(&command),
     }

@@ -1,5 +1,6 @@
 //! `psdctl.toml`: where the appliance is and with which files to meet it.
 
+use crate::operator::DoorConfig;
 use psd::PsdId;
 use psdd_client::{ClientConfig, Files, Verification};
 use serde::Deserialize;
@@ -33,6 +34,9 @@ pub struct CtlConfig {
     /// The authority's funds system, for commands that go there by themselves.
     #[serde(default)]
     pub funds: Option<FundsConfig>,
+    /// The operator door, for the groups of operators.
+    #[serde(default)]
+    pub operator: Option<DoorConfig>,
 }
 
 /// `[funds]`: the authority's funds system.
@@ -153,7 +157,7 @@ impl CtlConfig {
     }
 }
 
-fn place(named: Option<&Path>) -> PathBuf {
+pub(crate) fn place(named: Option<&Path>) -> PathBuf {
     match named {
         Some(named) if named.is_dir() => named.join(NAME),
         Some(named) => named.to_owned(),

@@ -6,6 +6,7 @@
 //! Exit codes: 0 done; 1 a negative verdict or a refusal; 2 wrong usage or input; 3 no connection, or a fault.
 
 pub mod authority;
+pub mod ceremony;
 pub mod cli;
 pub mod completions;
 pub mod config;
@@ -13,7 +14,9 @@ pub mod dev;
 pub mod error;
 pub mod indicium;
 pub mod input;
+pub mod key;
 pub mod ledger;
+pub mod operator;
 pub mod output;
 pub mod render;
 pub mod vendor;

@@ -1,11 +1,17 @@
 //! The command line of psdd-hsm.
 
 use crate::config::{Checked, Serials};
+use crate::give_share::give_share;
+use crate::host_identity::{self, Made};
 use crate::init_token;
 use crate::keeper;
 use crate::login_marker::LoginMarker;
+use crate::secret::harden_process;
+use crate::split_pin::{self, Holder, SplitPlan};
 use crate::worker;
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use psdd_seal::Answer;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -51,6 +57,48 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         token: String,
     },
+    /// Make the host identity key, whose public half genesis pins; prints that half.
+    InitHost {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Split the PIN of a token among operators; prints the table for the ceremony's page.
+    SplitPin {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The token's name in the configuration.
+        #[arg(long, value_name = "NAME")]
+        token: String,
+        /// How many shares are needed, 2 or more.
+        #[arg(long, value_name = "M")]
+        threshold: u8,
+        /// How many shares are made, at most 16.
+        #[arg(long, value_name = "N")]
+        shares: u8,
+        /// A holder and the file of their public key (PEM, P-256 or X25519); in the order of the shares.
+        #[arg(long = "holder", value_name = "NAME=PUBKEY")]
+        holders: Vec<String>,
+        /// The file with the PIN, where the configuration names none any more.
+        #[arg(long, value_name = "FILE")]
+        pin_file: Option<PathBuf>,
+        /// The directory for the shares.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Give an operator's share at the console, when psdd is not there to carry it.
+    GiveShare {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The file of the share.
+        #[arg(long, value_name = "FILE")]
+        share: PathBuf,
+        /// The holder's private key (PEM, PKCS#8), where the share is encrypted.
+        #[arg(long, value_name = "FILE")]
+        holder_key: Option<PathBuf>,
+    },
     #[command(hide = true)]
     Worker,
 }
@@ -87,9 +135,54 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         (_, Some(Command::ClearLoginLatch { config, token })) => clear_login_latch(&config, &token),
+        (_, Some(Command::InitHost { config })) => init_host(&config),
+        (_, Some(Command::SplitPin { config, token, threshold, shares, holders, pin_file, out })) => {
+            let holders = holders.iter().map(|holder| read_holder(holder)).collect::<anyhow::Result<_>>()?;
+            split_pin(&config, &SplitPlan { token, threshold, shares, holders, pin_file, out })
+        }
+        (_, Some(Command::GiveShare { config, share, holder_key })) => {
+            harden_process()?;
+            match give_share(&config, &share, holder_key.as_deref())? {
+                Answer::Taken { token, index, held, threshold } => {
+                    println!("token {token}: share {index} taken, {held} of {threshold}");
+                    Ok(())
+                }
+                Answer::Unsealed { token } => {
+                    println!("token {token}: unsealed");
+                    Ok(())
+                }
+                Answer::Refused { refusal, text } => anyhow::bail!("share refused ({refusal:?}): {text}"),
+            }
+        }
         (_, Some(Command::Worker)) => worker::main(),
         (None, None) => anyhow::bail!("--config FILE or a command is needed"),
     }
+}
+
+fn init_host(config: &Path) -> anyhow::Result<()> {
+    let (public, made) = host_identity::init_host(config)?;
+    match made {
+        Made::Now => eprintln!("made; SHA-256 of the public key: {}", public.fingerprint()),
+        Made::Before => eprintln!("was there already; SHA-256 of the public key: {}", public.fingerprint()),
+    }
+    print!("{}", public.to_pem());
+    Ok(())
+}
+
+fn split_pin(config: &Path, plan: &SplitPlan) -> anyhow::Result<()> {
+    harden_process()?;
+    let made = split_pin::split_pin(config, plan)?;
+    print!("{made}");
+    println!(
+        "Next: pin_sealed = true in place of the PIN's file, restart psdd-hsm, give the shares, delete the PIN's file."
+    );
+    Ok(())
+}
+
+fn read_holder(text: &str) -> anyhow::Result<Holder> {
+    let (name, path) = text.split_once('=').with_context(|| format!("--holder {text}: NAME=PUBKEY is needed"))?;
+    let key = std::fs::read(path).with_context(|| format!("cannot read the public key of {name}, {path}"))?;
+    Ok(Holder::new(name, &key)?)
 }
 
 fn clear_login_latch(config: &Path, token: &str) -> anyhow::Result<()> {

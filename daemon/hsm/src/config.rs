@@ -16,6 +16,10 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// Where login marks are kept; must be on stable storage.
     pub state_dir: PathBuf,
+    /// The Unix socket that shares of sealed PINs come in by; needed where a PIN is sealed.
+    pub unseal_socket: Option<PathBuf>,
+    /// The name of a systemd credential with the host identity key, in place of the file in `state_dir`.
+    pub host_key_credential: Option<String>,
     /// The tokens.
     #[serde(rename = "token")]
     pub tokens: Vec<TokenConfig>,
@@ -37,6 +41,9 @@ pub struct TokenConfig {
     pub pin_file: Option<PathBuf>,
     /// The name of a systemd credential with the user PIN, in place of `pin_file`.
     pub pin_credential: Option<String>,
+    /// Whether operators give the user PIN in shares, in place of `pin_file`.
+    #[serde(default)]
+    pub pin_sealed: bool,
     /// The Unix socket psdd connects to.
     pub socket: PathBuf,
     /// The module, in place of the profile's.
@@ -86,6 +93,16 @@ pub enum ConfigError {
         field: &'static str,
         /// What is wrong.
         problem: String,
+    },
+    /// A field beside the tokens is not sensible.
+    #[error("{path}: {field}: {problem}")]
+    Global {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        problem: &'static str,
     },
     /// A token's profile cannot be had.
     #[error("{path}:{line}: token.profile: {problem}")]
@@ -165,8 +182,10 @@ impl Checked {
             if !sockets.insert(&token.socket) {
                 return refuse("socket", format!("{} is used twice", token.socket.display()));
             }
-            if token.pin_file.is_some() == token.pin_credential.is_some() {
-                return refuse("pin_file", "exactly one of pin_file and pin_credential is needed".to_owned());
+            let sources = [token.pin_file.is_some(), token.pin_credential.is_some(), token.pin_sealed];
+            if sources.into_iter().filter(|source| *source).count() != 1 {
+                let problem = "exactly one of pin_file, pin_credential and pin_sealed = true is needed";
+                return refuse("pin_file", problem.to_owned());
             }
             if token.serial.is_none() && serials == Serials::Required {
                 return refuse("serial", "is missing; `psdd-hsm init-token` prints it".to_owned());
@@ -184,7 +203,18 @@ impl Checked {
             }
             self.tokens.push(CheckedToken { source, profile });
         }
-        Ok(())
+        self.check_unsealing(&sockets)
+    }
+
+    fn check_unsealing(&self, sockets: &BTreeSet<&PathBuf>) -> Result<(), ConfigError> {
+        let refuse = |problem| Err(ConfigError::Global { path: self.path.clone(), field: "unseal_socket", problem });
+        match &self.config.unseal_socket {
+            None if self.config.tokens.iter().any(|token| token.pin_sealed) => {
+                refuse("is missing; where pin_sealed = true, shares come in by it")
+            }
+            Some(socket) if sockets.contains(socket) => refuse("is the socket of a token"),
+            None | Some(_) => Ok(()),
+        }
     }
 
     fn field_error(&self, index: usize, field: &'static str, problem: String) -> ConfigError {
@@ -254,12 +284,15 @@ impl TokenConfig {
     pub fn read_pin(&self) -> Result<Pin, PinError> {
         match (&self.pin_file, &self.pin_credential) {
             (Some(path), _) => Pin::read_file(path),
-            (None, credential) => {
-                let directory = std::env::var_os("CREDENTIALS_DIRECTORY").unwrap_or_default();
-                Pin::read_file(&Path::new(&directory).join(credential.as_deref().unwrap_or_default()))
-            }
+            (None, Some(credential)) => Pin::read_file(&credential_path(credential)),
+            (None, None) => Err(PinError::Sealed),
         }
     }
+}
+
+/// Where systemd puts a credential of this name; relative where systemd passed none.
+pub(crate) fn credential_path(name: &str) -> PathBuf {
+    Path::new(&std::env::var_os("CREDENTIALS_DIRECTORY").unwrap_or_default()).join(name)
 }
 
 fn is_name(name: &str) -> bool {
@@ -306,6 +339,9 @@ SOFTHSM2_CONF = "/etc/softhsm2.conf"
             ("name = \"a\"", "name = \"a/b\"", "FILE:4: token.name: "),
             ("serial = \"0123456789abcdef\"\n", "", "FILE:3: token.serial: is missing"),
             ("pin_file = \"/etc/psdd/pin\"\n", "", "FILE:3: token.pin_file: exactly one"),
+            ("pin_file = \"/etc/psdd/pin\"\n", "pin_sealed = true\n", "FILE: unseal_socket: is missing"),
+            ("pin_file", "pin_sealed = true\npin_file", "FILE:9: token.pin_file: exactly one"),
+            ("state_dir", "unseal_socket = \"/run/psdd-hsm/a.sock\"\nstate_dir", "FILE: unseal_socket: is the socket"),
             ("socket", "sessions = 65\nsocket", "FILE:9: token.sessions: must be 1 to 64"),
             ("\"softhsm2\"", "\"softhsm3\"", "FILE:5: token.profile: no profile named"),
         ];

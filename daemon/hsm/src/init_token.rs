@@ -1,11 +1,11 @@
-//! `psdd-hsm init-token`: makes a token of the configured label, for development and for the first day of an HSM.
+//! `psdd-hsm init-token`: makes a token of the configured label, and its wrapping key where the profile has one, for development and for the first day of an HSM.
 //!
 //! Refuses when a token of the label exists: C_InitToken destroys what a token holds. Runs in a process of its own,
 //! because the module it loads needs the worker's environment.
 
 use crate::config::{Checked, ConfigError, Serials};
 use crate::secret::{Pin, PinError};
-use crate::worker::token;
+use crate::worker::{token, wrapping};
 use cryptoki::context::Pkcs11;
 use cryptoki::error::Error;
 use cryptoki::session::UserType;
@@ -104,6 +104,12 @@ pub fn init_token(config: &Path, name: &str, so_pin_file: &Path) -> Result<MadeT
     let session = pkcs11.open_rw_session(slot)?;
     session.login(UserType::So, Some(&so_pin))?;
     session.init_pin(&user_pin)?;
+    if let Some(rules) = &checked.profile(index).wrapping {
+        let prepared = wrapping::prepare(&session, rules)?;
+        session.logout()?;
+        session.login(UserType::User, Some(&user_pin))?;
+        wrapping::install(&session, rules, prepared)?;
+    }
     session.logout()?;
     Ok(MadeToken { serial, label: token.label.clone() })
 }

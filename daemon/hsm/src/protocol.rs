@@ -7,14 +7,19 @@
 //! A frame is a 32-bit little-endian length and one CBOR item, an array of `[kind, [fields]]`; see
 //! [`crate::frame`].
 
-use crate::role::{Algorithm, Role, algorithm_codec, role_codec};
+use crate::role::{Algorithm, Residence, Role, algorithm_codec, residence_codec, role_codec};
 use minicbor::{Decode, Encode};
 
 /// The version both sides state in their Hello.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
-/// The length of every signature made here: r‖s of ECDSA P-256, or Ed25519.
-pub const SIGNATURE_LEN: usize = 64;
+/// What every message to be MACed for a digital token begins with, so that no MAC of a token key is good for anything
+/// else. One byte at least follows.
+pub const TOKEN_MAC_DOMAIN: &[u8] = b"psdd/token-mac/v1\0";
+
+/// What a MAC key is told by: it has no public half, so the MAC of these bytes stands wherever a key pair has its
+/// SubjectPublicKeyInfo. They do not begin with [`TOKEN_MAC_DOMAIN`], so that no digital token has this MAC.
+pub const KEY_CHECK: &[u8] = b"psdd/key-check/v1\0";
 
 /// The most messages one frame may carry.
 pub const MAX_MESSAGES: usize = 16_384;
@@ -35,6 +40,9 @@ pub enum Form {
     /// A PKCS#10 CertificationRequestInfo for the signing key itself (RFC 2986 §4.1).
     #[n(4)]
     CertificationRequest,
+    /// [`TOKEN_MAC_DOMAIN`] and the input of a digital token.
+    #[n(5)]
+    TokenMac,
 }
 
 impl Form {
@@ -45,6 +53,7 @@ impl Form {
             Form::CoseSign1 => "cose-sign1",
             Form::Checkpoint => "checkpoint",
             Form::CertificationRequest => "certification-request",
+            Form::TokenMac => "token-mac",
         }
     }
 }
@@ -159,7 +168,7 @@ pub enum Request {
         #[n(6)]
         messages: Messages,
     },
-    /// Make a key pair in the token.
+    /// Make a key in the token.
     #[n(2)]
     Generate {
         /// Chosen by psdd.
@@ -180,6 +189,9 @@ pub enum Request {
         /// CKA_LABEL.
         #[n(5)]
         label: String,
+        /// Where its private half is to be kept.
+        #[cbor(n(6), with = "residence_codec")]
+        residence: Residence,
     },
     /// Read a data object of the token.
     #[n(3)]
@@ -233,6 +245,41 @@ pub enum Request {
         #[cbor(n(2), with = "minicbor::bytes")]
         key_id: Vec<u8>,
     },
+    /// Know this wrapped key from now on. Without an answer: a frame for the key follows, and says what is wrong with it.
+    #[n(7)]
+    Adopt {
+        /// The worker process meant; another one ignores it.
+        #[n(0)]
+        incarnation: u64,
+        /// CKA_ID.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        key_id: Vec<u8>,
+        /// What it may sign; must be the first byte of `key_id`.
+        #[cbor(n(2), with = "role_codec")]
+        role: Role,
+        /// How it signs.
+        #[cbor(n(3), with = "algorithm_codec")]
+        algorithm: Algorithm,
+        /// The public half it must prove itself under: see [`KeyEntry::spki`].
+        #[cbor(n(4), with = "minicbor::bytes")]
+        spki: Vec<u8>,
+        /// The private half, encrypted under the token's wrapping key.
+        #[cbor(n(5), with = "minicbor::bytes")]
+        wrapped: Vec<u8>,
+    },
+    /// Destroy a key, wherever it is: private and public objects, session copies, what was adopted.
+    #[n(8)]
+    Destroy {
+        /// Chosen by psdd.
+        #[n(0)]
+        request: u64,
+        /// The worker process meant.
+        #[n(1)]
+        incarnation: u64,
+        /// CKA_ID of the key; `Done` as well when there is none.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        key_id: Vec<u8>,
+    },
 }
 
 /// [`Request::Sign`] as it is written, without a copy of what it holds.
@@ -283,7 +330,7 @@ pub enum Reply {
         #[n(0)]
         reason: String,
     },
-    /// All signatures of a frame, 64 bytes each, in order.
+    /// All signatures of a frame, in order.
     #[n(3)]
     Signed {
         /// The request answered.
@@ -295,8 +342,11 @@ pub enum Reply {
         /// The signatures back to back.
         #[cbor(n(2), with = "minicbor::bytes")]
         signatures: Vec<u8>,
+        /// How long each of them is, in bytes.
+        #[n(3)]
+        each: u16,
     },
-    /// A key pair was made.
+    /// A key was made.
     #[n(4)]
     Generated {
         /// The request answered.
@@ -305,9 +355,12 @@ pub enum Reply {
         /// The worker process that answers.
         #[n(1)]
         incarnation: u64,
-        /// SubjectPublicKeyInfo, DER.
+        /// SubjectPublicKeyInfo, DER; for a MAC key the MAC of [`KEY_CHECK`].
         #[cbor(n(2), with = "minicbor::bytes")]
         spki: Vec<u8>,
+        /// The private half, encrypted, where it is to be kept wrapped; the token does not have it any more.
+        #[cbor(n(3), with = "minicbor::bytes")]
+        wrapped: Option<Vec<u8>>,
     },
     /// A data object, or that there is none.
     #[n(5)]
@@ -505,6 +558,9 @@ pub struct ProfileSummary {
     /// Whether the profile says that the token's clock may be used.
     #[n(8)]
     pub clock_on_token: bool,
+    /// Why no key can be kept wrapped under this token, if none can.
+    #[n(9)]
+    pub wrapping_problem: Option<String>,
 }
 
 /// A key of the token.
@@ -519,7 +575,7 @@ pub struct KeyEntry {
     /// How it signs.
     #[cbor(n(2), with = "algorithm_codec")]
     pub algorithm: Algorithm,
-    /// SubjectPublicKeyInfo, DER; empty where the public half was not found.
+    /// SubjectPublicKeyInfo, DER, or for a MAC key the MAC of [`KEY_CHECK`]; empty where the public half was not found.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub spki: Vec<u8>,
     /// Why the key must not be used, if it must not.

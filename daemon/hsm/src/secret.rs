@@ -3,25 +3,17 @@
 //! Refuses Debug and Clone. The keeper holds one per token for as long as it lives; a worker holds its own until it
 //! has logged in.
 
+use psdd_seal::{LockError, LockedBytes};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroize;
 
 /// The longest PIN, in bytes.
-pub const MAX_PIN: usize = 256;
-
-/// A page of its own, so that locking and unlocking it touches nothing else.
-#[repr(align(4096))]
-struct Page([u8; 4096]);
+pub const MAX_PIN: usize = psdd_seal::MAX_SECRET;
 
 /// A PIN.
-pub struct Pin {
-    page: Box<Page>,
-    length: usize,
-    _locked: region::LockGuard,
-}
+pub struct Pin(LockedBytes);
 
 /// Why a PIN could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -39,20 +31,17 @@ pub enum PinError {
     #[error("cannot read the PIN from the keeper")]
     Pipe(#[source] io::Error),
     /// The memory cannot be locked; a PIN must not reach the swap.
-    #[error("cannot lock memory for a PIN (see RLIMIT_MEMLOCK)")]
-    Lock(#[source] region::Error),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// It is not on this host.
+    #[error("the PIN is sealed: operators give it in shares, and it is in no file")]
+    Sealed,
     /// There is nothing in it, or more than [`MAX_PIN`] bytes.
     #[error("a PIN has 1 to {MAX_PIN} bytes")]
     Length,
 }
 
 impl Pin {
-    fn empty() -> Result<Self, PinError> {
-        let page = Box::new(Page([0; 4096]));
-        let locked = region::lock(page.0.as_ptr(), page.0.len()).map_err(PinError::Lock)?;
-        Ok(Self { page, length: 0, _locked: locked })
-    }
-
     /// Reads a file; one newline at its end does not count.
     ///
     /// # Errors
@@ -60,18 +49,20 @@ impl Pin {
     /// When the file cannot be read, or the memory not be locked.
     pub fn read_file(path: &Path) -> Result<Self, PinError> {
         let failed = |source| PinError::Read { path: path.to_owned(), source };
-        let mut pin = Self::empty()?;
+        let mut bytes = LockedBytes::empty()?;
+        let mut length = 0;
         let mut file = File::open(path).map_err(failed)?;
         loop {
-            match file.read(&mut pin.page.0[pin.length..]).map_err(failed)? {
+            match file.read(&mut bytes.page_mut()[length..]).map_err(failed)? {
                 0 => break,
-                read => pin.length += read,
+                read => length += read,
             }
         }
-        if pin.as_bytes().ends_with(b"\n") {
-            pin.length -= 1;
+        bytes.set_length(length);
+        if bytes.as_bytes().ends_with(b"\n") {
+            bytes.set_length(length - 1);
         }
-        pin.checked()
+        Self(bytes).checked()
     }
 
     /// Reads a PIN of so many bytes from the keeper's pipe.
@@ -83,14 +74,23 @@ impl Pin {
         if length > MAX_PIN {
             return Err(PinError::Length);
         }
-        let mut pin = Self::empty()?;
-        pipe.read_exact(&mut pin.page.0[..length]).map_err(PinError::Pipe)?;
-        pin.length = length;
-        pin.checked()
+        let mut bytes = LockedBytes::empty()?;
+        pipe.read_exact(&mut bytes.page_mut()[..length]).map_err(PinError::Pipe)?;
+        bytes.set_length(length);
+        Self(bytes).checked()
+    }
+
+    /// The PIN that operators' shares gave.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty or too long.
+    pub fn rebuilt(bytes: LockedBytes) -> Result<Self, PinError> {
+        Self(bytes).checked()
     }
 
     fn checked(self) -> Result<Self, PinError> {
-        if self.length == 0 || self.length > MAX_PIN {
+        if self.as_bytes().is_empty() || self.as_bytes().len() > MAX_PIN {
             return Err(PinError::Length);
         }
         Ok(self)
@@ -98,13 +98,7 @@ impl Pin {
 
     /// The PIN; whoever copies it answers for the copy.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.page.0[..self.length]
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        self.page.0.zeroize();
+        self.0.as_bytes()
     }
 }
 
@@ -123,6 +117,8 @@ pub fn harden_process() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    static_assertions::assert_not_impl_any!(Pin: std::fmt::Debug, Clone);
 
     #[test]
     fn a_newline_at_the_end_of_a_pin_file_does_not_count() {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use psdd_hsm::frame::{FrameBuffer, decode, encode};
 use psdd_hsm::protocol::{FaultClass, Form, Heartbeat, HsmFault, Messages, Reply, Request, WorkerState};
-use psdd_hsm::role::{Algorithm, Role};
+use psdd_hsm::role::{Algorithm, Residence, Role};
 
 fn read_all(mut stream: &[u8]) {
     let mut buffer = FrameBuffer::default();
@@ -24,16 +24,28 @@ fn seeds() -> Vec<Vec<u8>> {
     let (role, form, key_id) = (Role::Indicium, Form::Indicium, vec![1, 2]);
     let sign = Request::Sign { request: 7, incarnation: 9, key_id, role, form, floor: 3, messages };
     let (algorithm, label) = (Algorithm::EcdsaP256, "a label".to_owned());
-    let generate = Request::Generate { request: 8, incarnation: 9, role, algorithm, key_id: vec![1], label };
+    let generate = Request::Generate {
+        request: 8,
+        incarnation: 9,
+        role,
+        algorithm,
+        key_id: vec![1],
+        label,
+        residence: Residence::Wrapped,
+    };
+    let (spki, wrapped) = (vec![3; 91], vec![4; 80]);
+    let adopt = Request::Adopt { incarnation: 9, key_id: vec![1, 2], role, algorithm, spki, wrapped };
+    let destroy = Request::Destroy { request: 9, incarnation: 9, key_id: vec![1, 2] };
     let (code, step) = ("CKR_DEVICE_ERROR".to_owned(), "C_Sign".to_owned());
     let fault = HsmFault { class: FaultClass::Session, code, step, retryable: true };
     let replies = [
-        Reply::Signed { request: 7, incarnation: 9, signatures: vec![1; 128] },
+        Reply::Signed { request: 7, incarnation: 9, signatures: vec![1; 128], each: 64 },
+        Reply::Generated { request: 8, incarnation: 9, spki: vec![3; 91], wrapped: Some(vec![4; 80]) },
         Reply::Object { request: 7, incarnation: 9, bytes: None },
         Reply::Failed { request: 7, incarnation: 9, fault },
     ];
     let heartbeat = Heartbeat { state: WorkerState::Ready, oldest: None, reason: Some("why".to_owned()) };
-    let requests = [Request::Hello { version: 1 }, sign, generate];
+    let requests = [Request::Hello { version: 1 }, sign, generate, adopt, destroy];
     let requests = requests.iter().map(|request| encode(request).unwrap());
     requests.chain(replies.iter().map(|reply| encode(reply).unwrap())).chain([encode(&heartbeat).unwrap()]).collect()
 }

@@ -9,7 +9,7 @@ use psd::indicium::{Details, Postal};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
-use psd::record::{Applied, Environment, Event, Genesis, Record, Stamp};
+use psd::record::{Applied, Charter, Environment, Event, Genesis, Record, Stamp};
 use psd::{Currency, PieceKey, PostageAmount, Psd, PsdId, Registers, UnixMillis};
 use psdd_ledger::open::ProvenHead;
 use psdd_ledger::{Journal, Ledger, NewRecord, Rules};
@@ -86,6 +86,7 @@ impl Bench {
             log_key_id: [1][..].into(),
             log_spki: b"spki"[..].into(),
             log_token: "token".into(),
+            charter: Charter::default(),
         });
         let born =
             Ledger::create(dir)?.bear(&Record { at: reading(START), event: genesis }, Vec::new(), Rules::default())?;
@@ -132,6 +133,7 @@ impl Bench {
                 algorithm: Algorithm::EcdsaP256,
                 token: "token".into(),
                 spki: b"spki"[..].into(),
+                wrapped: None,
             },
             &|stamp| Event::CertificateInstalled { stamp, key_id: key_id.clone(), serial: 7, chain: Vec::new() },
             &|stamp| Event::LifecycleChanged { stamp, lifecycle: Lifecycle::Authorised, locks: Locks::NONE },
@@ -156,7 +158,7 @@ impl Bench {
         for step in steps {
             let stamp = device.stamp();
             let event = step(Stamp { sequence: stamp.sequence + 1, ..stamp });
-            device.replay(&event)?;
+            device.replay(&event, psd::UnixMillis(1))?;
             records.push(Record { at: reading(self.now), event });
         }
         self.psds.push(device);

@@ -3,6 +3,7 @@
 //! Owns the database: one writer, any number of readers, recovery, verification. Refuses to go on after a failed write or
 //! sync, and to hand out anything of type [`Durable`] that is not on stable storage. `psdd` and `psdctl ledger` call it.
 
+mod back_up;
 mod batch;
 mod checkpoints;
 mod copier;
@@ -19,9 +20,10 @@ pub mod tree;
 pub mod verify;
 mod write;
 
+pub use back_up::{BackUpError, back_up};
 pub use journal::{Body, Journal, NewRecord, Rules};
 pub use open::{Ledger, OpenError, Recovered};
-pub use reader::Reader;
+pub use reader::{Reader, WrappedBody};
 pub use replay::{Appliance, FollowError};
 pub use tree::Hash;
 

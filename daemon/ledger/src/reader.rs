@@ -2,7 +2,7 @@
 //!
 //! Every call is one short read transaction of its own, so no snapshot is ever held for long.
 
-use crate::{AtStep, Durable, StoreFault, schema, sql};
+use crate::{AtStep, Body, Durable, StoreFault, schema, sql};
 use psd::record::{Event, Record, RecordError};
 use psd::{PieceKey, TenantName};
 use rusqlite::{Connection, OptionalExtension};
@@ -29,6 +29,21 @@ pub enum ReadError {
         /// The leaf.
         leaf: u64,
     },
+    /// A wrapped key is not the one its record commits to.
+    #[error("the wrapped key beside record {leaf} is not the one the record commits to: the ledger was altered")]
+    Wrapped {
+        /// The leaf.
+        leaf: u64,
+    },
+}
+
+/// What a token wrapped of a key that lives beside its record.
+#[derive(Clone, Debug)]
+pub struct WrappedBody {
+    /// CKA_ID of the key.
+    pub key_id: Arc<[u8]>,
+    /// What the token wrapped, with the salt of its commitment.
+    pub body: Body,
 }
 
 /// A connection that only reads.
@@ -93,6 +108,32 @@ impl Reader {
             .optional()
             .at("reading a live record")?;
         row.map(durable).transpose()
+    }
+
+    /// What tokens wrapped of the keys that live beside their records. Keys that were destroyed are not among them.
+    pub fn wrapped_keys(&self) -> Result<Vec<WrappedBody>, ReadError> {
+        let step = "reading wrapped keys";
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT entry.leaf, entry.record, body.salt, body.body FROM live
+                 JOIN body ON body.leaf = live.leaf JOIN entry ON entry.leaf = live.leaf
+                 WHERE live.slot >= 'key:' AND live.slot < 'key;'",
+            )
+            .at(step)?;
+        let mut rows = statement.query([]).at(step)?;
+        let mut keys = Vec::new();
+        while let Some(row) = rows.next().at(step)? {
+            let found = durable((row.get(0).at(step)?, row.get(1).at(step)?))?;
+            let body = Body { salt: row.get(2).at(step)?, body: row.get::<_, Vec<u8>>(3).at(step)?.into() };
+            match &found.record.event {
+                Event::KeyCreated { key_id, wrapped: Some(hash), .. } if *hash == body.commitment() => {
+                    keys.push(WrappedBody { key_id: Arc::clone(key_id), body });
+                }
+                _ => return Err(ReadError::Wrapped { leaf: found.leaf }),
+            }
+        }
+        Ok(keys)
     }
 
     /// The root of the first `size` leaves, from the stored tree.

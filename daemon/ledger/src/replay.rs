@@ -3,6 +3,7 @@
 use psd::authority::{AboveCeiling, AuthorityState};
 use psd::clock::ClockReading;
 use psd::device::ReplayError;
+use psd::governance::{Governance, check_operators};
 use psd::record::{Applied, AuthorityPurpose, Event, Genesis, Record};
 use psd::{Psd, PsdId};
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub struct Appliance {
     pub authority_keys: BTreeMap<u8, Arc<[u8]>>,
     /// What the authority instructed, and the value of licences.
     pub authority: AuthorityState,
+    /// Operators, ceremonies and who was revoked.
+    pub governance: Governance,
     /// Every PSD.
     pub psds: BTreeMap<PsdId, Psd>,
     /// Latest reading in any record.
@@ -50,6 +53,9 @@ pub enum FollowError {
         /// Before it.
         before: u64,
     },
+    /// Operators, a ceremony or a revocation out of order.
+    #[error("{0}")]
+    Governance(&'static str),
     /// More value than a licence may load.
     #[error(transparent)]
     Ceiling(#[from] AboveCeiling),
@@ -65,10 +71,15 @@ impl Appliance {
     /// The appliance as leaf 0 describes it.
     pub fn born(record: &Record) -> Result<Self, FollowError> {
         let Event::Genesis(genesis) = &record.event else { return Err(FollowError::Genesis) };
+        // Without operators nobody ever approves a ceremony.
+        if !genesis.operators.is_empty() || genesis.quorum > 0 {
+            check_operators(&genesis.operators, genesis.quorum).map_err(FollowError::Governance)?;
+        }
         Ok(Self {
             genesis: genesis.clone(),
             authority_keys: BTreeMap::new(),
             authority: AuthorityState::default(),
+            governance: Governance::born(genesis),
             psds: BTreeMap::new(),
             latest: record.at,
         })
@@ -86,12 +97,13 @@ impl Appliance {
             event => match event.stamp() {
                 Some(stamp) => {
                     let psd = self.psds.get_mut(&stamp.psd).ok_or(ReplayError::UnknownPsd(stamp.psd))?;
-                    psd.replay(event)?;
+                    psd.replay(event, record.at.time)?;
                     self.check_loaded(record)?;
                     self.fold_loaded(record);
                 }
                 None => {
                     self.check_instruction(event)?;
+                    self.governance.check(event).map_err(FollowError::Governance)?;
                     self.fold_appliance(event);
                 }
             },
@@ -109,7 +121,10 @@ impl Appliance {
             }
             event => match event.stamp() {
                 Some(stamp) => {
-                    self.psds.get_mut(&stamp.psd).ok_or(ReplayError::UnknownPsd(stamp.psd))?.fold(event);
+                    self.psds
+                        .get_mut(&stamp.psd)
+                        .ok_or(ReplayError::UnknownPsd(stamp.psd))?
+                        .fold(event, record.at.time);
                     self.fold_loaded(record);
                 }
                 None => self.fold_appliance(event),
@@ -131,7 +146,7 @@ impl Appliance {
             }
             Event::InstructionTaken { purpose, number, .. } => self.authority.instructed(*purpose, *number),
             Event::CeilingSet { licence, period, amount } => self.authority.set_ceiling(licence, *period, *amount),
-            _ => {}
+            event => self.governance.fold(event),
         }
     }
 

@@ -84,6 +84,12 @@ pub(crate) fn insert_body(connection: &Connection, leaf: u64, body: &Body) -> Re
     Ok(())
 }
 
+pub(crate) fn delete_body(connection: &Connection, leaf: u64) -> Result<(), StoreFault> {
+    let step = "erasing a body";
+    connection.prepare_cached("DELETE FROM body WHERE leaf = ?1").at(step)?.execute([sql(leaf)]).at(step)?;
+    Ok(())
+}
+
 pub(crate) fn insert_live(connection: &Connection, row: &LiveRow) -> Result<(), StoreFault> {
     let step = "writing a live record";
     let mut insert = connection.prepare_cached("INSERT INTO live VALUES (?1, ?2, ?3)").at(step)?;

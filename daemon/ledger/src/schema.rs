@@ -100,6 +100,8 @@ fn settings(connection: &Connection, cache_kib: i64) -> Result<(), StoreFault> {
     connection.pragma_update(None, "wal_autocheckpoint", 0).at(step)?;
     connection.pragma_update(None, "cache_size", -cache_kib).at(step)?;
     connection.pragma_update(None, "trusted_schema", false).at(step)?;
+    // A wrapped key that was destroyed, or a personal field that was erased, is not left in free pages.
+    connection.pragma_update(None, "secure_delete", true).at(step)?;
     // After a failed sync the kernel has forgotten the pages that it could not write: a checkpoint made by dropping the
     // connection would sync again, succeed, and leave a database that lacks them.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).at(step)?;

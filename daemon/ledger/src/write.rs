@@ -8,7 +8,8 @@ use crate::rows::{self, LiveRow};
 use crate::tree::{FullTile, Tree, leaf_hash};
 use crate::{AtStep, StoreFault, sql};
 use psd::clock::ClockReading;
-use psd::record::{Event, LONGEST_RECORD, Record};
+use psd::custody::KeyStep;
+use psd::record::{Event, LONGEST_RECORD, Record, key_slot};
 use psd::{PsdId, TenantName};
 use rusqlite::Connection;
 use std::collections::{BTreeSet, HashMap};
@@ -54,6 +55,7 @@ impl Pages {
         if let Some(body) = &new.body {
             rows::insert_body(connection, leaf, body)?;
         }
+        self.erase_wrapped(connection, event)?;
         if let Event::StateDigest { .. } = event {
             self.write_snapshot(connection, leaf)?;
         } else {
@@ -129,6 +131,14 @@ impl Pages {
             }
         }
         Ok(())
+    }
+
+    /// What the token wrapped goes with the key: nothing that is left here brings a destroyed key back.
+    fn erase_wrapped(&self, connection: &Connection, event: &Event) -> Result<(), StoreFault> {
+        let Event::KeyStateChanged { stamp, step: KeyStep::Destroyed, key_id, .. } = event else { return Ok(()) };
+        let slot = key_slot(key_id);
+        let made = self.facts.psds.get(&stamp.psd).and_then(|facts| facts.live.get(&slot)).copied();
+        made.map_or(Ok(()), |leaf| rows::delete_body(connection, leaf))
     }
 
     fn write_snapshot(&mut self, connection: &Connection, digest_leaf: u64) -> Result<(), StoreFault> {

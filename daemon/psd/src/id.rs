@@ -70,6 +70,10 @@ short_name!(
     TenantName, "tenant name"
 );
 short_name!(
+    /// A key ceremony operator, as approvals name them.
+    OperatorName, "operator name"
+);
+short_name!(
     /// The postal authority's licence; one licence may cover many PSDs.
     LicenceNumber, "licence number"
 );

@@ -7,7 +7,9 @@
 pub mod authority;
 pub mod clock;
 pub mod currency;
+pub mod custody;
 pub mod device;
+pub mod governance;
 pub mod id;
 pub mod indicium;
 pub mod key;
@@ -21,7 +23,7 @@ pub mod time;
 
 pub use currency::Currency;
 pub use device::{Identity, PreparedPiece, Psd, State};
-pub use id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
+pub use id::{ApplianceId, LicenceNumber, OperatorName, PieceKey, PsdId, TenantName};
 pub use money::PostageAmount;
 pub use refusal::Refusal;
 pub use register::Registers;

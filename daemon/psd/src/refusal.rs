@@ -4,6 +4,7 @@
 //! of the contract (docs/protocol.md, "Order of refusals"), so a client may rely on it.
 
 use crate::clock::ClockStop;
+use crate::custody::Revocation;
 use crate::indicium::Kind;
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::money::PostageAmount;
@@ -13,6 +14,9 @@ use std::fmt;
 /// A refusal of one piece. Nothing was debited, and nothing is bound to the key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
+    /// The client, or its tenant as a whole, was revoked.
+    #[error("the client was revoked at {}: {}", .0.since, .0.reason)]
+    ClientRevoked(Revocation),
     /// The key's time lies before the retention horizon, so that its use could no longer be looked up.
     #[error(
         "the key's time is {key_ms}, older than the retention horizon {horizon_ms}; make a new key for a new piece"
@@ -155,6 +159,7 @@ impl Refusal {
     /// The stable code on the wire.
     pub const fn code(&self) -> &'static str {
         match self {
+            Refusal::ClientRevoked(_) => "client-revoked",
             Refusal::KeyTooOld { .. } => "key-too-old",
             Refusal::KeyFromFuture { .. } => "key-from-future",
             Refusal::KeyReused => "key-reused",

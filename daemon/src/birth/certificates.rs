@@ -75,7 +75,7 @@ pub fn install_certificates(config: &Config, dir: &Path) -> Result<Vec<PsdId>, I
         if events.is_empty() {
             continue;
         }
-        let complete = psd.state().keys.iter().all(|certified| certified.key.certificate_serial.is_some());
+        let complete = psd.state().keys.iter().all(psd::device::CertifiedKey::is_certified);
         if complete && psd.state().lifecycle == Lifecycle::Initialised {
             for lifecycle in [Lifecycle::Authorised, Lifecycle::Active] {
                 events.push(Event::LifecycleChanged { stamp: psd.next_stamp(), lifecycle, locks: Locks::NONE });
@@ -100,7 +100,7 @@ fn certificates_of(
     for certified in keys.iter() {
         let key = certified.key.clone();
         let path = dir.join(format!("{id}-{}.pem", key.role));
-        if key.certificate_serial.is_some() || !path.exists() {
+        if certified.is_certified() || !certified.life.is_sound() || !path.exists() {
             continue;
         }
         let read = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, pem::Error>>);
@@ -121,7 +121,7 @@ fn certificates_of(
             serial: leaf.serial(),
             chain: borrowed.into_iter().map(Arc::from).collect(),
         };
-        psd.fold(&event);
+        psd.fold(&event, at.time);
         events.push(event);
     }
     Ok(events)

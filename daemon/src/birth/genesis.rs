@@ -1,27 +1,26 @@
-//! Leaf 0, and the authority's certificates that follow it.
+//! Leaf 0, by a ceremony at the local console: all operators have approved the file, and the authority has countersigned it.
 
 use super::{ConsoleClock, ConsoleError, TOKEN_PATIENCE, connect, make_key};
 use crate::config::Config;
 use psd::ApplianceId;
 use psd::clock::ClockSource;
-use psd::key::{Algorithm, Role};
-use psd::record::{AuthorityPurpose, Environment, Event, Genesis, Record};
+use psd::governance::Operator;
+use psd::key::{Algorithm, Residence, Role};
+use psd::record::{Charter, Environment, Event, Genesis, Record};
 use psdd_ledger::{Ledger, OpenError};
-use psdd_wire::certificate::{ChainError, verify_end_entity};
+use psdd_wire::ceremony::{CeremonyError, GenesisFile, QuorumRefusal, unanimous};
+use psdd_wire::certificate::{AuthorityRoot, ChainError, verify_end_entity};
+use psdd_wire::countersignature::{Countersignature, CountersignatureError};
 
-/// What an appliance is born with.
+/// What an appliance is born by, as it was read from files.
 #[derive(Clone, Debug)]
 pub struct GenesisOptions {
-    /// Its name.
-    pub appliance: ApplianceId,
-    /// Immutable.
-    pub environment: Environment,
-    /// The postal authority's root certificate, DER.
-    pub authority_root: Vec<u8>,
-    /// Certificates of the authority by purpose, DER, each signed by the root.
-    pub authority_keys: Vec<(AuthorityPurpose, Vec<u8>)>,
-    /// Name of the token that gets the log key.
-    pub log_token: String,
+    /// The reviewed file.
+    pub file: Vec<u8>,
+    /// Approvals, one of each operator it names.
+    pub approvals: Vec<Vec<u8>>,
+    /// By the authority's root.
+    pub countersignature: Vec<u8>,
 }
 
 /// Why no appliance was born. There is no ledger then, or the one there was is unchanged.
@@ -30,20 +29,29 @@ pub enum GenesisError {
     /// Token, ledger or clock.
     #[error(transparent)]
     Console(#[from] ConsoleError),
+    /// The file cannot be read.
+    #[error("genesis file: {0}")]
+    File(#[from] CeremonyError),
+    /// Not all operators have approved it.
+    #[error("{0}")]
+    Quorum(#[from] QuorumRefusal),
+    /// The authority's root or a certificate of it does not hold.
+    #[error("authority: {0}")]
+    Authority(#[from] ChainError),
+    /// The authority has not countersigned this file.
+    #[error("countersignature: {0}")]
+    Countersignature(#[from] CountersignatureError),
     /// A production appliance cannot have a development clock.
     #[error("clock.source is \"development\": a production appliance needs \"host\"")]
     Clock,
-    /// A production appliance needs a ceremony by quorum.
-    #[error("a production appliance is born by a quorum of operators, which this version cannot do yet")]
-    Production,
-    /// A certificate of the authority does not hold.
-    #[error("authority certificate for {purpose:?}: {source}")]
-    Authority {
-        /// What for.
-        purpose: AuthorityPurpose,
-        /// Why not.
-        source: ChainError,
-    },
+    /// A software token keeps nothing from whoever has the host.
+    #[error(
+        "{0} is a software token: a production appliance refuses it without the authority's permit in the countersignature"
+    )]
+    SoftwareToken(String),
+    /// A name in the file.
+    #[error("{0}")]
+    Name(#[from] psd::id::NameError),
 }
 
 impl From<OpenError> for GenesisError {
@@ -52,40 +60,70 @@ impl From<OpenError> for GenesisError {
     }
 }
 
-/// Makes the ledger, the log key and the first records. Interrupted at any point, it can be repeated.
-pub fn bear(config: &Config, options: &GenesisOptions) -> Result<(), GenesisError> {
-    if options.environment == Environment::Production {
-        let development = config.clock.rules().source == ClockSource::Development;
-        return Err(if development { GenesisError::Clock } else { GenesisError::Production });
+/// Makes the ledger, the log key and the first records; gives the appliance's name. Interrupted at any point, it can be repeated.
+pub fn bear(config: &Config, options: &GenesisOptions) -> Result<ApplianceId, GenesisError> {
+    let file = GenesisFile::read(&options.file)?;
+    let (appliance, environment) = (file.appliance().clone(), file.environment());
+    let production = environment == Environment::Production;
+    if production && config.clock.rules().source == ClockSource::Development {
+        return Err(GenesisError::Clock);
     }
     let at = ConsoleClock::new(config, None).read().map_err(ConsoleError::from)?;
-    for (purpose, certificate) in &options.authority_keys {
-        verify_end_entity(&[certificate], &options.authority_root, at.time)
-            .map_err(|source| GenesisError::Authority { purpose: *purpose, source })?;
+    let approved = unanimous(&file, &options.approvals, at.time)?;
+    let root = AuthorityRoot::from_der(file.authority_root())?;
+    let named = (appliance.as_str(), environment);
+    let permit = Countersignature::verify(&options.countersignature, &root, &options.file, named)?;
+    for (_, certificate) in file.authority_keys() {
+        verify_end_entity(&[certificate], file.authority_root(), at.time)?;
     }
-    let link = connect(config, &options.log_token)?;
-    let on_token = |source| ConsoleError::Token { token: options.log_token.clone(), source };
+    let log_token = file.log_token().as_str();
+    let link = connect(config, log_token)?;
+    let on_token = |source| ConsoleError::Token { token: log_token.to_owned(), source };
     let welcome = link.blocking().wait_up(TOKEN_PATIENCE).map_err(on_token)?;
+    if production && !welcome.profile.hardware && !permit.permit_software_token {
+        return Err(GenesisError::SoftwareToken(welcome.profile.name.clone()));
+    }
     let algorithm = if welcome.profile.ed25519 { Algorithm::Ed25519 } else { Algorithm::EcdsaP256 };
     let ledger = Ledger::create(&config.state_dir)?;
-    let log_key_id = [&[Role::Log.number()], options.appliance.as_str().as_bytes()].concat();
-    let label = format!("log {}", options.appliance);
-    let spki = make_key(&link, &options.log_token, (Role::Log, algorithm), &log_key_id, &label)?;
-    let genesis = Genesis {
-        appliance: options.appliance.clone(),
-        environment: options.environment,
-        operators: Vec::new(),
-        quorum: 0,
-        authority_root: options.authority_root.as_slice().into(),
-        log_key_id: log_key_id.into(),
-        log_spki: spki.into(),
-        log_token: options.log_token.as_str().into(),
+    let log_key_id = [&[Role::Log.number()], appliance.as_str().as_bytes()].concat();
+    let label = format!("log {appliance}");
+    let made = make_key(&link, log_token, (Role::Log, algorithm), &log_key_id, &label, Residence::Resident)?;
+    let operator = |operator: &psdd_wire::ceremony::NewOperator| {
+        let name = operator.name.as_str().parse()?;
+        Ok::<_, GenesisError>(Operator { name, spki: operator.public_key.spki().into() })
     };
+    let genesis = Genesis {
+        appliance: appliance.clone(),
+        environment,
+        operators: file.operators().iter().map(operator).collect::<Result<_, _>>()?,
+        quorum: file.quorum(),
+        authority_root: file.authority_root().into(),
+        log_key_id: log_key_id.into(),
+        log_spki: made.spki.into(),
+        log_token: log_token.into(),
+        charter: Charter {
+            file: options.file.as_slice().into(),
+            approvals: options.approvals.iter().map(|approval| approval.as_slice().into()).collect(),
+            countersignature: options.countersignature.as_slice().into(),
+            hosts: file.host_key().map(|key| key.spki().into()).into_iter().collect(),
+        },
+    };
+    tracing::info!(%appliance, operators = approved.approvers().len(), "approved by all operators");
     let born = Record { at, event: Event::Genesis(genesis) };
-    let installed = options.authority_keys.iter().map(|(purpose, certificate)| Record {
+    let installed = file.authority_keys().into_iter().map(|(purpose, certificate)| Record {
         at,
-        event: Event::AuthorityKeyInstalled { purpose: *purpose, certificate: certificate.as_slice().into() },
+        event: Event::AuthorityKeyInstalled { purpose, certificate: certificate.into() },
     });
     ledger.bear(&born, installed.collect(), config.ledger.rules())?;
-    Ok(())
+    Ok(appliance)
+}
+
+/// Whether the authority let a production appliance have a software token, as leaf 0 says.
+pub(crate) fn permits_software_token(genesis: &Genesis) -> bool {
+    let named = (genesis.appliance.as_str(), genesis.environment);
+    let charter = &genesis.charter;
+    AuthorityRoot::from_der(&genesis.authority_root).is_ok_and(|root| {
+        let countersigned = Countersignature::verify(&charter.countersignature, &root, &charter.file, named);
+        countersigned.is_ok_and(|permit| permit.permit_software_token)
+    })
 }

@@ -5,22 +5,23 @@
 
 mod certificates;
 mod genesis;
-mod plan;
 mod psds;
 mod request;
 
 pub use certificates::{InstallError, install_certificates};
+pub(crate) use genesis::permits_software_token;
 pub use genesis::{GenesisError, GenesisOptions, bear};
-pub use plan::{Plan, PlannedLimits, PlannedPsds};
+pub use psdd_wire::ceremony::plan::{Plan, PlannedLimits, PlannedPsds};
 pub use psds::{CreateError, create_psds};
+pub(crate) use psds::{key_id, psd_created};
 pub use request::{RequestError, certification_request};
 
 use crate::clock::Sampler;
 use crate::config::Config;
 use crate::run::verify_note;
 use psd::clock::{ClockGuard, ClockReading, ClockStop};
-use psd::key::{Algorithm, Role};
-use psdd_hsm::link::{CallError, Link, StartError};
+use psd::key::{Algorithm, Residence, Role};
+use psdd_hsm::link::{CallError, Generated, Link, StartError};
 use psdd_ledger::{Ledger, OpenError, Recovered};
 use std::time::{Duration, Instant};
 use x509_cert::Certificate;
@@ -86,17 +87,18 @@ fn connect(config: &Config, token: &str) -> Result<Link, ConsoleError> {
 
 /// Makes a key and gives its public half, SPKI DER. Where a step that was interrupted had made it, and no record knows it yet, it is
 /// taken over: the same CKA_ID, role and algorithm, and fit to be used.
-fn make_key(
+pub(crate) fn make_key(
     link: &Link,
     token: &str,
     (role, algorithm): (Role, Algorithm),
     key_id: &[u8],
     label: &str,
-) -> Result<Vec<u8>, ConsoleError> {
+    residence: Residence,
+) -> Result<Generated, ConsoleError> {
     let on_token = |source| ConsoleError::Token { token: token.to_owned(), source };
     let welcome = link.blocking().wait_up(TOKEN_PATIENCE).map_err(on_token)?;
     let Some(found) = welcome.keys.iter().find(|key| key.key_id == key_id) else {
-        return link.blocking().generate(role, algorithm, key_id, label, KEY_PATIENCE).map_err(on_token);
+        return link.blocking().generate(role, algorithm, key_id, label, residence, KEY_PATIENCE).map_err(on_token);
     };
     let unfit = |problem: String| ConsoleError::UnfitKey { token: token.to_owned(), key: label.to_owned(), problem };
     if let Some(problem) = &found.unusable {
@@ -105,7 +107,10 @@ fn make_key(
     if (found.role, found.algorithm) != (role, algorithm) {
         return Err(unfit(format!("it is a {} key of another kind", found.role)));
     }
-    Ok(found.spki.clone())
+    if residence != Residence::Resident {
+        return Err(unfit("it is an object of the token".to_owned()));
+    }
+    Ok(Generated { spki: found.spki.clone(), wrapped: None })
 }
 
 /// The ledger of a stopped daemon.

@@ -1,15 +1,15 @@
 //! New PSDs: identity, keys in the token, certification requests for the authority's CA.
 
-use super::plan::{Group, Plan, PlanError};
 use super::request::{RequestError, certification_request};
 use super::{ConsoleClock, ConsoleError, connect, make_key, open_ledger};
 use crate::config::Config;
 use psd::PsdId;
 use psd::Registers;
-use psd::key::{Algorithm, Key, Role};
+use psd::key::{Algorithm, Key, Residence, Role};
 use psd::record::{Event, Record, Stamp};
 use psdd_hsm::link::Link;
 use psdd_ledger::OpenError;
+use psdd_wire::ceremony::plan::{Group, Plan, PlanError};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ pub fn create_psds(
     let mut clock = ConsoleClock::new(config, Some(recovered.appliance.latest));
     let mut created = Vec::with_capacity(new);
     for group in &groups {
-        let link = connect(config, &group.token)?;
+        let link = connect(config, group.token.as_str())?;
         for psd in group.psds.iter().copied() {
             if let Some(found) = recovered.appliance.psds.get(&psd) {
                 let keys = found.state().keys.iter().filter(|certified| certified.key.certificate_serial.is_none());
@@ -103,7 +103,7 @@ pub fn create_psds(
     Ok(created)
 }
 
-fn psd_created(group: &Group, psd: PsdId) -> Event {
+pub(crate) fn psd_created(group: &Group, psd: PsdId) -> Event {
     Event::PsdCreated {
         stamp: Stamp { psd, sequence: 1, registers: Registers::default() },
         tenant: group.tenant.clone(),
@@ -118,7 +118,7 @@ fn psd_created(group: &Group, psd: PsdId) -> Event {
 }
 
 /// CKA_ID of a key: role, device, generation. The role comes first because the worker looks for it there.
-fn key_id(psd: PsdId, role: Role, generation: u8) -> Vec<u8> {
+pub(crate) fn key_id(psd: PsdId, role: Role, generation: u8) -> Vec<u8> {
     let mut id = vec![role.number()];
     id.extend(psd.manufacturer());
     id.extend(psd.model());
@@ -137,7 +137,8 @@ fn key_created(
 ) -> Result<Event, CreateError> {
     let id = key_id(psd, role, 1);
     let label = format!("{role} {psd} 1");
-    let spki = make_key(link, &group.token, (role, Algorithm::EcdsaP256), &id, &label)?;
+    let kind = (role, Algorithm::EcdsaP256);
+    let spki = make_key(link, group.token.as_str(), kind, &id, &label, Residence::Resident)?.spki;
     write_request(link, psd, role, &id, &spki, requests)?;
     Ok(Event::KeyCreated {
         stamp: Stamp { psd, sequence, registers: Registers::default() },
@@ -146,6 +147,7 @@ fn key_created(
         algorithm: Algorithm::EcdsaP256,
         token: group.token.as_str().into(),
         spki: spki.into(),
+        wrapped: None,
     })
 }
 

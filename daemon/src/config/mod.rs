@@ -10,7 +10,7 @@ mod signing;
 mod token;
 
 pub use clock::ClockConfig;
-pub use doors::{LocalConfig, VendorConfig};
+pub use doors::{DoorConfig, LocalConfig};
 pub use funds::{FundsConfig, TopUpConfig, TopUpRule};
 pub use ledger::LedgerConfig;
 pub use signing::SigningConfig;
@@ -29,7 +29,14 @@ pub struct Config {
     /// Directory with `vendor.cedar` and `authority.cedar`; the shipped policies where absent.
     pub policy_dir: Option<PathBuf>,
     /// The vendor door.
-    pub vendor: VendorConfig,
+    pub vendor: DoorConfig,
+    /// The operator door; without it there is none.
+    pub operator: Option<DoorConfig>,
+    /// So many days before a CRL or certificate of a door ends it is told.
+    #[serde(default = "crl_alarm_days")]
+    pub crl_alarm_days: u32,
+    /// Where `psdd-hsm` takes shares of a sealed PIN; its `unseal_socket`.
+    pub unseal_socket: Option<PathBuf>,
     /// The local door.
     pub local: LocalConfig,
     /// Where time comes from.
@@ -48,6 +55,10 @@ pub struct Config {
     /// Signing.
     #[serde(default)]
     pub signing: SigningConfig,
+}
+
+fn crl_alarm_days() -> u32 {
+    7
 }
 
 /// Why a configuration was refused.
@@ -83,7 +94,9 @@ impl Config {
         let paths = [&mut self.state_dir, &mut self.local.socket]
             .into_iter()
             .chain(self.policy_dir.as_mut())
+            .chain(self.unseal_socket.as_mut())
             .chain(self.vendor.paths_mut())
+            .chain(self.operator.iter_mut().flat_map(DoorConfig::paths_mut))
             .chain(self.funds.iter_mut().flat_map(FundsConfig::paths_mut))
             .chain(self.tokens.iter_mut().map(|token| &mut token.socket));
         for path in paths {
@@ -134,7 +147,14 @@ impl Config {
             }
             None => {}
         }
-        self.vendor.check()
+        if self.crl_alarm_days > 366 {
+            return wrong("crl_alarm_days", "0 to 366");
+        }
+        self.vendor.check("vendor")?;
+        match &self.operator {
+            Some(operator) => operator.check("operator").and_then(|()| DoorConfig::check_apart(&self.vendor, operator)),
+            None => Ok(()),
+        }
     }
 
     /// The rules of top-up, checked.

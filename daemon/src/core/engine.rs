@@ -1,8 +1,9 @@
 //! The engine's state and its entry: one event in, actions out.
 
+use super::administer::Changes;
 use super::instruct::Instructions;
 use super::keys::{KeyBook, TenantIndex};
-use super::licence::{Licences, Members, Place, Span};
+use super::licence::{Licences, Place, Span};
 use super::pipeline::Chunk;
 use super::pool::Pool;
 use super::schedule::TenantQueue;
@@ -16,6 +17,7 @@ use crate::config::TopUpRule;
 use psd::authority::AuthorityState;
 use psd::clock::{ClockGuard, ClockReading, ClockStop};
 use psd::device::{DateWindow, Piece};
+use psd::governance::Governance;
 use psd::record::{Environment, Event as RecordEvent, Record};
 use psd::{ApplianceId, PieceKey, Psd, PsdId, State, TenantName};
 use psdd_ledger::{Body, Durable};
@@ -70,7 +72,7 @@ pub(super) enum Target {
     /// The PSD with this index.
     Psd(usize),
     /// One of these members of the licence with this number.
-    Licence { licence: usize, selection: Selection, within: Arc<[Span]> },
+    Licence { licence: usize, selection: Selection, within: Arc<[Span]>, licences: Arc<Licences> },
 }
 
 impl Target {
@@ -78,7 +80,10 @@ impl Target {
     pub(super) fn is_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Target::Psd(one), Target::Psd(other)) => one == other,
-            (Target::Licence { licence: one, .. }, Target::Licence { licence: other, .. }) => one == other,
+            (
+                Target::Licence { licence: one, licences: of_one, .. },
+                Target::Licence { licence: other, licences: of_other, .. },
+            ) => one == other && Arc::ptr_eq(of_one, of_other),
             (Target::Psd(_), Target::Licence { .. }) | (Target::Licence { .. }, Target::Psd(_)) => false,
         }
     }
@@ -87,6 +92,7 @@ impl Target {
 /// A sign request in the core.
 pub(super) struct Request {
     pub(super) tenant: TenantIndex,
+    pub(super) client: Arc<str>,
     pub(super) target: Target,
     pub(super) items: Vec<Item>,
     pub(super) outcomes: Vec<Option<Outcome>>,
@@ -133,6 +139,11 @@ pub struct Engine {
     /// What the authority instructed, and the value of licences.
     pub(super) authority: AuthorityState,
     pub(super) instructions: Instructions,
+    pub(super) changes: Changes,
+    /// With all that was taken in, durable or not.
+    pub(super) governance: Governance,
+    /// With what is durable.
+    pub(super) committed_governance: Governance,
     pub(super) loading: Loading,
     pub(super) thirsty: Thirsty,
     /// Time of the last event or pump.
@@ -154,7 +165,7 @@ impl Engine {
         settings: EngineSettings,
         clock: ClockGuard,
         psds: impl IntoIterator<Item = Psd>,
-        authority: AuthorityState,
+        (authority, governance): (AuthorityState, Governance),
         greatest: Vec<(TenantName, PieceKey)>,
         policy: PolicyGeneration,
     ) -> Self {
@@ -170,11 +181,7 @@ impl Engine {
         let devices: Vec<Device> = psds.into_iter().filter_map(device).collect();
         let by_id: HashMap<PsdId, usize> =
             devices.iter().enumerate().map(|(index, device)| (device.psd.identity().psd, index)).collect();
-        let pool = |members: &Members| {
-            let devices = members.psds().iter().filter_map(|psd| by_id.get(psd).copied());
-            Pool::new(members, devices.collect())
-        };
-        let pools = licences.iter().map(pool).collect();
+        let pools = Pool::of_licences(&licences, &by_id);
         let token_up = vec![false; settings.tokens.len()];
         let mut engine = Self {
             settings,
@@ -196,6 +203,9 @@ impl Engine {
             log_overdue: false,
             authority,
             instructions: Instructions::default(),
+            changes: Changes::default(),
+            committed_governance: governance.clone(),
+            governance,
             loading: Loading::default(),
             thirsty: Thirsty::default(),
             monotonic_ms: 0,
@@ -223,6 +233,7 @@ impl Engine {
             Event::Submit(submission) => self.submit(submission),
             Event::Value(command) => self.value_command(command, monotonic_ms),
             Event::Instruct(command) => self.instruct(command, monotonic_ms),
+            Event::Change(command) => self.administer(command, monotonic_ms),
             Event::LookedUp(request, found) => self.looked_up(request, found),
             Event::Signed(chunk, signatures) => self.signed(chunk, &signatures, monotonic_ms),
             Event::SignFailed(chunk, fault) => self.sign_failed(chunk, &fault, monotonic_ms),
@@ -249,6 +260,7 @@ impl Engine {
             self.schedule();
         }
         let idle = self.requests.is_empty() && self.chunks.is_empty() && self.instructions.is_empty();
+        let idle = idle && self.changes.is_empty();
         if self.stopping && !self.drained && idle {
             self.drained = true;
             let reading = self.clock.read(monotonic_ms).ok();
@@ -263,7 +275,7 @@ impl Engine {
     }
 
     fn submit(&mut self, submission: Submission) {
-        let Submission { request, tenant, target, pieces, all_or_none, policy } = submission;
+        let Submission { request, tenant, client, target, pieces, all_or_none, policy } = submission;
         let refused = |reply| Action::Reply(request, reply);
         if self.stopping {
             return self.actions.push(refused(SubmitReply::Stopping));
@@ -287,6 +299,7 @@ impl Engine {
         let tag = self.keys.enter();
         let entry = Request {
             tenant,
+            client,
             target,
             items,
             outcomes: (0..count).map(|_| None).collect(),
@@ -310,9 +323,9 @@ impl Engine {
             SignTarget::Psd(psd) => {
                 self.by_id.get(&psd).map(|device| Target::Psd(*device)).ok_or(SubmitReply::UnknownPsd)
             }
-            SignTarget::Licence { licence, selection, within } => {
+            SignTarget::Licence { licence, selection, within, licences } => {
                 let (licence, _) = self.licences.find(&licence).ok_or(SubmitReply::UnknownLicence)?;
-                Ok(Target::Licence { licence, selection, within: within.into() })
+                Ok(Target::Licence { licence, selection, within: within.into(), licences })
             }
         }
     }
@@ -388,7 +401,8 @@ impl Engine {
     fn view(&mut self, request: RequestId, monotonic_ms: u64) {
         let clock = self.clock.read(monotonic_ms);
         let psds = self.devices.iter().map(|d| (Arc::clone(d.psd.identity()), d.committed.clone())).collect();
-        self.actions.push(Action::ViewReply(request, View { clock, psds }));
+        let governance = Arc::new(self.committed_governance.clone());
+        self.actions.push(Action::ViewReply(request, View { clock, psds, governance }));
     }
 
     fn set_token(&mut self, token: TokenIndex, up: bool) {

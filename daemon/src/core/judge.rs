@@ -11,6 +11,7 @@ use psd::device::{Piece, PieceContext, PreparedPiece};
 use psd::record::{Event, Record};
 use psdd_ledger::Durable;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What becomes of an item, before any of it has effect outside of the PSD's registers.
 #[expect(clippy::large_enum_variant, reason = "nearly every plan is the large one, and each lives for a moment")]
@@ -172,6 +173,9 @@ impl Engine {
     fn screen(&self, id: RequestId, index: usize) -> Option<Plan> {
         let Some(request) = self.requests.get(&id) else { return Some(Plan::Settle(Outcome::Stale)) };
         let item = &request.items[index];
+        if let Some(revocation) = self.governance.client_revocation(self.keys.name(request.tenant), &request.client) {
+            return Some(Plan::Settle(Outcome::Refused(Refusal::ClientRevoked(revocation))));
+        }
         if let Err(refusal) = self.check_age(&item.piece) {
             return Some(Plan::Settle(Outcome::Refused(refusal)));
         }
@@ -186,7 +190,11 @@ impl Engine {
             KeyState::Recent => return Some(Plan::LookUpAgain),
             KeyState::Unseen => {}
         }
-        if request.policy != self.policy {
+        let moved = match &request.target {
+            Target::Licence { licences, .. } => !Arc::ptr_eq(licences, &self.licences),
+            Target::Psd(_) => false,
+        };
+        if request.policy != self.policy || moved {
             return Some(Plan::Settle(Outcome::Stale));
         }
         self.log_overdue.then_some(Plan::Settle(Outcome::Fault(Fault::LogUnsigned)))
@@ -201,7 +209,7 @@ impl Engine {
         let all = if whole { self.need_of_all(id) } else { None };
         let Self { requests, pools, licences, .. } = self;
         let request = requests.get(&id)?;
-        let Target::Licence { licence, selection, within } = &request.target else { return None };
+        let Target::Licence { licence, selection, within, .. } = &request.target else { return None };
         let members = licences.members(*licence)?;
         let need = all.unwrap_or_else(|| Need::of(&request.items[index].piece));
         let search = Search { members, within, selection: *selection, need };

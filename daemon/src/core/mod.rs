@@ -3,6 +3,7 @@
 //! Events go in, actions come out; time is passed in. The shell around it ([`crate::spine`]) looks keys up, has frames signed,
 //! commits and answers. What the core decides is in the order in which it decides it: that is the linearisation point.
 
+mod administer;
 mod engine;
 mod instruct;
 mod judge;
@@ -24,7 +25,10 @@ pub use licence::{Licences, Members, Place, Span};
 
 use psd::authority::{Instruction, InstructionRefusal};
 use psd::clock::{ClockReading, ClockSample, ClockStop};
-use psd::device::{Authorisation, Identity, Piece, Purpose, ValueRefusal};
+use psd::device::{Authorisation, Change as PsdChange, Identity, Piece, Purpose, ValueRefusal};
+use psd::governance::Governance;
+use psd::key::Role;
+use psd::record::Event as RecordEvent;
 use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Refusal, State, TenantName};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::HsmFault;
@@ -55,6 +59,8 @@ pub struct Submission {
     pub request: RequestId,
     /// Scope of its keys, and of fairness.
     pub tenant: TenantName,
+    /// Which client of the tenant asks.
+    pub client: Arc<str>,
     /// Who shall sign.
     pub target: SignTarget,
     /// Its items, each with its personal field.
@@ -76,6 +82,8 @@ pub enum SignTarget {
         licence: LicenceNumber,
         /// How one is chosen.
         selection: Selection,
+        /// What the members are places in.
+        licences: Arc<Licences>,
         /// Its members that the client may use, in ascending order.
         within: Vec<Span>,
     },
@@ -99,6 +107,8 @@ pub struct ValueCommand {
     pub request: RequestId,
     /// Who gives it.
     pub tenant: TenantName,
+    /// Which client of the tenant; none where the daemon itself does.
+    pub client: Option<Arc<str>>,
     /// The PSD.
     pub psd: PsdId,
     /// What.
@@ -114,6 +124,93 @@ pub struct InstructionCommand {
     pub instruction: Instruction,
     /// The bytes it signed.
     pub bytes: Arc<[u8]>,
+}
+
+/// A change that a ceremony or the custodian of keys makes.
+#[derive(Debug)]
+pub struct ChangeCommand {
+    /// Its name.
+    pub request: RequestId,
+    /// What.
+    pub change: Change,
+}
+
+/// What is to change.
+#[derive(Debug)]
+pub enum Change {
+    /// Something of one PSD, all in one commit.
+    Psd {
+        /// Which.
+        psd: PsdId,
+        /// In this order; a new key that lives wrapped comes with what the token wrapped.
+        changes: Vec<(PsdChange, Option<Body>)>,
+        /// The step of a ceremony that is done with it.
+        step: Option<StepDone>,
+    },
+    /// New PSDs, all in one commit.
+    Create {
+        /// Which.
+        psds: Vec<NewPsd>,
+        /// The step of a ceremony that is done with it.
+        step: Option<StepDone>,
+    },
+    /// Facts about the appliance, all in one commit.
+    Appliance {
+        /// In this order.
+        events: Vec<RecordEvent>,
+    },
+}
+
+/// A step of a ceremony that is done.
+#[derive(Clone, Debug)]
+pub struct StepDone {
+    /// The ceremony.
+    pub number: u64,
+    /// The step, from one.
+    pub step: u64,
+    /// What was done.
+    pub text: Arc<str>,
+}
+
+/// A PSD to come.
+#[derive(Debug)]
+pub struct NewPsd {
+    /// Its first record.
+    pub created: RecordEvent,
+    /// Its keys.
+    pub keys: Vec<(PsdChange, Option<Body>)>,
+}
+
+/// Every PSD there is.
+#[derive(Debug)]
+pub struct Fleet {
+    /// By licence.
+    pub licences: Arc<Licences>,
+    /// All of them.
+    pub identities: Vec<Arc<Identity>>,
+}
+
+/// A key came or went.
+#[derive(Debug)]
+pub enum KeyNews {
+    /// Its record is durable.
+    Made {
+        /// CKA_ID.
+        key_id: Arc<[u8]>,
+        /// What it may sign.
+        role: Role,
+        /// Where it lives, where that is configured.
+        token: Option<TokenIndex>,
+        /// Public half, SPKI DER.
+        spki: Arc<[u8]>,
+        /// Whether it is an object of the token.
+        resident: bool,
+    },
+    /// It is gone from its token.
+    Destroyed {
+        /// CKA_ID.
+        key_id: Arc<[u8]>,
+    },
 }
 
 /// The steps by which value comes in and goes back.
@@ -174,6 +271,8 @@ pub enum Event {
     Value(ValueCommand),
     /// An instruction of the authority.
     Instruct(InstructionCommand),
+    /// A change by a ceremony or the custodian.
+    Change(ChangeCommand),
     /// Answer to [`Action::LookUp`], in its order.
     LookedUp(RequestId, Vec<Option<Durable>>),
     /// A frame is signed.
@@ -228,6 +327,10 @@ pub enum Action {
     },
     /// Answer a view.
     ViewReply(RequestId, View),
+    /// There are more PSDs than before.
+    Fleet(Arc<Fleet>),
+    /// A key came or went.
+    Keys(KeyNews),
     /// After [`Event::Stop`]: nothing is in flight any more.
     Drained(Option<ClockReading>),
 }
@@ -269,6 +372,9 @@ pub enum Fault {
     /// The token refused the frame in a way that repeating does not cure.
     #[error("the token refused to sign: {0}")]
     TokenRefused(String),
+    /// The key was revoked before the debit was durable.
+    #[error("the key was revoked before the debit was durable: {0}")]
+    KeyRevoked(String),
     /// The log could not be signed for longer than its bound.
     #[error("the log has not been signed for longer than its bound")]
     LogUnsigned,
@@ -280,6 +386,7 @@ impl Fault {
         match self {
             Fault::Token(_) => "token-unavailable",
             Fault::TokenRefused(_) => "token-refused",
+            Fault::KeyRevoked(_) => "key-revoked",
             Fault::LogUnsigned => "log-unsigned",
         }
     }
@@ -287,7 +394,7 @@ impl Fault {
     /// Whether the same request can succeed later.
     pub const fn retryable(&self) -> bool {
         match self {
-            Fault::Token(_) | Fault::LogUnsigned => true,
+            Fault::Token(_) | Fault::KeyRevoked(_) | Fault::LogUnsigned => true,
             Fault::TokenRefused(_) => false,
         }
     }
@@ -315,6 +422,12 @@ pub enum ValueReply {
     Withdrawn(Durable),
     /// The instruction is taken, its effect with it, and on stable storage.
     Instructed(Durable),
+    /// The change is made, and on stable storage.
+    Changed(Vec<Durable>),
+    /// The change does not follow from what is; nothing changed.
+    ChangeRefused(String),
+    /// The client was revoked.
+    ClientRevoked,
     /// A download of this number ended before; the ledger tells how. Or an instruction of this number was taken before.
     EndedBefore,
     /// The instruction is refused.
@@ -340,4 +453,6 @@ pub struct View {
     pub clock: Result<ClockReading, ClockStop>,
     /// Every PSD.
     pub psds: Vec<(Arc<Identity>, State)>,
+    /// Operators, ceremonies and who was revoked.
+    pub governance: Arc<Governance>,
 }

@@ -33,6 +33,8 @@ pub(super) enum Work {
     Value(ValueWork),
     /// Locks changed by an instruction.
     Instruction,
+    /// A change by a ceremony or the custodian.
+    Change(RequestId),
 }
 
 pub(super) struct Slot {
@@ -68,7 +70,7 @@ impl Engine {
         let wanted = match &chunk.work {
             Work::Pieces { prepared, .. } => prepared.len(),
             Work::Value(_) => 1,
-            Work::Instruction => return,
+            Work::Instruction | Work::Change(_) => return,
         };
         if signatures.len() != wanted {
             let (code, step) = ("signatures-missing".to_owned(), "signing a frame".to_owned());
@@ -82,7 +84,7 @@ impl Engine {
                 let signed = pieces.zip(signatures.iter());
                 signed.map(|((piece, body), signature)| NewRecord { record: piece.signed(signature), body }).collect()
             }
-            Work::Instruction => Vec::new(),
+            Work::Instruction | Work::Change(_) => Vec::new(),
             Work::Value(_) => {
                 signatures.iter().next().map_or_else(Vec::new, |signature| self.value_signed(id, signature))
             }
@@ -124,7 +126,12 @@ impl Engine {
     }
 
     pub(super) fn committed(&mut self, id: ChunkId, durable: Vec<Durable>, monotonic_ms: u64) {
-        let Some(chunk) = self.chunks.remove(&id) else { return self.ceiling_committed(id, durable, monotonic_ms) };
+        let Some(chunk) = self.chunks.remove(&id) else {
+            if !self.apart_committed(id, &durable) {
+                self.ceiling_committed(id, durable, monotonic_ms);
+            }
+            return;
+        };
         let device = &mut self.devices[chunk.device];
         let in_turn = device.pipeline.pop_front();
         debug_assert_eq!(in_turn, Some(id), "chunks of a PSD are committed in order");
@@ -145,6 +152,7 @@ impl Engine {
             }
             Work::Value(work) => self.value_committed(id, chunk.device, work, durable, monotonic_ms),
             Work::Instruction => self.lock_committed(chunk.device, durable, monotonic_ms),
+            Work::Change(request) => self.change_committed(chunk.device, request, durable),
         }
         for parked in chunk.parked {
             self.tell(parked);
@@ -159,11 +167,26 @@ impl Engine {
         let Some(chunk) = self.chunks.get(&id).filter(|chunk| matches!(chunk.stage, Stage::Signing)) else { return };
         let device_index = chunk.device;
         tracing::warn!(chunk = id.0, code = %fault.code, step = %fault.step, "a frame was not signed; its pieces are dropped");
-        let mut fault =
+        let fault =
             if fault.retryable { Fault::Token(fault.to_string()) } else { Fault::TokenRefused(fault.to_string()) };
-        let device = &mut self.devices[device_index];
-        let Some(at) = device.pipeline.iter().position(|queued| *queued == id) else { return };
-        let dropped: Vec<ChunkId> = device.pipeline.drain(at..).collect();
+        let Some(at) = self.devices[device_index].pipeline.iter().position(|queued| *queued == id) else { return };
+        self.drop_from(device_index, at, fault, "an earlier frame of this PSD was not signed");
+        self.run_commands(device_index, monotonic_ms);
+    }
+
+    /// Drops everything of a PSD that is not on its way to the disk.
+    pub(super) fn drop_uncommitted(&mut self, device_index: usize, fault: &Fault) {
+        let open = |id: &ChunkId| {
+            self.chunks.get(id).is_some_and(|chunk| matches!(chunk.stage, Stage::Signing | Stage::Signed(_)))
+        };
+        if let Some(at) = self.devices[device_index].pipeline.iter().position(open) {
+            self.drop_from(device_index, at, fault.clone(), "the key was revoked");
+        }
+    }
+
+    /// Drops the chunks of a PSD from a place in its pipeline on. The fault is that of the first; those behind it share only its fate.
+    fn drop_from(&mut self, device_index: usize, at: usize, mut fault: Fault, fate: &str) {
+        let dropped: Vec<ChunkId> = self.devices[device_index].pipeline.drain(at..).collect();
         let mut again = BTreeSet::new();
         for (nth, id) in dropped.into_iter().enumerate() {
             let Some(chunk) = self.chunks.remove(&id) else { continue };
@@ -182,15 +205,14 @@ impl Engine {
                     }
                 }
                 Work::Value(work) => self.value_dropped(device_index, work, &fault),
-                // Nothing is prepared before it or signed for it, so nothing drops it.
-                Work::Instruction => {}
+                // Nothing is prepared before them or signed for them, so they are on their way to the disk at once.
+                Work::Instruction | Work::Change(_) => {}
             }
             self.release_parked(chunk.parked, &fault, &mut again);
             // What the token has against this frame, it has not against those behind it.
-            fault = Fault::Token("an earlier frame of this PSD was not signed".to_owned());
+            fault = Fault::Token(fate.to_owned());
         }
         self.enqueue_again(again);
-        self.run_commands(device_index, monotonic_ms);
     }
 
     /// What an item waited for has come true.

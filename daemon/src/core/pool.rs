@@ -4,7 +4,7 @@
 //! command, its token — is told with [`Engine::refresh`].
 
 use super::engine::Engine;
-use super::licence::{Members, Span};
+use super::licence::{Licences, Members, Span};
 use super::pipeline::Parked;
 use super::tree::{Sought, Tree};
 use super::{ChunkId, Selection};
@@ -12,8 +12,8 @@ use psd::device::Piece;
 use psd::indicium::{Details, Kind, ZipRange};
 use psd::lifecycle::Lifecycle;
 use psd::refusal::OutOfUse;
-use psd::{PostageAmount, Refusal};
-use std::collections::{BTreeMap, BTreeSet};
+use psd::{PostageAmount, PsdId, Refusal};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The members of a licence with what each can spend now.
 pub(super) struct Pool {
@@ -166,6 +166,26 @@ impl Pool {
             holds: 0,
             waiting: BTreeMap::new(),
         }
+    }
+
+    /// One for each licence, in their order.
+    pub(super) fn of_licences(licences: &Licences, by_id: &HashMap<PsdId, usize>) -> Vec<Self> {
+        let pool = |members: &Members| {
+            let devices = members.psds().iter().filter_map(|psd| by_id.get(psd).copied());
+            Pool::new(members, devices.collect())
+        };
+        licences.iter().map(pool).collect()
+    }
+
+    /// All refusals that wait.
+    pub(super) fn take_waiting(&mut self) -> Vec<Parked> {
+        std::mem::take(&mut self.waiting).into_values().flatten().collect()
+    }
+
+    /// A value command holds a member back.
+    pub(super) fn hold(&mut self, id: ChunkId) {
+        self.holds += 1;
+        self.begun(id);
     }
 
     /// What is known of a member is now this.
@@ -353,9 +373,7 @@ impl Engine {
         if self.devices[device].hold.is_none() {
             let id = self.next_chunk_id();
             self.devices[device].hold = Some(id);
-            let pool = &mut self.pools[self.devices[device].place.licence];
-            pool.holds += 1;
-            pool.begun(id);
+            self.pools[self.devices[device].place.licence].hold(id);
         }
         self.refresh(device);
     }

@@ -146,6 +146,12 @@ impl Engine {
         self.judge_thirsty(late);
     }
 
+    /// All who wait are judged again.
+    pub(super) fn judge_all_thirsty(&mut self) {
+        let waiting = self.thirsty.0.iter().copied().collect();
+        self.judge_thirsty(waiting);
+    }
+
     /// When the first of those who wait loses patience, milliseconds of the monotonic clock.
     pub fn next_deadline(&self) -> Option<u64> {
         self.thirsty.0.first().map(|(deadline, _)| *deadline)

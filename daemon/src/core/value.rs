@@ -31,6 +31,8 @@ enum Step {
     Value(ValueStep),
     /// A lock or its end, in the hands of [`super::instruct`].
     Instruction,
+    /// A change, in the hands of [`super::administer`].
+    Change,
     /// Begun: being signed or committed.
     UnderWay,
 }
@@ -38,6 +40,10 @@ enum Step {
 impl Waiting {
     pub(super) fn instruction(request: RequestId) -> Self {
         Self { request, tenant: TenantIndex(usize::MAX), step: Step::Instruction }
+    }
+
+    pub(super) fn change(request: RequestId) -> Self {
+        Self { request, tenant: TenantIndex(usize::MAX), step: Step::Change }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
@@ -105,9 +111,12 @@ impl Kind {
 
 impl Engine {
     pub(super) fn value_command(&mut self, command: ValueCommand, monotonic_ms: u64) {
-        let ValueCommand { request, tenant, psd, step } = command;
+        let ValueCommand { request, tenant, client, psd, step } = command;
         if self.stopping {
             return self.reply_value(request, ValueReply::Stopping);
+        }
+        if client.is_some_and(|client| self.governance.client_revocation(&tenant, &client).is_some()) {
+            return self.reply_value(request, ValueReply::ClientRevoked);
         }
         let Some(device) = self.by_id.get(&psd).copied() else {
             return self.reply_value(request, ValueReply::UnknownPsd);
@@ -134,6 +143,12 @@ impl Engine {
                 Step::Value(step) => step,
                 // Its end removes the command.
                 Step::UnderWay => return,
+                Step::Change => {
+                    let Some(reply) = self.run_change(device_index, request, monotonic_ms) else { return };
+                    self.finish_command(device_index);
+                    self.reply_value(request, reply);
+                    continue;
+                }
                 Step::Instruction => {
                     if !self.run_lock(device_index, request)
                         && let Some(waiting) = self.devices[device_index].commands.front_mut()
@@ -243,7 +258,8 @@ impl Engine {
         at: ClockReading,
     ) -> Option<ValueReply> {
         let psd = &self.devices[device_index].psd;
-        let key = psd.certified_key(Role::Device).map(|(key, _)| (Arc::clone(&key.key_id), Arc::clone(&key.token)));
+        let key = psd.key_in_use(Role::Device).map(|certified| &certified.key);
+        let key = key.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.token)));
         let token = key.and_then(|(key_id, token)| Some((key_id, self.token_named(&token)?)));
         let Some((key_id, token)) = token.filter(|(_, token)| self.is_up(*token)) else {
             return Some(ValueReply::Fault(Fault::Token("the device key's token does not answer".to_owned())));

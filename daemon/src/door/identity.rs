@@ -1,12 +1,13 @@
-//! Who is at the vendor door: tenant and client name, from the certificate that TLS has verified.
+//! Who is at a door, from the certificate that TLS has verified: at the vendor door tenant and client name.
 
 use psd::TenantName;
+use std::sync::Arc;
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{AnyRef, PrintableStringRef, Utf8StringRef};
 use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::{Decode, Tag, Tagged};
 
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 
 /// A client of the vendor door.
@@ -15,7 +16,7 @@ pub struct VendorIdentity {
     /// The subject's O: it survives renewal of the certificate, and idempotency keys are scoped by it.
     pub tenant: TenantName,
     /// The subject's CN.
-    pub client: String,
+    pub client: Arc<str>,
 }
 
 /// The certificate names no client.
@@ -35,18 +36,29 @@ pub enum IdentityError {
 impl VendorIdentity {
     /// From the end-entity certificate, DER.
     pub fn from_certificate(der: &[u8]) -> Result<Self, IdentityError> {
-        let certificate = Certificate::from_der(der).ok().ok_or(IdentityError::Unreadable)?;
-        let only = |oid: ObjectIdentifier| {
-            let subject = certificate.tbs_certificate().subject();
-            let mut values = subject.iter().filter(|attribute| attribute.oid == oid);
-            match (values.next(), values.next()) {
-                (Some(attribute), None) => text(AnyRef::from(&attribute.value)),
-                _ => None,
-            }
-        };
-        let tenant = only(ORGANIZATION).and_then(|o| o.parse().ok()).ok_or(IdentityError::Tenant)?;
-        let client = only(COMMON_NAME).filter(|cn| !cn.is_empty()).ok_or(IdentityError::Client)?;
-        Ok(Self { tenant, client })
+        let subject = Subject::of(der)?;
+        let tenant = subject.only(ORGANIZATION).and_then(|o| o.parse().ok()).ok_or(IdentityError::Tenant)?;
+        let client = subject.only(COMMON_NAME).filter(|cn| !cn.is_empty()).ok_or(IdentityError::Client)?;
+        Ok(Self { tenant, client: client.into() })
+    }
+}
+
+/// Whom a certificate names.
+pub(super) struct Subject(Certificate);
+
+impl Subject {
+    /// Of an end-entity certificate, DER.
+    pub(super) fn of(der: &[u8]) -> Result<Self, IdentityError> {
+        Certificate::from_der(der).ok().map(Self).ok_or(IdentityError::Unreadable)
+    }
+
+    /// An attribute that stands once, as text.
+    pub(super) fn only(&self, oid: ObjectIdentifier) -> Option<String> {
+        let mut values = self.0.tbs_certificate().subject().iter().filter(|attribute| attribute.oid == oid);
+        match (values.next(), values.next()) {
+            (Some(attribute), None) => text(AnyRef::from(&attribute.value)),
+            _ => None,
+        }
     }
 }
 

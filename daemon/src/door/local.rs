@@ -1,5 +1,6 @@
 //! The local door: a Unix socket with health, readiness and metrics. It holds no secrets and changes nothing.
 
+use super::calendar::Calendar;
 use crate::spine::{Handle, Metrics};
 use crate::tokens::Router;
 use http::{Request, Response, StatusCode, header};
@@ -8,6 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use psdd_tls::UnixTime;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -27,8 +29,12 @@ pub struct LocalState {
     pub tokens: Vec<String>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// When certificates and lists of the doors end.
+    pub calendar: Calendar,
     /// Address of the vendor door, once it is open.
     pub vendor: OnceLock<SocketAddr>,
+    /// Address of the operator door, where there is one, once it is open.
+    pub operator: OnceLock<SocketAddr>,
 }
 
 /// Opens the door; it stays open until the process ends.
@@ -71,7 +77,7 @@ async fn handle(state: Arc<LocalState>, request: Request<Incoming>) -> Result<Re
             false => (StatusCode::SERVICE_UNAVAILABLE, "the core does not answer\n".to_owned()),
         },
         "/ready" => ready(&state).await,
-        "/metrics" => (StatusCode::OK, state.metrics.render()),
+        "/metrics" => (StatusCode::OK, state.metrics.render() + &state.calendar.render(UnixTime::now())),
         _ => (StatusCode::NOT_FOUND, "there are /health, /ready and /metrics\n".to_owned()),
     };
     let mut response = Response::new(Full::new(Bytes::from(text)));
@@ -92,7 +98,15 @@ async fn ready(state: &LocalState) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, "the vendor door is closed\n".to_owned());
     };
     if troubles.is_empty() {
-        return (StatusCode::OK, format!("ready\nvendor door {vendor}\n"));
+        let mut text = format!("ready\nvendor door {vendor}\n");
+        if let Some(operator) = state.operator.get() {
+            text.push_str(&format!("operator door {operator}\n"));
+        }
+        // What ends is told; pieces are still signed, so the daemon is not down for it.
+        for ending in state.calendar.endings(UnixTime::now()) {
+            text.push_str(&format!("{ending}\n"));
+        }
+        return (StatusCode::OK, text);
     }
     (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
 }

@@ -1,6 +1,15 @@
 //! The doors: listeners with identities and routes of their own.
+//!
+//! What they have in common is here: TLS, connections and their bounds, the form of answers. A door says who a certificate names and what
+//! is answered ([`listener::Attendant`]), and nothing of the one is known at the other.
 
+pub mod calendar;
+pub mod failure;
 pub mod identity;
+pub mod listener;
 pub mod local;
+mod opening;
+pub mod operator;
+mod standing;
 pub mod tls;
 pub mod vendor;

@@ -177,7 +177,7 @@ impl TopUps {
 
     async fn command(&self, need: &Need, step: ValueStep) -> Result<ValueReply, TopUpError> {
         let request = self.core.next_request();
-        let command = ValueCommand { request, tenant: need.tenant.clone(), psd: need.psd, step };
+        let command = ValueCommand { request, tenant: need.tenant.clone(), client: None, psd: need.psd, step };
         let answer = self.core.value(command)?;
         answer.await.ok().ok_or_else(|| TopUpError::Core("it is stopping".to_owned()))
     }

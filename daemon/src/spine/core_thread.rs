@@ -7,8 +7,8 @@ use super::metrics::Metrics;
 use super::spot_check::{InToken, SpotCheck};
 use super::{Fatal, die};
 use crate::core::{
-    Action, ChunkId, Engine, Event, InstructionCommand, RequestId, Submission, SubmitReply, TokenIndex, ValueCommand,
-    ValueReply, View,
+    Action, ChangeCommand, ChunkId, Engine, Event, Fleet, InstructionCommand, KeyNews, RequestId, Submission,
+    SubmitReply, TokenIndex, ValueCommand, ValueReply, View,
 };
 use crate::funds::Need;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select, unbounded};
@@ -64,10 +64,20 @@ pub struct SpineParts {
     pub indicium_keys: HashMap<Arc<[u8]>, Arc<[u8]>>,
     /// Where to tell of PSDs that need value.
     pub needs: mpsc::Sender<Need>,
+    /// Who is told of PSDs and keys that come and go.
+    pub listeners: Listeners,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Start of the monotonic clock.
     pub started: Instant,
+}
+
+/// Who is told of PSDs and keys that come and go, on the core's thread.
+pub struct Listeners {
+    /// There are more PSDs.
+    pub fleet: Box<dyn Fn(&Fleet) + Send>,
+    /// A key came or went.
+    pub keys: Box<dyn Fn(&KeyNews) + Send>,
 }
 
 /// The running spine.
@@ -102,6 +112,7 @@ enum Inbound {
     Submit(Submission, oneshot::Sender<SubmitReply>),
     Value(ValueCommand, oneshot::Sender<ValueReply>),
     Instruct(InstructionCommand, oneshot::Sender<ValueReply>),
+    Change(ChangeCommand, oneshot::Sender<ValueReply>),
     View(RequestId, oneshot::Sender<View>),
 }
 
@@ -127,6 +138,12 @@ impl Handle {
     pub fn instruct(&self, command: InstructionCommand) -> Result<oneshot::Receiver<ValueReply>, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(Inbound::Instruct(command, reply)).map(|()| answer)
+    }
+
+    /// Hands a change of a ceremony or of the custodian to the core.
+    pub fn change(&self, command: ChangeCommand) -> Result<oneshot::Receiver<ValueReply>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Inbound::Change(command, reply)).map(|()| answer)
     }
 
     /// Asks for committed state.
@@ -216,6 +233,7 @@ impl Spine {
             to_ledger: to_ledger.clone(),
             drain,
             needs: parts.needs,
+            listeners: parts.listeners,
             metrics: parts.metrics,
             started: parts.started,
         };
@@ -287,6 +305,7 @@ struct CoreThread {
     to_ledger: Sender<ToLedger>,
     drain: Sender<Option<ClockReading>>,
     needs: mpsc::Sender<Need>,
+    listeners: Listeners,
     metrics: Arc<Metrics>,
     started: Instant,
 }
@@ -337,6 +356,10 @@ impl CoreThread {
             Inbound::Instruct(command, reply) => {
                 self.value_replies.insert(command.request, reply);
                 self.engine.handle(Event::Instruct(command), at);
+            }
+            Inbound::Change(command, reply) => {
+                self.value_replies.insert(command.request, reply);
+                self.engine.handle(Event::Change(command), at);
             }
             Inbound::View(request, reply) => {
                 self.view_replies.insert(request, reply);
@@ -409,6 +432,11 @@ impl CoreThread {
                 }
             }
             Action::ViewReply(request, view) => answer(self.view_replies.remove(&request), view),
+            Action::Fleet(fleet) => (self.listeners.fleet)(&fleet),
+            Action::Keys(news) => {
+                self.spot_check.note(&news);
+                (self.listeners.keys)(&news);
+            }
             Action::Drained(reading) => {
                 if self.drain.send(reading).is_err() {
                     tracing::debug!("nobody waits for the core to drain");

@@ -12,7 +12,7 @@ mod metrics;
 mod spot_check;
 
 pub use checkpoint::Newest;
-pub use core_thread::{FrameEvent, Handle, Spine, SpineParts, SpineSettings, Unavailable};
+pub use core_thread::{FrameEvent, Handle, Listeners, Spine, SpineParts, SpineSettings, Unavailable};
 pub use metrics::Metrics;
 
 use std::fmt;

@@ -3,7 +3,7 @@
 //! Verifying every signature would cost more than making it on a software token, so one signature of every larger frame and
 //! of every sixteenth small one is verified before the debit. The SDK and every verifier verify all of them afterwards.
 
-use crate::core::ChunkId;
+use crate::core::{ChunkId, KeyNews};
 use psd::key::Role;
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_wire::checkpoint::verify_p256;
@@ -36,6 +36,19 @@ pub(super) struct SpotCheck {
 impl SpotCheck {
     pub(super) fn new(keys: HashMap<Arc<[u8]>, Arc<[u8]>>) -> Self {
         Self { keys, frames: 0 }
+    }
+
+    /// A key came or went.
+    pub(super) fn note(&mut self, news: &KeyNews) {
+        match news {
+            KeyNews::Made { key_id, role: Role::Indicium, spki, .. } => {
+                self.keys.insert(Arc::clone(key_id), Arc::clone(spki));
+            }
+            KeyNews::Made { .. } => {}
+            KeyNews::Destroyed { key_id } => {
+                self.keys.remove(key_id);
+            }
+        }
     }
 
     /// The message to check of this frame, if it is one to be checked. The first frame of a run always is.

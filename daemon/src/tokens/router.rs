@@ -3,7 +3,7 @@
 //! A token counts as up only when every key that the ledger knows of it is there, usable and the same: a stale handle can
 //! point at another key, and an empty token must never pass for a healthy one.
 
-use crate::core::{Event, TokenIndex};
+use crate::core::{Event, KeyNews, TokenIndex};
 use crate::spine::{FrameEvent, Handle};
 use crossbeam_channel::Sender;
 use psdd_hsm::link::{Link, LinkConfig, LinkEvent, StartError};
@@ -32,7 +32,7 @@ enum Standing {
 /// Where links report to.
 pub struct Router {
     standings: Mutex<Vec<Standing>>,
-    expected: Vec<Vec<ExpectedKey>>,
+    expected: Mutex<Vec<Vec<ExpectedKey>>>,
     core: OnceLock<(Sender<FrameEvent>, Handle)>,
 }
 
@@ -65,7 +65,7 @@ impl Tokens {
     pub fn start(configs: Vec<LinkConfig>, expected: Vec<Vec<ExpectedKey>>) -> Result<Self, TokensError> {
         let router = Arc::new(Router {
             standings: Mutex::new(vec![Standing::Unknown; configs.len()]),
-            expected,
+            expected: Mutex::new(expected),
             core: OnceLock::new(),
         });
         let mut started = Vec::new();
@@ -120,6 +120,22 @@ impl Router {
         }
         let first = self.core.set((frames, core)).is_ok();
         debug_assert!(first);
+    }
+
+    /// A key came or went: from the next connection of the worker on, it must or need not be there.
+    pub fn note(&self, news: &KeyNews) {
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        match news {
+            KeyNews::Made { key_id, token: Some(token), spki, resident: true, .. } => {
+                if let Some(keys) = expected.get_mut(token.0) {
+                    keys.push(ExpectedKey { key_id: Arc::clone(key_id), spki: Arc::clone(spki) });
+                }
+            }
+            KeyNews::Made { .. } => {}
+            KeyNews::Destroyed { key_id } => {
+                expected.iter_mut().for_each(|keys| keys.retain(|key| key.key_id != *key_id));
+            }
+        }
     }
 
     /// One line on each token that is not up.
@@ -180,7 +196,8 @@ impl Router {
 
     fn check(&self, token: TokenIndex, welcome: &Welcome) -> Result<(), String> {
         let found: HashMap<&[u8], _> = welcome.keys.iter().map(|key| (key.key_id.as_slice(), key)).collect();
-        for expected in self.expected.get(token.0).map(Vec::as_slice).unwrap_or_default() {
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        for expected in expected.get(token.0).into_iter().flatten() {
             let id: String = expected.key_id.iter().map(|b| format!("{b:02x}")).collect();
             let Some(key) = found.get(&*expected.key_id) else { return Err(format!("key {id} is not in the token")) };
             if let Some(reason) = &key.unusable {

@@ -2,6 +2,7 @@
 //!
 //! Refused rather than guessed: unknown critical extensions, missing key usage, a CA bit where none belongs.
 
+use crate::spki::{KeyKind, PublicKey};
 use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
 use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
@@ -147,6 +148,12 @@ impl AuthorityRoot {
         subject(&self.certificate)
     }
 
+    /// Public key, SPKI DER.
+    pub fn spki(&self) -> Vec<u8> {
+        // What was read from DER is written to memory: that cannot fail, and without a key nothing verifies.
+        self.certificate.tbs_certificate().subject_public_key_info().to_der().unwrap_or_default()
+    }
+
     /// Follows a chain (the PSD key's certificate, then its issuers without the root, DER) up to this root.
     ///
     /// Time is not judged here but for each signature, see [`CertifiedKey::valid_at`].
@@ -156,7 +163,10 @@ impl AuthorityRoot {
     }
 
     /// The first certificate of a chain that leads here, and when all of the chain is valid.
-    fn follow<D: AsRef<[u8]>>(&self, chain: &[D]) -> Result<(Certificate, UnixMillis, UnixMillis), ChainError> {
+    pub(crate) fn follow<D: AsRef<[u8]>>(
+        &self,
+        chain: &[D],
+    ) -> Result<(Certificate, UnixMillis, UnixMillis), ChainError> {
         if chain.len() > MOST_LINKS {
             return Err(ChainError::TooLong(chain.len()));
         }
@@ -227,7 +237,7 @@ pub fn verify_chain(chain: &[&[u8]], root: &[u8], at: UnixMillis) -> Result<Cert
 }
 
 /// Reads a certificate whose bytes are the only ones it has: what a reader overlooks would not be under the signature.
-fn parsed(bytes: &[u8]) -> Result<Certificate, der::Error> {
+pub(crate) fn parsed(bytes: &[u8]) -> Result<Certificate, der::Error> {
     let certificate = Certificate::from_der(bytes)?;
     if certificate.to_der()? == bytes {
         return Ok(certificate);
@@ -238,7 +248,7 @@ fn parsed(bytes: &[u8]) -> Result<Certificate, der::Error> {
 /// The key of an end entity whose certificate leads to the root, whatever its serial number.
 #[derive(Clone, Debug)]
 pub struct EndEntity {
-    /// Public key on P-256, SPKI DER.
+    /// Public key on P-256 or P-384, SPKI DER.
     pub spki: Vec<u8>,
     /// Serial number, where it has at most 32 bits; a PSD's certificate must, an authority's need not.
     pub serial: Option<u32>,
@@ -262,7 +272,7 @@ fn certified(leaf: &Certificate, not_before: UnixMillis, not_after: UnixMillis) 
     Ok(CertifiedKey { serial, psd, not_before, not_after, spki, key, subject })
 }
 
-/// The P-256 key of a certificate that is an end entity's and may sign, and its SPKI.
+/// The key of a certificate that is an end entity's and may sign, and its SPKI.
 fn end_entity_key(leaf: &Certificate) -> Result<(ParsedPublicKey, Vec<u8>), ChainError> {
     let refused = |rule| ChainError::NotAPsdKey { subject: subject(leaf), rule };
     let tbs = leaf.tbs_certificate();
@@ -273,26 +283,25 @@ fn end_entity_key(leaf: &Certificate) -> Result<(ParsedPublicKey, Vec<u8>), Chai
     if !tbs.get_extension::<KeyUsage>()?.is_some_and(|(_, usage)| usage.digital_signature()) {
         return Err(refused("its key usage does not allow digital signatures"));
     }
-    if curve(leaf) != Some(P256) {
-        return Err(refused("its key is not on P-256"));
-    }
-    let info = tbs.subject_public_key_info();
-    let key = ParsedPublicKey::new(
-        &signature::ECDSA_P256_SHA256_FIXED,
-        info.subject_public_key.as_bytes().unwrap_or_default(),
-    );
-    Ok((key.ok().ok_or_else(|| refused("its key is no point on P-256"))?, info.to_der()?))
+    let spki = tbs.subject_public_key_info().to_der()?;
+    let key = PublicKey::of_spki(&spki).and_then(|key| match key.kind() {
+        KeyKind::P256 => Some(ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, key.raw())),
+        KeyKind::P384 => Some(ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, key.raw())),
+        KeyKind::Ed25519 => None,
+    });
+    let key = key.ok_or_else(|| refused("its key is neither on P-256 nor on P-384"))?;
+    Ok((key.ok().ok_or_else(|| refused("its key is no point on its curve"))?, spki))
 }
 
 /// The serial number, where it has at most 32 bits.
-fn short_serial(certificate: &Certificate) -> Option<u32> {
+pub(crate) fn short_serial(certificate: &Certificate) -> Option<u32> {
     let digits = certificate.tbs_certificate().serial_number().as_bytes();
     let digits = &digits[digits.iter().take_while(|byte| **byte == 0).count()..];
     (digits.len() <= 4).then(|| digits.iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte)))
 }
 
 /// Whether a certificate may issue with so many issuers below it.
-fn check_issuer(issuer: &Certificate, below: usize) -> Result<(), ChainError> {
+pub(crate) fn check_issuer(issuer: &Certificate, below: usize) -> Result<(), ChainError> {
     let refused = |rule| ChainError::NotAnIssuer { subject: subject(issuer), rule };
     check_critical(issuer)?;
     let tbs = issuer.tbs_certificate();
@@ -308,7 +317,7 @@ fn check_issuer(issuer: &Certificate, below: usize) -> Result<(), ChainError> {
     Ok(())
 }
 
-fn check_critical(certificate: &Certificate) -> Result<(), ChainError> {
+pub(crate) fn check_critical(certificate: &Certificate) -> Result<(), ChainError> {
     let extensions = certificate.tbs_certificate().extensions().into_iter().flatten();
     let mut unknown = extensions.filter(|e| e.critical && ![BASIC_CONSTRAINTS, KEY_USAGE].contains(&e.extn_id));
     match unknown.next() {
@@ -331,7 +340,7 @@ fn check_signature(certificate: &Certificate, issuer: &Certificate) -> Result<()
     verified.ok().ok_or_else(|| ChainError::Signature { subject: subject(certificate) })
 }
 
-fn algorithm(oid: ObjectIdentifier, issuer: &Certificate) -> Option<&'static dyn VerificationAlgorithm> {
+pub(crate) fn algorithm(oid: ObjectIdentifier, issuer: &Certificate) -> Option<&'static dyn VerificationAlgorithm> {
     let key = issuer.tbs_certificate().subject_public_key_info().algorithm.oid;
     Some(match (oid, curve(issuer)) {
         (ECDSA_SHA256, Some(P256)) => &signature::ECDSA_P256_SHA256_ASN1,
@@ -355,11 +364,11 @@ fn names(certificate: &Certificate) -> (&x509_cert::name::Name, &x509_cert::name
     (certificate.tbs_certificate().subject(), certificate.tbs_certificate().issuer())
 }
 
-fn subject(certificate: &Certificate) -> String {
+pub(crate) fn subject(certificate: &Certificate) -> String {
     certificate.tbs_certificate().subject().to_string()
 }
 
-fn window(certificate: &Certificate) -> (UnixMillis, UnixMillis) {
+pub(crate) fn window(certificate: &Certificate) -> (UnixMillis, UnixMillis) {
     let validity = certificate.tbs_certificate().validity();
     let seconds = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
     // The last second belongs to the validity (RFC 5280 §4.1.2.5).

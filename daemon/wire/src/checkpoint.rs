@@ -104,6 +104,12 @@ impl LogKey {
                 text.extend_from_slice(b"ecdsa-p256-sha256\n");
                 text.extend_from_slice(&self.spki);
             }
+            // No log key is of these, and none verifies; the id only has to be another one.
+            Algorithm::EcdsaP384 | Algorithm::HmacSha256 => {
+                text.push(0xff);
+                text.extend_from_slice(format!("{}\n", self.algorithm).as_bytes());
+                text.extend_from_slice(&self.spki);
+            }
         }
         let hash = digest::digest(&digest::SHA256, &text);
         let mut id = [0; 4];
@@ -117,6 +123,7 @@ impl LogKey {
                 .verify(message, signed)
                 .is_ok(),
             Algorithm::EcdsaP256 => verify_p256(&self.spki, message, signed),
+            Algorithm::EcdsaP384 | Algorithm::HmacSha256 => false,
         }
     }
 }

@@ -1,5 +1,6 @@
-//! COSE_Sign1 (RFC 9052 §4.2) in the one fixed form used here: ES256, payload embedded, no external data.
+//! COSE_Sign1 (RFC 9052 §4.2) in the one fixed form used here: payload embedded, no external data, the algorithm that the key has.
 
+use crate::spki::{KeyKind, PublicKey};
 use crate::strict::DecodeError;
 use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
@@ -17,23 +18,44 @@ pub const WITHDRAWAL_REQUEST: &str = "application/psdd-withdrawal-request+cbor";
 pub const WITHDRAWAL_ACKNOWLEDGEMENT: &str = "application/psdd-withdrawal-acknowledgement+cbor";
 /// Content type of the final report of a PSD.
 pub const WITHDRAWAL_REPORT: &str = "application/psdd-withdrawal-report+cbor";
+/// Content type of a PSD's request for the certificate of its next key.
+pub const ENROLMENT: &str = "application/psdd-enrolment+cbor";
 /// Content type of an instruction of the postal authority.
 pub const INSTRUCTION: &str = "application/psdd-instruction+cbor";
 
-const ES256: i8 = -7;
 const SIGN1: u64 = 18;
+
+/// The algorithm in the protected header: ES256, EdDSA or ES384 (RFC 9053 §2.1, §2.2).
+const fn label(kind: KeyKind) -> i8 {
+    match kind {
+        KeyKind::P256 => -7,
+        KeyKind::Ed25519 => -8,
+        KeyKind::P384 => -35,
+    }
+}
+
+const fn kind_labelled(label: i8) -> Option<KeyKind> {
+    match label {
+        -7 => Some(KeyKind::P256),
+        -8 => Some(KeyKind::Ed25519),
+        -35 => Some(KeyKind::P384),
+        _ => None,
+    }
+}
 
 /// A message taken apart. Nothing in it is proven until the signature over [`Sign1::to_be_signed`] is verified.
 #[derive(Clone, Debug)]
 pub struct Sign1 {
     protected: Vec<u8>,
+    /// What kind of key signs; the protected header says it as an algorithm.
+    pub kind: KeyKind,
     /// Content type from the protected header.
     pub content_type: String,
     /// Certificate from the protected header (x5chain, RFC 9360), DER.
     pub certificate: Option<Vec<u8>>,
     /// The payload.
     pub payload: Vec<u8>,
-    /// r‖s.
+    /// r‖s, or an Ed25519 signature.
     pub signature: Vec<u8>,
 }
 
@@ -55,11 +77,16 @@ pub enum CoseError {
 }
 
 impl Sign1 {
-    /// A message that waits for its signature.
+    /// A message that waits for the signature of a P-256 key.
     pub fn unsigned(content_type: &str, certificate: Option<&[u8]>, payload: Vec<u8>) -> Self {
+        Self::unsigned_by(KeyKind::P256, content_type, certificate, payload)
+    }
+
+    /// A message that waits for the signature of a key of this kind.
+    pub fn unsigned_by(kind: KeyKind, content_type: &str, certificate: Option<&[u8]>, payload: Vec<u8>) -> Self {
         let mut header = Encoder::new(Vec::new());
         let written = (|| {
-            header.map(if certificate.is_some() { 3 } else { 2 })?.u8(1)?.i8(ES256)?.u8(3)?.str(content_type)?;
+            header.map(if certificate.is_some() { 3 } else { 2 })?.u8(1)?.i8(label(kind))?.u8(3)?.str(content_type)?;
             if let Some(certificate) = certificate {
                 header.u8(33)?.bytes(certificate)?;
             }
@@ -69,6 +96,7 @@ impl Sign1 {
         let certificate = certificate.map(<[u8]>::to_vec);
         Self {
             protected: header.into_writer(),
+            kind,
             content_type: content_type.to_owned(),
             certificate,
             payload,
@@ -115,27 +143,29 @@ impl Sign1 {
         let signature = decoder.bytes()?.to_vec();
         let mut header = Decoder::new(&protected);
         let entries = header.map()?;
-        if header.u8()? != 1 || header.i8()? != ES256 || header.u8()? != 3 {
-            return Err(form("the protected header must begin with ES256 and a content type"));
-        }
+        let kind = if header.u8()? == 1 { kind_labelled(header.i8()?) } else { None };
+        let (Some(kind), 3) = (kind, header.u8()?) else {
+            return Err(form("the protected header must begin with ES256, EdDSA or ES384 and a content type"));
+        };
         let content_type = header.str()?.to_owned();
         let certificate = if entries == Some(3) && header.u8()? == 33 { Some(header.bytes()?.to_vec()) } else { None };
-        let message = Self { protected: protected.clone(), content_type, certificate, payload, signature };
+        let message = Self { protected, kind, content_type, certificate, payload, signature };
         // Whatever was left over or written in another way shows in the comparison.
-        let again = Self::unsigned(&message.content_type, message.certificate.as_deref(), message.payload.clone());
+        let (certificate, payload) = (message.certificate.as_deref(), message.payload.clone());
+        let again = Self::unsigned_by(kind, &message.content_type, certificate, payload);
         if again.with_signature(&message.signature) != bytes {
             return Err(form("the encoding is not the deterministic one"));
         }
         Ok(message)
     }
 
-    /// Verifies the signature under a P-256 public key (SPKI, DER) and the content type.
+    /// Verifies the signature under a public key (SPKI, DER) and the content type. The key decides the algorithm: a message that names
+    /// another than the key has is not signed by it.
     pub fn verify(&self, content_type: &str, spki: &[u8]) -> Result<(), CoseError> {
         if self.content_type != content_type {
             return Err(CoseError::ContentType(self.content_type.clone()));
         }
-        crate::checkpoint::verify_p256(spki, &self.to_be_signed(), &self.signature)
-            .then_some(())
-            .ok_or(CoseError::Signature)
+        let key = PublicKey::of_spki(spki).filter(|key| key.kind() == self.kind).ok_or(CoseError::Signature)?;
+        key.signed(&self.to_be_signed(), &self.signature).then_some(()).ok_or(CoseError::Signature)
     }
 }

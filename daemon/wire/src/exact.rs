@@ -58,3 +58,12 @@ pub(crate) fn bytes<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Resul
 pub(crate) fn byte_vec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     bytes(deserializer).map(Cow::into_owned)
 }
+
+/// Byte strings.
+pub(crate) fn byte_vecs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<serde_bytes::ByteBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Exact(#[serde(deserialize_with = "byte_vec")] Vec<u8>);
+    let all = Vec::<Exact>::deserialize(deserializer)?;
+    Ok(all.into_iter().map(|Exact(bytes)| serde_bytes::ByteBuf::from(bytes)).collect())
+}

@@ -3,19 +3,27 @@
 //! Owns the shapes of `psdd.cddl` (the contract) and the strictness of reading them. Refuses to judge: whether a message may
 //! have effect is the business of `psdd`. Called by the daemon, the SDK and `psdctl`.
 
+pub mod ceremony;
 pub mod certificate;
 pub mod checkpoint;
 pub mod cose;
+pub mod countersignature;
+pub mod crl;
 pub mod digest;
+pub mod enrolment;
 mod exact;
 pub mod funds;
 pub mod gather;
 pub mod instruction;
 pub mod item;
 pub mod message;
+pub mod operator;
 pub mod problem;
+pub mod profile;
 mod sign_item;
 mod sign_request;
+pub mod spki;
+pub mod status;
 mod strict;
 mod text;
 

@@ -571,3 +571,12 @@ pub struct InstructionResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
 }
+
+/// GET /v1/status, at the vendor and the operator door.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct StatusResponse {
+    /// COSE_Sign1 by the log key over `status-list`.
+    #[serde(with = "serde_bytes")]
+    pub list: Vec<u8>,
+}

@@ -1,15 +1,20 @@
 //! What the types encode is what `psdd.cddl` says, in the deterministic encoding; and the contract does refuse.
 
 mod contract;
+mod operator;
 
 use contract::{Contract, V, deterministic};
 use psd::indicium::voucher::{CONTENT_TYPE, Vouchers};
 use psd::indicium::{Fields, Format};
+use psd::record::Environment;
 use psd::{PostageAmount, PsdId};
 use psdd_wire::cose::{INSTRUCTION, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
+use psdd_wire::countersignature::claims_over;
+use psdd_wire::enrolment::*;
 use psdd_wire::funds::*;
 use psdd_wire::message::*;
 use psdd_wire::problem::Problem;
+use psdd_wire::status::{KeyState, StatusEntry, StatusList};
 use serde_bytes::ByteBuf;
 use std::borrow::Cow;
 
@@ -202,6 +207,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.push(("piece-response", encode(&PieceResponse { piece: piece(), checkpoint: checkpoint.clone() })));
         let psds = if full { vec![view(true), view(false)] } else { Vec::new() };
         all.push(("psds-response", encode(&PsdsResponse { psds, checkpoint: checkpoint.clone() })));
+        all.push(("status-response", encode(&StatusResponse { list: vec![0xd2, 0x84] })));
         all.push(("psd-response", encode(&PsdResponse { psd: view(full), checkpoint: checkpoint.clone() })));
         all.push((
             "certificates-response",
@@ -310,10 +316,46 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
             }),
         ));
         all.extend(funds_messages());
+        all.extend(key_messages(full));
+        all.extend(operator::messages(full));
         let problem = if full { problem } else { Problem { detail: None, ..problem } };
         all.push(("problem", encode(&problem)));
     }
     all
+}
+
+/// What is said of keys: enrolment, the status list, the countersignature of a genesis file.
+fn key_messages(full: bool) -> Vec<(&'static str, Vec<u8>)> {
+    use psdd_wire::encode;
+    let entry = StatusEntry {
+        psd: psd(),
+        since: 1_795_176_000_000,
+        state: if full { KeyState::Revoked } else { KeyState::Created },
+        key_id: vec![1; 12],
+        reason: full.then(|| "keyCompromise".to_owned()),
+        serial: full.then_some(1000),
+    };
+    let entries = if full { vec![entry.clone(), entry] } else { vec![entry] };
+    let claims = EnrolmentClaims {
+        psd: psd(),
+        role: if full { "device" } else { "certification" }.to_owned(),
+        time: 1,
+        nonce: [9; 16],
+        appliance: "dev".to_owned(),
+        csr_digest: [7; 32],
+        generation: 2,
+    };
+    let environment = if full { Environment::Production } else { Environment::Development };
+    vec![
+        ("enrolment-request", encode(&EnrolmentRequest { csr: vec![0x30; 200], statement: vec![0xd2, 0x84] })),
+        ("enrolment-claims", encode(&claims)),
+        ("enrolment-response", encode(&EnrolmentResponse { chain: vec![ByteBuf::from(vec![0x30; 400])] })),
+        ("status-list", encode(&StatusList { time: 1, entries, appliance: "dev".to_owned(), next_update: 2 })),
+        (
+            "genesis-countersignature",
+            encode(&claims_over(b"a genesis file", ("dev", environment), full, psd::UnixMillis(3))),
+        ),
+    ]
 }
 
 #[test]
@@ -355,6 +397,19 @@ fn the_test_above_leaves_no_rule_out() {
         "key-view",
         "refund-claims",
         "problem-facts",
+        "status-entry",
+        "operator-view",
+        "token-view",
+        "plan-problem",
+        "ceremony-state",
+        "request-view",
+        "certificate-chain",
+        "install-result",
+        "installed-certificate",
+        "refused-certificate",
+        "operator-key-view",
+        "next-rotation",
+        "transcript-key",
     ];
     let messages = messages();
     let known = |rule: &str| parts.contains(&rule) || messages.iter().any(|(name, _)| *name == rule);
@@ -496,5 +551,23 @@ fn cose_payloads_are_the_claims_of_the_contract() {
         assert_eq!((unprotected, signature.bytes().len()), (&V::Map(Vec::new()), 64));
         contract.message(rule, payload.bytes()).unwrap_or_else(|why| panic!("{why}"));
         assert_eq!(payload.bytes(), bytes);
+    }
+}
+
+#[test]
+fn the_operator_door_reads_its_own_messages_back_and_no_obliging_ones() {
+    use psdd_wire::operator::*;
+    let messages = operator::messages(true);
+    let find = |rule| &messages.iter().find(|(name, _)| *name == rule).expect("a message").1;
+    let run: RunRequest = psdd_wire::read(find("run-request")).unwrap();
+    assert_eq!(run.approvals.len(), 2);
+    let install: InstallRequest = psdd_wire::read(find("install-request")).unwrap();
+    assert_eq!(install.chains[0].chain.len(), 2);
+    let told: InstallResponse = serde_cbor::from_slice(find("install-response")).unwrap();
+    assert!(matches!(told.results.as_slice(), [InstallResult::Installed(_), InstallResult::Refused(_)]));
+    let of = |approvals| V::map([("file", V::Bytes(vec![1])), ("approvals", approvals)]).encode();
+    for approvals in [V::Array(vec![V::text("no bytes")]), V::Array(vec![V::Array(vec![V::Int(1)])]), V::Bytes(vec![1])]
+    {
+        assert!(psdd_wire::read::<RunRequest>(&of(approvals.clone())).is_err(), "{approvals:?}");
     }
 }

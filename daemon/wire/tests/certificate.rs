@@ -80,6 +80,13 @@ fn a_chain_to_the_root_gives_key_and_serial() {
 }
 
 #[test]
+fn a_key_on_p384_is_certified_like_one_on_p256() {
+    let ([leaf, issuer, root], spki) =
+        Chain { leaf_algorithm: &rcgen::PKCS_ECDSA_P384_SHA384, ..Chain::default() }.made();
+    assert_eq!(verify_end_entity(&[&leaf, &issuer], &root, NOW).unwrap().spki, spki);
+}
+
+#[test]
 fn what_is_not_as_it_must_be_is_refused_and_named() {
     type Change = fn(&mut Chain);
     type Wanted = fn(&ChainError) -> bool;
@@ -119,7 +126,7 @@ fn what_is_not_as_it_must_be_is_refused_and_named() {
         ("no key usage", |c| c.leaf.key_usages.clear(), |e| matches!(e, ChainError::NotAPsdKey { .. })),
         (
             "another curve",
-            |c| c.leaf_algorithm = &rcgen::PKCS_ECDSA_P384_SHA384,
+            |c| c.leaf_algorithm = &rcgen::PKCS_ECDSA_P521_SHA512,
             |e| matches!(e, ChainError::NotAPsdKey { .. }),
         ),
         (

@@ -21,7 +21,8 @@ INSTRUCTION_TYPE = _TYPE.format("instruction")
 Shape = dict[str, Callable[[Any], bool]]
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """A text string."""
     return type(value) is str
 
 
@@ -38,24 +39,25 @@ def _one_of(*texts: str) -> Callable[[Any], bool]:
 
 
 _REQUEST: Shape = {
-    "psd": _is_text, "time": is_uint, "nonce": _is_16_bytes, "amount": _is_text,
-    "sequence": is_uint, "appliance": _is_text, "registers": _is_map,
+    "psd": is_text, "time": is_uint, "nonce": _is_16_bytes, "amount": is_text,
+    "sequence": is_uint, "appliance": is_text, "registers": _is_map,
 }  # fmt: skip
 _REFUND: Shape = {"key": _is_16_bytes, "leaf": is_uint, "indicium": lambda value: type(value) is bytes}
 _AUTHORISATION: Shape = {
-    "psd": _is_text, "amount": _is_text, "expires": is_uint,
-    "sequence": is_uint, "appliance": _is_text, "control_total": _is_text,
+    "psd": is_text, "amount": is_text, "expires": is_uint,
+    "sequence": is_uint, "appliance": is_text, "control_total": is_text,
 }  # fmt: skip
 _LOCK: Shape = {
-    "act": _one_of("lock", "unlock"), "psd": _is_text, "expires": is_uint, "sequence": is_uint, "appliance": _is_text,
+    "act": _one_of("lock", "unlock"), "psd": is_text, "expires": is_uint, "sequence": is_uint, "appliance": is_text,
 }  # fmt: skip
 _CEILING: Shape = {
     "act": _one_of("ceiling"), "period": _one_of("day", "month", "year"), "expires": is_uint,
-    "licence": _is_text, "sequence": is_uint, "appliance": _is_text,
+    "licence": is_text, "sequence": is_uint, "appliance": is_text,
 }  # fmt: skip
 
 
-def _shaped(claims: Any, shape: Shape, optional: Shape) -> dict[str, Any]:
+def shaped(claims: Any, shape: Shape, optional: Shape) -> dict[str, Any]:
+    """Claims of these names and shapes; ValueError otherwise."""
     if type(claims) is not dict or not shape.keys() <= claims.keys() <= shape.keys() | optional.keys():
         raise ValueError("claims are not those of the contract")
     for name, value in claims.items():
@@ -64,21 +66,23 @@ def _shaped(claims: Any, shape: Shape, optional: Shape) -> dict[str, Any]:
     return claims
 
 
-def _header(message: Sign1, wanted: dict[int, Any]) -> None:
+def check_header(message: Sign1, wanted: dict[int, Any]) -> None:
+    """The protected header has exactly these entries; ValueError otherwise."""
     if message.header != wanted:
         raise ValueError(f"protected header {message.header!r:.120}")
 
 
-def _same(name: str, claimed: Any, wanted: Any) -> None:
+def same(name: str, claimed: Any, wanted: Any) -> None:
+    """A claim is what the record says; ValueError otherwise."""
     if claimed != wanted:
         raise ValueError(f"claim {name} {claimed!r:.60} is not {wanted!r:.60}")
 
 
 def _same_value(claims: dict[str, Any], record: dict[int, Any], appliance: str) -> None:
-    _same("psd", claims["psd"], record[3])
-    _same("appliance", claims["appliance"], appliance)
-    _same("sequence", claims["sequence"], record[9])
-    _same("amount", mills(claims["amount"]), record[10])
+    same("psd", claims["psd"], record[3])
+    same("appliance", claims["appliance"], appliance)
+    same("sequence", claims["sequence"], record[9])
+    same("amount", mills(claims["amount"]), record[10])
 
 
 def _not_expired(claims: dict[str, Any], time: int) -> None:
@@ -87,23 +91,23 @@ def _not_expired(claims: dict[str, Any], time: int) -> None:
 
 
 def check_statement(
-    data: bytes, key: PublicKey, content_type: str, record: dict[int, Any], appliance: str,
+    data: bytes, keys: list[PublicKey], content_type: str, record: dict[int, Any], appliance: str,
     refund: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Kinds 6, 11, 14 and the report of 15: by the device key, over what the record and `refund` say; ValueError otherwise."""
+    """Kinds 6, 11, 14 and the report of 15: by one of these device keys, over the record and `refund`; ValueError otherwise."""
     message = read(data)
-    _header(message, {1: -7, 3: content_type})
+    check_header(message, {1: -7, 3: content_type})
     shape = _REQUEST if refund is None else {**_REQUEST, "refund": _is_map}
-    claims = _shaped(decode(message.payload), shape, {})
-    verify(message, key)
+    claims = shaped(decode(message.payload), shape, {})
+    verify(message, *keys)
     _same_value(claims, record, appliance)
     if claims["time"] > record[1]:
         raise ValueError(f"claim time {claims['time']} is after the record's {record[1]}")
-    _same("registers", registers_of(claims["registers"]), record[5])
+    same("registers", registers_of(claims["registers"]), record[5])
     if refund is not None:
-        said = _shaped(claims["refund"], _REFUND, {})
+        said = shaped(claims["refund"], _REFUND, {})
         for name, wanted in refund.items():
-            _same(f"refund {name}", said[name], wanted)
+            same(f"refund {name}", said[name], wanted)
 
 
 def check_authorisation(
@@ -113,14 +117,14 @@ def check_authorisation(
     """Kinds 7, 13 and 15: by the funds key whose certificate is in x5chain, over what the record says; ValueError otherwise."""
     certificate, key = authority
     message = read(data)
-    _header(message, {1: -7, 3: content_type, 33: certificate})
-    claims = _shaped(decode_any(message.payload), _AUTHORISATION if refund is None else {**_AUTHORISATION, "refund": is_uint}, {})
+    check_header(message, {1: -7, 3: content_type, 33: certificate})
+    claims = shaped(decode_any(message.payload), _AUTHORISATION if refund is None else {**_AUTHORISATION, "refund": is_uint}, {})
     verify(message, key)
     _same_value(claims, record, appliance)
-    _same("control_total", mills(claims["control_total"]), record[5][2])
+    same("control_total", mills(claims["control_total"]), record[5][2])
     _not_expired(claims, record[1])
     if refund is not None:
-        _same("refund", claims["refund"], refund)
+        same("refund", claims["refund"], refund)
 
 
 def instruction_claims(data: bytes, *, ceiling: bool) -> tuple[Sign1, dict[str, Any]]:
@@ -128,11 +132,11 @@ def instruction_claims(data: bytes, *, ceiling: bool) -> tuple[Sign1, dict[str, 
     message = read(data)
     claims = decode_any(message.payload)
     if ceiling:
-        claims = dict(_shaped(claims, _CEILING, {"amount": _is_text}))
+        claims = dict(shaped(claims, _CEILING, {"amount": is_text}))
         if "amount" in claims:
             claims["amount"] = mills(claims["amount"])
     else:
-        claims = _shaped(claims, _LOCK, {})
+        claims = shaped(claims, _LOCK, {})
     return message, claims
 
 
@@ -141,10 +145,10 @@ def check_instruction(
 ) -> None:
     """Kind 17: by the key whose certificate stands in x5chain, to this appliance, in time; ValueError otherwise."""
     certificate, key = authority
-    _header(message, {1: -7, 3: INSTRUCTION_TYPE, 33: certificate})
+    check_header(message, {1: -7, 3: INSTRUCTION_TYPE, 33: certificate})
     verify(message, key)
-    _same("appliance", claims["appliance"], appliance)
-    _same("sequence", claims["sequence"], record[9])
+    same("appliance", claims["appliance"], appliance)
+    same("sequence", claims["sequence"], record[9])
     _not_expired(claims, record[1])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from . import ibi, voucher
 from .findings import Findings
 from .keys import verifies
-from .record import VOUCHER, WITHDRAWAL_REQUESTED
+from .record import ROLE_INDICIUM, VOUCHER, WITHDRAWAL_REQUESTED
 from .state import ACTIVE, DEVELOPMENT, Psd, State
 
 
@@ -65,6 +65,10 @@ class IndiciumRules:
         if public is None:
             self.findings.leaf(leaf, "indicium-key", f"serial {symbol.serial} is that of no certificate of {psd.name}")
             return
+        in_use = psd.in_use(ROLE_INDICIUM)
+        if in_use is None or in_use.serial != symbol.serial:
+            said = "none is in use" if in_use is None else f"that of the key in use is {in_use.serial}"
+            self.findings.leaf(leaf, "key-in-use", f"serial {symbol.serial}; {said}")
         chosen = int.from_bytes(self.leaf_hash[:8]) < self._below
         first = (psd.name, symbol.serial) not in self._first
         if self._below and (chosen or first):

@@ -6,10 +6,18 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .keys import HMAC_SHA256
+
 GENESIS, KEY_CREATED, PSD_CREATED, CERTIFICATE, LIFECYCLE = 1, 2, 3, 4, 5
 VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
 VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12, 13, 14, 15
-INDICIUM, INSTRUCTION, CEILING = 16, 17, 18
+INDICIUM, INSTRUCTION, CEILING, KEY_STATE = 16, 17, 18, 19
+CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED = 20, 21, 22, 23, 24
+
+ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED = 1, 2, 3, 4  # steps of kind 19
+DONE, GIVEN_UP = 1, 2  # ends of kind 22
+OPERATOR, CLIENT, ACCOUNT = 1, 2, 3  # whom kind 24 revokes
+ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG = 1, 2, 3, 4, 5
 
 IBI, VOUCHER = "ibi", "voucher"
 FORMATS = (IBI, VOUCHER)
@@ -39,6 +47,10 @@ def _name(value: Any) -> bool:
 
 def _bytes(value: Any) -> bool:
     return type(value) is bytes and value != b""
+
+
+def _any_bytes(value: Any) -> bool:
+    return type(value) is bytes
 
 
 def _exactly(length: int) -> Check:
@@ -71,6 +83,14 @@ def _amounts(count: int) -> Check:
 
 def _byte_strings(least: int) -> Check:
     return lambda value: type(value) is list and len(value) >= least and all(map(_bytes, value))
+
+
+def _name_bytes(value: Any) -> bool:
+    return type(value) is bytes and value.isascii() and _NAME.fullmatch(value.decode("ascii")) is not None
+
+
+def _names(value: Any) -> bool:
+    return type(value) is list and all(map(_name_bytes, value))
 
 
 def _clock(value: Any) -> bool:
@@ -108,6 +128,7 @@ def _registers(value: Any) -> bool:
 _COMMON: dict[int, Check] = {0: is_uint, 1: is_uint, 2: _clock}
 _OF_PSD: dict[int, Check] = {3: _psd_id, 4: _positive, 5: _registers}
 
+_reason = _one_of(0, 1, 3, 4, 5, 9)
 _VALUE: dict[int, Check] = {8: _name, 9: _positive, 10: _some, 11: _bytes}
 
 KINDS: dict[int, dict[int, Check]] = {
@@ -120,8 +141,13 @@ KINDS: dict[int, dict[int, Check]] = {
         13: _bytes,
         14: _bytes,
         15: _text,
+        16: _names,
+        17: _any_bytes,
+        18: _byte_strings(0),
+        19: _any_bytes,
+        20: _byte_strings(0),
     },
-    KEY_CREATED: {8: _bytes, 9: _one_of(1, 2, 3, 4, 5), 10: _one_of(1, 2), 11: _text, 12: _bytes},
+    KEY_CREATED: {8: _bytes, 9: _one_of(1, 2, 3, 4, 5), 10: _one_of(1, 2, 3, 4), 11: _text, 12: _bytes},
     PSD_CREATED: {
         8: _name,
         9: _name,
@@ -146,18 +172,80 @@ KINDS: dict[int, dict[int, Check]] = {
     INDICIUM: {8: _name, 9: _exactly(16), 10: _exactly(32), 11: _amount, 12: _bytes},
     INSTRUCTION: {8: _one_of(1, 2, 3), 9: is_uint, 10: _bytes},
     CEILING: {8: _name, 9: _one_of(1, 2, 3)},
+    KEY_STATE: {8: _bytes, 9: _one_of(ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED), 10: is_uint},
+    CEREMONY_BEGUN: {8: is_uint, 9: _exactly(32), 10: _bytes, 11: _byte_strings(0)},
+    CEREMONY_STEP: {8: is_uint, 9: is_uint, 10: _text},
+    CEREMONY_ENDED: {8: is_uint, 9: _one_of(DONE, GIVEN_UP)},
+    OPERATORS: {8: _names, 9: _byte_strings(0), 10: is_uint},
+    REVOKED: {8: _one_of(OPERATOR, CLIENT, ACCOUNT), 9: _name, 11: is_uint, 12: _reason},
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {
+    KEY_CREATED: {13: _exactly(32)},
     PSD_CREATED: {15: _zips},
     VALUE_REQUESTED: {12: is_uint},
     INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint},
     CEILING: {10: _amount},
+    KEY_STATE: {11: _reason},
+    CEREMONY_ENDED: {10: _bytes},
+    REVOKED: {10: _text},
 }
 
-NEVER_PSD = frozenset({GENESIS, STATE_DIGEST, STARTED, REFUSALS, AUTHORITY_KEY, INSTRUCTION, CEILING})
+NEVER_PSD = frozenset({
+    GENESIS, STATE_DIGEST, STARTED, REFUSALS, AUTHORITY_KEY, INSTRUCTION, CEILING,
+    CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED,
+})  # fmt: skip
 ALWAYS_PSD = frozenset(KINDS) - NEVER_PSD
 
 Fault = tuple[str, str]
+Record = dict[int, Any]
+
+
+def _only_with(key: int, decides: int, *values: int) -> Callable[[Record], Fault | None]:
+    """An optional key stands with these values of another key, and with no others."""
+
+    def fault(record: Record) -> Fault | None:
+        if (key in record) == (record[decides] in values):
+            return None
+        has = "has" if key in record else "lacks"
+        return "keys", f"kind {record[0]} {has} key {key} where key {decides} is {record[decides]}"
+
+    return fault
+
+
+def _as_many(names: int, keys: int) -> Callable[[Record], Fault | None]:
+    """Names and keys of operators belong together."""
+
+    def fault(record: Record) -> Fault | None:
+        if len(record[names]) == len(record[keys]):
+            return None
+        return "value", f"kind {record[0]}: {len(record[names])} names of {len(record[keys])} operator keys"
+
+    return fault
+
+
+def _check_value(record: Record) -> Fault | None:
+    """A secret key has the one role and algorithm, and in place of a public key its check value."""
+    secret = record[9] == ROLE_MAC
+    if secret != (record[10] == HMAC_SHA256):
+        return "value", f"kind {KEY_CREATED}, key 10: algorithm {record[10]} for role {record[9]}"
+    if secret and len(record[12]) != 32:
+        return "value", f"kind {KEY_CREATED}, key 12: a check value of {len(record[12])} bytes"
+    return None
+
+
+def _no_transcript(record: Record) -> Fault | None:
+    surplus = 10 in record and record[9] == GIVEN_UP
+    return ("keys", f"kind {CEREMONY_ENDED} has key 10 though it was given up") if surplus else None
+
+
+_BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
+    GENESIS: _as_many(16, 10),
+    KEY_CREATED: _check_value,
+    KEY_STATE: _only_with(11, 9, KEY_REVOKED),
+    CEREMONY_ENDED: _no_transcript,
+    OPERATORS: _as_many(8, 9),
+    REVOKED: _only_with(10, 8, CLIENT),
+}
 _NONE: dict[int, Check] = {}
 
 
@@ -194,4 +282,5 @@ def shape_fault(record: Any) -> Fault | None:
             return "keys", f"kind {kind} has a key {key!r:.40}"
         if not check(value):
             return "value", f"kind {kind}, key {key}: {value!r:.80}"
-    return None
+    between = _BETWEEN_KEYS.get(kind)
+    return None if between is None else between(record)

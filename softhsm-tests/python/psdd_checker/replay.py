@@ -9,19 +9,12 @@ from typing import Any
 from . import record as kinds
 from .certificates import check_chain, check_root, parse, public_spki
 from .findings import Findings
+from .governance import GovernanceRules
 from .indicium import IndiciumRules
 from .instructions import InstructionRules
-from .keys import ECDSA_P256, algorithm_of, load
-from .state import (
-    ROLE_CERTIFICATION,
-    ROLE_DEVICE,
-    ROLE_INDICIUM,
-    Key,
-    Psd,
-    State,
-    slot_of,
-    state_digest_input,
-)
+from .keylife import KeyRules
+from .keys import ECDSA_P256, ED25519, algorithm_of, load
+from .state import Psd, State, slot_of, state_digest_input
 from .value import ValueRules
 
 Record = dict[int, Any]
@@ -38,11 +31,11 @@ class Replay:
         self._indicia = indicia
         self._values = ValueRules(findings, self.state, record_at)
         self._instructions = InstructionRules(findings, self.state)
+        self._keys = KeyRules(findings, self.state)
+        self._governance = GovernanceRules(findings, self.state)
         self._rules: dict[int, Callable[[int, Record, Psd | None], None]] = {
             kinds.GENESIS: self._genesis,
-            kinds.KEY_CREATED: self._key_created,
             kinds.PSD_CREATED: self._psd_created,
-            kinds.CERTIFICATE: self._certificate,
             kinds.LIFECYCLE: self._lifecycle,
             kinds.STATE_DIGEST: self._state_digest,
             kinds.REFUSALS: self._refusals,
@@ -51,6 +44,8 @@ class Replay:
             kinds.INSTRUCTION: lambda leaf, record, _: self._instructions.instruction(leaf, record),
             kinds.CEILING: lambda leaf, record, _: self._instructions.ceiling(record),
             **dict.fromkeys(self._values.kinds, self._value),
+            **dict.fromkeys(self._keys.kinds, self._key),
+            **dict.fromkeys(self._governance.kinds, lambda leaf, record, _: self._governance.check(leaf, record)),
         }
 
     def feed(self, leaf: int, record: Record) -> None:
@@ -120,41 +115,27 @@ class Replay:
             return
         state.appliance, state.environment = record[8], record[9]
         try:
-            for spki in record[10]:
-                load(spki)
-            if len(set(record[10])) != len(record[10]):
-                raise ValueError("an operator key stands twice")
-            if record[11] > len(record[10]) or (record[10] and record[11] == 0):
-                raise ValueError(f"quorum {record[11]} of {len(record[10])} operators")
+            self._governance.born(record)
         except ValueError as error:
             self.findings.leaf(leaf, "genesis", f"operators: {error}")
+        try:
+            for spki in record[20]:
+                load(spki)
+        except ValueError as error:
+            self.findings.leaf(leaf, "genesis", f"hosts: {error}")
         try:
             state.root = parse(record[12])
             check_root(state.root)
         except ValueError as error:
             self.findings.leaf(leaf, "genesis", f"authority root: {error}")
         try:
-            state.log_key = load(record[14])
+            key = load(record[14])
+            if algorithm_of(key) not in (ECDSA_P256, ED25519):
+                raise ValueError("it is neither ECDSA P-256 nor Ed25519")
+            state.log_key = key
         except ValueError as error:
             self.findings.leaf(leaf, "genesis", f"log key: {error}")
-
-    def _key_created(self, leaf: int, record: Record, psd: Psd | None) -> None:
-        assert psd is not None
-        cka_id, role = record[8], record[9]
-        if role not in (ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_DEVICE):
-            self.findings.leaf(leaf, "owner", f"a key of role {role} is created for PSD {psd.name}")
-        key = Key(role, record[12], None)
-        try:
-            key.public = load(record[12])
-            if algorithm_of(key.public) != record[10]:
-                raise ValueError(f"algorithm {record[10]} is not that of the SPKI")
-            if cka_id in psd.keys:
-                raise ValueError(f"CKA_ID {cka_id.hex()} is created again")
-        except ValueError as error:
-            self.findings.leaf(leaf, "key-created", str(error))
-        psd.keys[cka_id] = key
-        if role == ROLE_DEVICE:
-            psd.device_key = key.public
+        self._governance.chartered(leaf, record)
 
     def _psd_created(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
@@ -174,41 +155,15 @@ class Replay:
         if fault is not None:
             self.findings.leaf(leaf, "created", f"{psd.name}: {fault}")
 
-    def _certificate(self, leaf: int, record: Record, psd: Psd | None) -> None:
-        assert psd is not None
-        cka_id, serial = record[8], record[9]
-        key = psd.keys.get(cka_id)
-        try:
-            chain = [parse(der) for der in record[10]]
-            spki = public_spki(chain[0])
-        except ValueError as error:
-            self.findings.leaf(leaf, "certificate", str(error))
-            return
-        fault = None
-        if key is None:
-            fault = f"for CKA_ID {cka_id.hex()}, no key of {psd.name}"
-        elif chain[0].serial_number != serial:
-            fault = f"serial {chain[0].serial_number}, not {serial}"
-        elif spki != key.spki:
-            fault = "of another public key than kind 2's"
-        elif key.role == ROLE_INDICIUM and psd.certified.get(serial, key.public) != key.public:
-            fault = f"serial {serial} is already that of another key"
-        if fault is not None:
-            self.findings.leaf(leaf, "certificate", f"certificate {fault}")
-        try:
-            if self.state.root is None:
-                raise ValueError("no authority root")
-            check_chain(chain, self.state.root, record[1])
-        except ValueError as error:
-            self.findings.leaf(leaf, "chain", str(error))
-        if key is not None and key.role == ROLE_INDICIUM and key.public is not None and not fault:
-            psd.certified[serial] = key.public
-
     def _lifecycle(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
         if record[8] != psd.state and (psd.state, record[8]) not in _STEPS:
             self.findings.leaf(leaf, "lifecycle", f"{psd.name} goes from state {psd.state} to {record[8]}")
         psd.state, psd.locks = record[8], record[9]
+
+    def _key(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        self._keys.check(leaf, record, psd)
 
     def _value(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None

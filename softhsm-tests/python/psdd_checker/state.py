@@ -12,15 +12,29 @@ from .cbor import encode
 from .keys import PublicKey
 from .loaded import Loaded
 from .record import (
+    ACCOUNT,
+    ACTIVATED,
     AUTHORITY_KEY,
     CEILING,
+    CEREMONY_BEGUN,
+    CEREMONY_ENDED,
+    CEREMONY_STEP,
     CERTIFICATE,
+    CLIENT,
+    DESTROYED,
     GENESIS,
     INSTRUCTION,
     KEY_CREATED,
+    KEY_REVOKED,
+    KEY_STATE,
     LIFECYCLE,
+    OPERATOR,
+    OPERATORS,
     PSD_CREATED,
     REFUNDED,
+    RETIRED,
+    REVOKED,
+    ROLE_MAC,
     VALUE_APPLIED,
     VALUE_REQUESTED,
     VALUE_VOIDED,
@@ -28,9 +42,8 @@ from .record import (
     WITHDRAWN,
 )
 
-ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG = 1, 2, 3, 4, 5
 FUNDS, INSPECTION, POLICY = 1, 2, 3
-AUTHORISED, ACTIVE, WITHDRAWN_STATE = 2, 3, 4
+AUTHORISED, ACTIVE, WITHDRAWN_STATE, SCRAPPED = 2, 3, 4, 5
 DEVELOPMENT = 0
 _SLOTS = {
     GENESIS: "genesis",
@@ -41,6 +54,13 @@ _SLOTS = {
     VALUE_VOIDED: "value-voided",
     WITHDRAWAL_REQUESTED: "value-requested",
     WITHDRAWN: "withdrawn",
+    OPERATORS: "operators",
+}
+_STEP_SLOTS = {ACTIVATED: "activated", RETIRED: "retired", DESTROYED: "destroyed", KEY_REVOKED: "revoked"}
+_SUBJECT_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
+    OPERATOR: lambda record: f"revoked:1:operator {record[9]}",
+    CLIENT: lambda record: f"revoked:2:client {record[10]} of {record[9]}",
+    ACCOUNT: lambda record: f"revoked:3:account {record[9]}",
 }
 _NAMED_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
     KEY_CREATED: lambda record: f"key:{record[8].hex()}",
@@ -49,16 +69,36 @@ _NAMED_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
     REFUNDED: lambda record: f"refunded:{record[12]}",
     INSTRUCTION: lambda record: f"instruction:{record[8]}",
     CEILING: lambda record: f"ceiling:{record[8]}:{record[9]}",
+    KEY_STATE: lambda record: f"{_STEP_SLOTS[record[9]]}:{record[8].hex()}",
+    CEREMONY_BEGUN: lambda record: f"ceremony:{record[8]}",
+    CEREMONY_STEP: lambda record: f"ceremony-step:{record[8]}",
+    CEREMONY_ENDED: lambda record: f"ceremony-ended:{record[8]}",
+    REVOKED: lambda record: _SUBJECT_SLOTS[record[8]](record),
 }
 
 
 @dataclass
 class Key:
-    """A key of kind 2."""
+    """A key of kind 2; `serial` is that of its certificate, `activated` the sequence of the record that activated it."""
 
     role: int
+    algorithm: int
     spki: bytes
     public: PublicKey | None
+    leaf: int
+    serial: int | None = None
+    activated: int | None = None
+    steps: set[int] = field(default_factory=set)
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether it may be activated as far as certificates go; a secret key has none."""
+        return self.serial is not None or self.role == ROLE_MAC
+
+    @property
+    def is_sound(self) -> bool:
+        """Neither retired nor destroyed nor revoked."""
+        return not self.steps & {RETIRED, DESTROYED, KEY_REVOKED}
 
 
 @dataclass(frozen=True)
@@ -87,10 +127,32 @@ class Psd:
     state: int = 1
     locks: int = 0
     keys: dict[bytes, Key] = field(default_factory=dict)
-    device_key: PublicKey | None = None
     certified: dict[int, PublicKey] = field(default_factory=dict)
     pending: Pending | None = None
     ended: int = 0
+
+    def activated(self, role: int) -> list[Key]:
+        """The keys of a role that were ever activated, the last one first."""
+        keys = (key for key in self.keys.values() if key.role == role and key.activated is not None)
+        return sorted(keys, key=lambda key: key.activated or 0, reverse=True)
+
+    def in_use(self, role: int) -> Key | None:
+        """The key of a role that was activated last, if it is still sound; no other takes its place."""
+        last = next(iter(self.activated(role)), None)
+        return last if last is not None and last.is_sound else None
+
+
+@dataclass
+class Governance:
+    """Operators by name, their quorum, the ceremony under way and who is revoked, as (whom, name, client)."""
+
+    operators: dict[str, bytes] = field(default_factory=dict)
+    quorum: int = 0
+    newest: int = 0
+    open: int | None = None
+    digest: bytes = b""
+    steps: int = 0
+    revoked: dict[tuple[int, str, str | None], int] = field(default_factory=dict)
 
 
 @dataclass
@@ -103,6 +165,7 @@ class State:
     log_key: PublicKey | None = None
     authority: dict[int, tuple[bytes, PublicKey]] = field(default_factory=dict)
     psds: dict[str, Psd] = field(default_factory=dict)
+    governance: Governance = field(default_factory=Governance)
     live: dict[str, dict[str, int]] = field(default_factory=dict)
     pieces: dict[tuple[str, bytes], int] = field(default_factory=dict)
     ended: dict[int, dict[tuple[str, int], int]] = field(default_factory=dict)
@@ -111,6 +174,8 @@ class State:
     loaded: Loaded = field(default_factory=Loaded)
     ceilings: dict[tuple[str, int], int] = field(default_factory=dict)
     hashed: dict[int, bytes] = field(default_factory=dict)
+    wrapped: set[int] = field(default_factory=set)
+    erased: dict[int, int] = field(default_factory=dict)
     tenants: set[str] = field(default_factory=set)
     snapshot: dict[str, tuple[int, ...]] = field(default_factory=dict)
     live_at_digest: set[tuple[str, str, int]] = field(default_factory=set)

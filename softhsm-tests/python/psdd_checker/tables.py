@@ -113,11 +113,13 @@ class Tables:
             fault = None
             if wanted is None:
                 fault = "its record has no salted hash"
+            elif leaf in self._state.erased:
+                fault = f"its key was destroyed in leaf {self._state.erased[leaf]}"
             elif len(salt) != 16:
                 fault = f"salt of {len(salt)} bytes"
             elif sha256(salt + body).digest() != wanted:
                 fault = "salt and body are not the preimage of key 13"
-            else:
+            elif leaf not in self._state.wrapped:
                 try:
                     body.decode()
                 except UnicodeDecodeError:

@@ -20,6 +20,7 @@ from .loaded import PERIODS
 from .record import (
     INDICIUM,
     REFUNDED,
+    ROLE_DEVICE,
     VALUE_APPLIED,
     VALUE_REQUESTED,
     VALUE_VOIDED,
@@ -151,9 +152,10 @@ class ValueRules:
         self, leaf: int, record: Record, psd: Psd, key: int, content_type: str, code: str, refund: dict[str, Any] | None = None
     ) -> None:
         try:
-            if psd.device_key is None:
-                raise ValueError(f"{psd.name} has no device key")
-            check_statement(record[key], psd.device_key, content_type, record, self._state.appliance, refund)
+            keys = [device.public for device in psd.activated(ROLE_DEVICE) if device.public is not None]
+            if not keys:
+                raise ValueError(f"no device key of {psd.name} was activated")
+            check_statement(record[key], keys, content_type, record, self._state.appliance, refund)
         except ValueError as error:
             self._findings.leaf(leaf, code, str(error))
 

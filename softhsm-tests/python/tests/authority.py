@@ -20,16 +20,22 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
+def strong_key() -> ec.EllipticCurvePrivateKey:
+    """A P-384 key."""
+    return ec.generate_private_key(ec.SECP384R1())
+
+
 def spki(key) -> bytes:
     """SPKI DER of a private key's public half."""
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def raw_signature(key, message: bytes) -> bytes:
-    """64 bytes: r||s for ECDSA, the plain signature for Ed25519."""
+    """r||s for ECDSA, with SHA-384 on P-384 and else SHA-256; the plain signature for Ed25519."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        size, scheme = (48, hashes.SHA384()) if isinstance(key.curve, ec.SECP384R1) else (32, hashes.SHA256())
+        r, s = decode_dss_signature(key.sign(message, ec.ECDSA(scheme)))
+        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
     return key.sign(message)
 
 
@@ -58,8 +64,8 @@ def der(cert: x509.Certificate) -> bytes:
 class Authority:
     """Root, one issuing CA below it, and the keys of the three purposes directly below the root."""
 
-    def __init__(self) -> None:
-        self.root_key, self.issuer_key = new_key(), new_key()
+    def __init__(self, *, strong: bool = False) -> None:
+        self.root_key, self.issuer_key = strong_key() if strong else new_key(), new_key()
         self.root = certificate("root", self.root_key.public_key(), "root", self.root_key, 1, ca=True)
         self.issuer = certificate("issuer", self.issuer_key.public_key(), "root", self.root_key, 2, ca=True)
         keys = {purpose: new_key() for purpose in (1, 2, 3)}

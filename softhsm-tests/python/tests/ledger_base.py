@@ -13,12 +13,14 @@ from hashlib import sha256
 from typing import Any
 
 from authority import Authority, der, new_key, spki
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from encodings_of_ledger import cbor, uuid7
+from ledger_approvals import approval, countersignature
 from ledger_symbols import SYMBOLS
 
 Record = dict[Any, Any]
 EPOCH_MS = 1_790_000_000_000
+DEVICES = 1_000_000  # serials of device keys begin here
 LIMITS = (1, 99_000, 4_000_000_000, 1_000, 500_000)
 
 
@@ -40,12 +42,30 @@ class Device:
     state: int = 1
     locks: int = 0
 
+    def id(self, which: bytes) -> bytes:
+        """The CKA_ID of one of its keys."""
+        return self.name.encode() + b"-" + which
+
+
+def algorithm_of(key: Any) -> int:
+    """The number of a private key's algorithm; a secret key is None."""
+    if key is None:
+        return 4
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return 2
+    return 3 if isinstance(key.curve, ec.SECP384R1) else 1
+
 
 class Base:
     """Appends records of every kind, keeping the live records for the digests."""
 
-    def __init__(self, *, ecdsa_log: bool = False, twists: dict[str, Callable[[Any, Record], Any]] | None = None) -> None:
-        self.authority = Authority()
+    def __init__(
+        self, *, ecdsa_log: bool = False, strong_root: bool = False, empty_charter: bool = False,
+        twists: dict[str, Callable[[Any, Record], Any]] | None = None,
+    ) -> None:  # fmt: skip
+        self.authority = Authority(strong=strong_root)
+        self.officers = {} if empty_charter else {"anna": new_key(), "ben": new_key()}
+        self.quorum = min(1, len(self.officers))
         self.log_key = new_key() if ecdsa_log else ed25519.Ed25519PrivateKey.generate()
         self.ecdsa_log = ecdsa_log
         self.appliance = "appliance-1"
@@ -58,6 +78,7 @@ class Base:
         self.registers: dict[str, tuple] = {}
         self.snapshot: dict[str, tuple] = {}
         self.bodies: dict[int, tuple[bytes, bytes]] = {}
+        self.erased: dict[int, tuple[bytes, bytes]] = {}
         self.live_then: set[tuple[str, str, int]] = set()
         self.digests: list[int] = []
 
@@ -90,17 +111,23 @@ class Base:
         return {(psd, slot, leaf) for psd, slots in self.live.items() for slot, leaf in slots.items()}
 
     def genesis(self) -> None:
-        """Leaf 0."""
+        """Leaf 0; its charter is empty where there are no operators."""
+        file, officers = b"genesis" if self.officers else b"", self.officers.items()
         further = {
-            8: self.appliance, 9: 0, 10: [spki(new_key()), spki(new_key())], 11: 1, 12: der(self.authority.root),
-            13: b"log-1", 14: spki(self.log_key), 15: "token-1",
+            8: self.appliance, 9: 0, 10: [spki(key) for _, key in officers], 11: self.quorum, 12: der(self.authority.root),
+            13: b"log-1", 14: spki(self.log_key), 15: "token-1", 16: [name.encode() for name, _ in officers], 17: file,
+            18: [approval(key, name, self.appliance, file, None) for name, key in officers],
+            19: countersignature(self.authority.root_key, self.appliance, file) if officers else b"", 20: [],
         }  # fmt: skip
         self.add("genesis", 1, further, slot="genesis")
 
-    def key(self, label: str, cka_id: bytes, role: int, key, device: Device | None = None) -> None:
-        """Kind 2."""
-        algorithm = 2 if isinstance(key, ed25519.Ed25519PrivateKey) else 1
-        further = {8: cka_id, 9: role, 10: algorithm, 11: "token-1", 12: spki(key)}
+    def key(self, label: str, cka_id: bytes, role: int, key, device: Device | None = None, *, wrapped: bytes = b"") -> None:
+        """Kind 2; a secret key where `key` is None; `wrapped` is what the token wrapped, if it did."""
+        further = {8: cka_id, 9: role, 10: algorithm_of(key), 11: "token-1", 12: os.urandom(32) if key is None else spki(key)}
+        if wrapped:
+            salt = os.urandom(16)
+            further[13] = sha256(salt + wrapped).digest()
+            self.bodies[len(self.records)] = (salt, wrapped)
         self.add(label, 2, further, device, slot=f"key:{cka_id.hex()}")
 
     def certificate(self, label: str, cka_id: bytes, serial: int, key, device: Device | None = None, **options) -> None:
@@ -125,6 +152,7 @@ class Base:
         self.add(f"{name}:created", 3, further, device, slot="created")
         self.key(f"{name}:device", name.encode() + b"-d", 4, device.device_key, device)
         self.key(f"{name}:indicium", name.encode() + b"-i", 1, device.indicium_key, device)
+        self.certificate(f"{name}:device-certificate", name.encode() + b"-d", DEVICES + serial, device.device_key, device)
         self.certificate(f"{name}:certificate", name.encode() + b"-i", serial, device.indicium_key, device)
         for state in (1, 2, 3):
             self.lifecycle(f"{name}:state{state}", device, state, 0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from authority import new_key
 from encodings_of_ledger import cbor, decimal, uuid7
-from ledger_base import Base, Device, Record
+from ledger_base import EPOCH_MS, Base, Device, Record
+from ledger_custody import Custody
+from ledger_governance import Governance
 from ledger_instructions import Instructions
 from ledger_values import AUTHORISATION, REQUEST, VOID, Values
 
@@ -11,13 +14,14 @@ ONE, TWO, THREE = "ABCD0000000001", "ABCD0000000002", "ABCD0000000003"
 DAY_MS = 86_400_000
 
 
-class Builder(Values, Instructions):
+class Builder(Values, Instructions, Custody, Governance):
     """Appends records of every kind, keeping the live records for the digests."""
 
 
 def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     """A small ledger with every kind of record: three PSDs, two of them of one licence and one for vouchers, downloads on days of
-    two months, applied and voided, refunds, a withdrawal, locks and ceilings of the authority, three state digests."""
+    two months, applied and voided, refunds, a withdrawal, locks and ceilings of the authority, keys that change, ceremonies and
+    revocations, three state digests."""
     b = Builder(**options)
     b.genesis()
     b.started("started")
@@ -42,6 +46,8 @@ def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
             b.started("restarted")
     _october(b, one, two)
     _instructed(b, one, two, three)
+    _custody(b, one)
+    _governance(b)
     b.request("request3", two, 2_000)
     b.digest("digest3")
     b.request("late-request", one, 2_500)
@@ -54,8 +60,54 @@ def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     b.withdrawn("withdrawn", three)
     b.lifecycle("scrapped3", three, 5, 16)
     b.ceiling("year-away", "licence", 3, None)
+    b.begun("ceremony3")
+    b.operators("named-again", ["anna", "ben", "cleo"], 2)
+    b.ceremony_step("named-again:step")
+    b.ended("ceremony3:ended", 1)
+    b.revoke("cleo-again", 1, "cleo", reason=5)
     b.started("end")
     return b
+
+
+def _custody(b: Builder, one: Device) -> None:
+    """An indicium key and a device key give way to others; a spare key and a secret one."""
+    first, second, spare = one.id(b"i"), one.id(b"i2"), one.id(b"i3")
+    key = new_key()
+    b.key("indicium2", second, 1, key, one, wrapped=b"\xff\x00 wrapped by the token")
+    b.certificate("indicium2:certificate", second, 7101, key, one)
+    b.sign("not-yet", one, 730)
+    b.step("indicium2:activated", one, second, 1)
+    one.indicium_key, one.serial = key, 7101
+    b.sign("activated", one, 730)
+    b.step("indicium:retired", one, first, 2)
+    b.step("indicium:destroyed", one, first, 3)
+    key = b.certified_key("renewed", one, b"i4", 1, 7102)
+    b.step("renewed:activated", one, one.id(b"i4"), 1)
+    one.indicium_key, one.serial = key, 7102
+    b.sign("renewed-piece", one, 730)
+    b.key("spare", spare, 1, new_key(), one, wrapped=b"\xff\x01 wrapped by the token")
+    b.step("spare:revoked", one, spare, 4, since=EPOCH_MS, reason=1)
+    b.step("spare:destroyed", one, spare, 3)
+    b.new_device_key("device2", one)
+    b.key("mac", one.id(b"m"), 3, None, one)
+    b.key("mac2", one.id(b"m2"), 3, None, one, wrapped=b"\xff\x02 wrapped by the token")
+    b.step("mac2:activated", one, one.id(b"m2"), 1)
+    b.step("mac:retired", one, one.id(b"m"), 2)
+
+
+def _governance(b: Builder) -> None:
+    """A ceremony that was done, revocations, and a ceremony that was given up."""
+    b.begun("ceremony1")
+    b.ceremony_step("ceremony1:step1")
+    b.operators("operators", ["anna", "ben", "cleo"], 2)
+    b.ceremony_step("ceremony1:step2")
+    b.ended("ceremony1:ended", 1, b.transcript())
+    b.revoke("cleo", 1, "cleo", since=EPOCH_MS)
+    b.revoke("client", 2, "acme", "mail room 2")
+    b.revoke("account", 3, "umbrella", reason=9)
+    b.begun("ceremony2")
+    b.ceremony_step("ceremony2:step1")
+    b.ended("ceremony2:ended", 2)
 
 
 def _october(b: Builder, one: Device, two: Device) -> None:

@@ -36,6 +36,17 @@ def truncated(b: Builder, db: sqlite3.Connection) -> None:
     db.execute("UPDATE head SET size = ?, root = ?, time = ?", (len(hashes), mth(hashes), b.records[-2][1]))
 
 
+def body_of_a_destroyed_key(b: Builder, db: sqlite3.Connection) -> None:
+    """What the token wrapped, put back after the key was destroyed."""
+    for leaf, (salt, body) in b.erased.items():
+        db.execute("INSERT INTO body VALUES (?, ?, ?)", (leaf, salt, body))
+
+
+def wrapped_key_changed(b: Builder, db: sqlite3.Connection) -> None:
+    """Another wrapped key than the record commits to."""
+    db.execute("UPDATE body SET body = x'ff00' WHERE leaf = ?", (b.labels["indicium2"],))
+
+
 def sql(statement: str) -> Callable[[Builder, sqlite3.Connection], None]:
     """One statement."""
     return lambda b, db: db.execute(statement) and None
@@ -81,6 +92,13 @@ TAMPERED: list[tuple[str, Callable[[Builder, sqlite3.Connection], None], str]] =
     ("body changed", sql("UPDATE body SET body = x'41' WHERE leaf = (SELECT min(leaf) FROM body)"), "body"),
     ("salt of 15 bytes", sql("UPDATE body SET salt = zeroblob(15) WHERE leaf = (SELECT min(leaf) FROM body)"), "body"),
     ("body without hash", sql("INSERT INTO body VALUES (1, zeroblob(16), x'41')"), "body"),
+    ("wrapped key changed", wrapped_key_changed, "body"),
+    ("wrapped key of a destroyed key", body_of_a_destroyed_key, "body"),
+    *((f"live row of {slot} missing", sql(f"DELETE FROM live WHERE slot LIKE '{slot}'"), "live") for slot in (
+        "activated:%", "retired:%", "destroyed:%", "revoked:41%", "ceremony:1", "ceremony-step:2", "ceremony-ended:3", "operators",
+        "revoked:1:operator cleo", "revoked:2:client mail room 2 of acme", "revoked:3:account umbrella",
+    )),
+    ("live row of a step that is no more", sql("INSERT INTO live SELECT psd, slot, leaf - 2 FROM live WHERE slot = 'ceremony-step:1'"), "live"),
     ("checkpoint by another key", foreign_checkpoint, "checkpoint"),
     ("checkpoint of another tree", split_view, "checkpoint"),
     ("checkpoint under another size", sql("UPDATE checkpoint SET size = size - 1"), "checkpoint"),

@@ -14,20 +14,23 @@ from client_answers import NOTES, applied, refunded, signed, voided, withdrawn
 from judged import run
 from ledger_builder import ONE, Builder, Record, cbor, scenario, uuid7
 from ledger_writer import encoded, mth, note, write
+from out_of_custody import OUT_OF_CUSTODY
 from out_of_turn import OUT_OF_TURN
+from spoiled_custody import CUSTODY, CUSTODY_ALSO, CUSTODY_TABLES, GENESES
 from spoiled_instructions import INSTRUCTIONS, INSTRUCTIONS_ALSO, INSTRUCTIONS_LATER
 from spoiled_records import LATER, RECORDS
 from spoiled_values import VALUES, VALUES_ALSO, VALUES_LATER
 from spoiled_vouchers import VOUCHERS, VOUCHERS_ALSO, VOUCHERS_LATER
 from tampered_tables import TAMPERED
 from twists import chain_of, setting
+from unapproved import UNAPPROVED, UNAPPROVED_ALSO, UNAPPROVED_BIRTHS, UNAPPROVED_CEREMONIES
 
 from psdd_checker.__main__ import main
 from psdd_checker.findings import CODES
 
-ALONE = VALUES + INSTRUCTIONS + VOUCHERS  # whose every finding is foretold
-SPOILED = RECORDS + ALONE
-ALSO = VALUES_ALSO | INSTRUCTIONS_ALSO | VOUCHERS_ALSO
+ALONE = VALUES + INSTRUCTIONS + VOUCHERS + CUSTODY + UNAPPROVED_BIRTHS + UNAPPROVED_CEREMONIES  # whose every finding is foretold
+SPOILED = RECORDS + GENESES + ALONE
+ALSO = VALUES_ALSO | INSTRUCTIONS_ALSO | VOUCHERS_ALSO | CUSTODY_ALSO | UNAPPROVED_ALSO
 SHAPES = {"keys", "value", "owner"}  # a record of no shape is not folded in, and its consequences are many
 ELSEWHERE = LATER | VALUES_LATER | INSTRUCTIONS_LATER | VOUCHERS_LATER
 
@@ -39,6 +42,18 @@ def test_valid_ledger_has_no_finding(tmp_path, ecdsa_log) -> None:
     assert main([str(ledger / "ledger.db"), "--quick"]) == 0
 
 
+def test_a_strong_root_countersigns_with_its_own_algorithm(tmp_path) -> None:
+    assert run(write(scenario(pieces=2, strong_root=True), tmp_path)) == {}
+
+
+def test_an_appliance_without_operators_may_have_an_empty_charter(tmp_path) -> None:
+    b = Builder(empty_charter=True)
+    b.genesis()
+    b.started("started")
+    b.digest("digest")
+    assert run(write(b, tmp_path)) == {}
+
+
 # --- one record spoiled, everything around it consistent ----------------------------------------------------------------
 
 
@@ -47,7 +62,8 @@ def test_spoiled_record_is_found_and_named(tmp_path, name, label, twist, code) -
     b = scenario(pieces=8, twists={label: twist})
     found = run(write(b, tmp_path))
     assert code in found, {finding.line() for finding in found.values()}
-    assert found[code].where == f"leaf {b.labels[ELSEWHERE.get(name) or label]}"
+    table = CUSTODY_TABLES.get(name, "leaf")
+    assert found[code].where == f"{table} {b.labels[ELSEWHERE.get(name) or label]}"
     assert not {"head", "tile", "checkpoint", "sqlite"} & found.keys() or label in ("genesis",)
     if (name, label, twist, code) in ALONE and code not in SHAPES:
         assert found.keys() == {code} | ALSO.get(name, set())
@@ -191,7 +207,7 @@ def test_notes_that_do_not_fit_are_found(tmp_path, valid, name, seen, code) -> N
 
 
 def test_every_code_is_provoked() -> None:
-    provoked = {row[3] for row in SPOILED} | {row[-1] for row in OUT_OF_TURN + TAMPERED + NOTES}
+    provoked = {row[3] for row in SPOILED} | {row[-1] for row in OUT_OF_TURN + OUT_OF_CUSTODY + UNAPPROVED + TAMPERED + NOTES}
     assert set(CODES) - provoked == {"sqlite"}  # a page damaged by hand differs from one SQLite to the next
 
 

@@ -6,14 +6,19 @@ import json
 
 import pytest
 from client_answers import applied, voided
+from in_custody import IN_CUSTODY
 from judged import places, run
 from ledger_builder import DAY_MS, ONE, TWO, VOID, Builder, scenario
 from ledger_writer import write
+from out_of_custody import OUT_OF_CUSTODY
 from out_of_turn import FOUR, OUT_OF_TURN, SMALL, Steps, apply_voided, void_voided
 from twists import stated, symbol
+from unapproved import UNAPPROVED
+
+ALL_OUT = OUT_OF_TURN + OUT_OF_CUSTODY + UNAPPROVED
 
 
-@pytest.mark.parametrize(("steps", "code"), OUT_OF_TURN, ids=[f"{n} {row[0].__name__}" for n, row in enumerate(OUT_OF_TURN)])
+@pytest.mark.parametrize(("steps", "code"), ALL_OUT, ids=[f"{n} {row[0].__name__}" for n, row in enumerate(ALL_OUT)])
 def test_what_is_out_of_turn_is_the_only_finding(tmp_path, steps: Steps, code: str) -> None:
     b = scenario(pieces=2)
     steps(b, b.devices[ONE])
@@ -98,7 +103,7 @@ IN_TURN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("steps", IN_TURN)
+@pytest.mark.parametrize("steps", IN_TURN + IN_CUSTODY)
 def test_what_is_in_turn_is_no_finding(tmp_path, steps) -> None:
     b = scenario(pieces=2)
     steps(b)

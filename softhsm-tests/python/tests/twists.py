@@ -58,6 +58,13 @@ def foreign_chain(b: Builder, record: Record) -> None:
     record[10] = [der(certificate("x", public, "issuer", key, record[9])), der(issuer)]
 
 
+def second_certificate(b: Builder, record: Record) -> None:
+    """Instead of the new key's, another certificate of the key that it follows."""
+    device = b.devices[record[3]]
+    record[8] = device.id(b"i2")
+    record[10] = b.authority.certify("x", device.indicium_key, record[9])
+
+
 def chain_of(length: int) -> Twist:
     """A right chain of that many certificates without the root."""
 

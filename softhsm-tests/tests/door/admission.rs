@@ -14,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A client certificate as a good one is.
-fn good(serial: u64) -> CertificateParams {
+pub fn good(serial: u64) -> CertificateParams {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
     params.distinguished_name.push(DnType::CommonName, "client");
     params.distinguished_name.push(DnType::OrganizationName, "acme");
@@ -32,7 +32,7 @@ pub fn issuer(layout: &Layout, ca: &str) -> Issuer<'static, KeyPair> {
     Issuer::from_ca_cert_pem(&read("pem"), KeyPair::from_pem(&read("key")).expect("a key")).expect("a CA")
 }
 
-fn issue(layout: &Layout, name: &str, ca: Option<&str>, params: &CertificateParams) -> ClientIdentity {
+pub fn issue(layout: &Layout, name: &str, ca: Option<&str>, params: &CertificateParams) -> ClientIdentity {
     let key = KeyPair::generate().expect("a key");
     let certificate = match ca {
         Some(ca) => params.signed_by(&key, &issuer(layout, ca)),

@@ -76,6 +76,20 @@ fn a_wrong_configuration_is_told_by_file_line_and_field() {
         assert_eq!(code, Some(78), "{text}: {told}");
         assert!(told.contains(&format!("{}: {field}", file.display())), "{text}: {told}");
     }
+    // Two doors that are one.
+    std::fs::copy(dir.join("pki/vendor-ca.pem"), dir.join("pki/test-copied-ca.pem")).expect("a copy");
+    for (from, to, said) in [
+        ("127.0.0.1:0", "127.0.0.1:8443", "operator.listen: 127.0.0.1:8443 is taken"),
+        ("pki/operator-ca.pem", "pki/vendor-ca.pem", "operator.client_ca: "),
+        ("pki/operator-ca.pem", "pki/test-copied-ca.pem", "operators need a CA of their own"),
+        ("[operator]", "[operator]\nmax_connections_per_tenant = 3", "operator.max_connections_per_tenant: "),
+        ("[vendor]", "[vendor]\nmax_connections_per_tenant = 0", "vendor.max_connections_per_tenant: "),
+        ("state_dir =", "crl_alarm_days = 400\nstate_dir =", "crl_alarm_days: 0 to 366"),
+    ] {
+        let (code, told) = check(appliance, &write("psdd-test.toml", &good.replace(from, to)));
+        assert_eq!(code, Some(78), "{to}: {told}");
+        assert!(told.contains(said), "{to}: {told}");
+    }
     assert_eq!(check(appliance, &dir.join("nowhere.toml")).0, Some(78));
 }
 

@@ -26,7 +26,7 @@ fn slow_token() -> (softhsm_tests::Appliance, tempfile::TempDir) {
     options.sessions = Some(4);
     let appliance = raise(Wanted {
         policy: Some((VENDOR, AUTHORITY)),
-        vendor: "max_connections = 6",
+        vendor: "max_connections = 6\nmax_connections_per_tenant = 6",
         end: &format!("[signing]\nchunk_items = {CHUNK}\nin_flight_items = {IN_FLIGHT}\n"),
         options,
         ..Wanted::default()

@@ -4,6 +4,7 @@ use crate::admission::{admitted, assert_refused, issuer};
 use crate::bench::{Wanted, raise, set_policy};
 use crate::client::{Caller, PATIENCE, code_of, item, items, outcomes, request};
 use crate::contract::V;
+use crate::staying::assert_gone;
 use crate::{AUTHORITY, VENDOR, run};
 use psdctl::dev::revoke_clients;
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, SerialNumber};
@@ -25,12 +26,12 @@ pub fn signal(pid: u32, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("a signal");
 }
 
-fn log(appliance: &Appliance) -> String {
+pub fn log(appliance: &Appliance) -> String {
     std::fs::read_to_string(appliance.layout.psdd_log()).unwrap_or_default()
 }
 
 /// SIGHUP, and the end of the reload; gives what the log says of it.
-fn reload(appliance: &Appliance) -> String {
+pub fn reload(appliance: &Appliance) -> String {
     let before = log(appliance);
     let count = |text: &str| text.matches(" reloaded\n").count();
     let done = count(&before);
@@ -40,7 +41,7 @@ fn reload(appliance: &Appliance) -> String {
 }
 
 /// A revocation list of a CA that ends so many hours from now.
-fn write_crl(caller: &Caller, ca: &str, hours: i64) {
+pub fn write_crl(caller: &Caller, ca: &str, hours: i64) {
     let now = OffsetDateTime::now_utc();
     let list = CertificateRevocationListParams {
         this_update: now - time::Duration::hours(48),
@@ -62,20 +63,16 @@ fn a_reload_changes_who_gets_in_and_what_is_allowed() {
     let caller = Caller::new(&appliance.layout);
     let layout = appliance.layout.clone();
     run(async {
-        let live = caller.connect().await;
+        let mut live = caller.connect().await;
         let live_second = caller.with(&second).connect().await;
         let before = live.registers(psd).await;
-        let alive = async |what: &str| {
-            assert_eq!(live.get("/v1/appliance").await.status, 200, "{what}: the live connection");
-        };
-
-        // Revoked: no new connection; a connection keeps what it began with.
+        // Revoked: no new connection, and none that is open; others never notice.
         revoke_clients(&layout, &[200]).expect("a CRL");
         reload(&appliance);
         assert_refused(&caller, Some(&second), "revoked", "CertificateRevoked").await;
         admitted(&caller, Some(&caller.identity)).await.expect("not revoked");
-        alive("a revocation").await;
-        assert_eq!(live_second.get("/v1/appliance").await.status, 200);
+        assert_gone(&live_second).await;
+        assert_eq!(live.get("/v1/appliance").await.status, 200);
 
         // A list that is none: the old one stays in force.
         std::fs::write(layout.vendor_crl(), "-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n")
@@ -88,16 +85,17 @@ fn a_reload_changes_who_gets_in_and_what_is_allowed() {
         assert!(reload(&appliance).contains("TLS is not reloaded"));
         admitted(&caller, Some(&caller.identity)).await.expect("still in");
 
-        // Expired, or of another CA: nobody gets in.
+        // Expired, or of another CA: nobody gets in, and nobody stays.
         for (ca, hours, what) in [("vendor-ca", -24, "an expired list"), ("server-ca", 24, "a list of another CA")] {
             write_crl(&caller, ca, hours);
             reload(&appliance);
             assert_refused(&caller, Some(&caller.identity), what, "").await;
             admitted(&caller, Some(&second)).await.expect_err(what);
-            alive(what).await;
+            assert_gone(&live).await;
+            revoke_clients(&layout, &[]).expect("a CRL");
+            reload(&appliance);
+            live = caller.connect().await;
         }
-        revoke_clients(&layout, &[]).expect("a CRL");
-        reload(&appliance);
         admitted(&caller, Some(&second)).await.expect("no longer revoked");
 
         // A policy binds the next request on connections that are open, by name.

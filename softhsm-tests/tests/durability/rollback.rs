@@ -64,10 +64,10 @@ async fn an_older_copy_of_the_ledger_is_refused_by_the_anchor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_with_a_newer_checkpoint_stops_a_daemon_that_went_back() {
     let mut appliance = Appliance::up(options());
-    // A client that outlives the daemon finds it again at the same address. Below the ephemeral ports.
+    // A client that outlives the daemon finds the vendor door, the first in the file, again at the same address. Below the ephemeral ports.
     let port = 20_000 + std::process::id() % 10_000;
     let config = std::fs::read_to_string(appliance.layout.psdd_config()).expect("psdd.toml");
-    let config = config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let config = config.replacen("127.0.0.1:0", &format!("127.0.0.1:{port}"), 1);
     std::fs::write(appliance.layout.psdd_config(), config).expect("psdd.toml");
     assert!(appliance.stop().success(), "a clean stop");
     appliance.kill_hsm();

@@ -1,6 +1,7 @@
 //! A step of a birth that was interrupted is repeated: keys that it had made in the token are taken over, none is made twice.
 
 use crate::bench::{Wanted, born, plan};
+use psdctl::dev::OPERATORS;
 use softhsm_tests::Appliance;
 use std::path::Path;
 use std::process::Command;
@@ -62,16 +63,12 @@ fn a_birth_is_repeated_until_leaf_0_stands() {
     let mut appliance = born(&Wanted::default());
     appliance.start_hsm().expect("psdd-hsm");
     let layout = appliance.layout.clone();
-    let name = format!("dev-{:08x}", std::process::id());
+    let operators = layout.operators();
     let bear = || {
-        let (root, funds) = (layout.authority_root(), layout.funds());
-        let more: [(&str, &Path); 5] = [
-            ("--appliance", Path::new(&name)),
-            ("--environment", Path::new("development")),
-            ("--authority-root", &root),
-            ("--funds", &funds),
-            ("--log-token", Path::new("main")),
-        ];
+        let (file, countersignature) = (operators.join("genesis.toml"), operators.join("genesis.countersignature"));
+        let approvals = OPERATORS.map(|name| operators.join(format!("genesis.{name}.approval")));
+        let mut more: Vec<(&str, &Path)> = vec![("--genesis", &file), ("--countersignature", &countersignature)];
+        more.extend(approvals.iter().map(|approval| ("--approval", approval.as_path())));
         psdd(&appliance, "birth-genesis", &more)
     };
     let (again, told) = bear();

@@ -12,6 +12,7 @@ mod instructions;
 mod licences;
 mod registry;
 mod report;
+mod revocation;
 mod rows;
 mod schema;
 
@@ -20,8 +21,9 @@ pub use fault::Fault;
 pub use findings::Finding;
 pub use instructions::StoredInstruction;
 pub use licences::{AccountView, Deposited, LicenceError, LicenceView};
-pub use registry::{ClientView, PsdKey, RegisterError, Registered};
+pub use registry::{ClientView, DeviceKey, PsdKey, RegisterError, Registered};
 pub use report::{PsdLine, Report, Totals};
+pub use revocation::{CertifiedView, CrlIssuer, KeyRevocation, Revoke, RevokeError, Revoked, StoredList};
 
 use fault::AtStep;
 use rusqlite::{Connection, Transaction, TransactionBehavior};

@@ -2,11 +2,11 @@
 
 use super::fault::{AtStep, Fault};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// What is written once is protected by triggers: correcting the journal takes another posting.
 const TABLES: &str = "
@@ -25,10 +25,6 @@ CREATE TABLE deposit (reference TEXT PRIMARY KEY, licence TEXT NOT NULL REFERENC
 CREATE TABLE psd (id TEXT PRIMARY KEY, licence TEXT NOT NULL REFERENCES licence, appliance TEXT NOT NULL,
     standing TEXT NOT NULL CHECK (standing IN ('open', 'withdrawing', 'closed')), registered INTEGER NOT NULL,
     said_time INTEGER, said_ascending INTEGER, said_control_total INTEGER, said_pieces INTEGER) STRICT, WITHOUT ROWID;
-CREATE TABLE certificate (serial INTEGER PRIMARY KEY CHECK (serial BETWEEN 1 AND 4294967295),
-    psd TEXT NOT NULL REFERENCES psd, role TEXT NOT NULL CHECK (role IN ('indicium', 'device')),
-    spki BLOB NOT NULL UNIQUE, der BLOB NOT NULL, issued INTEGER NOT NULL) STRICT;
-CREATE INDEX certificate_of_psd ON certificate (psd, role);
 CREATE TABLE download (psd TEXT NOT NULL REFERENCES psd, number INTEGER NOT NULL CHECK (number > 0),
     kind TEXT NOT NULL CHECK (kind IN ('value', 'refund', 'withdrawal', 'unseen')),
     state TEXT NOT NULL CHECK (state IN ('authorised', 'applied', 'void')), amount INTEGER NOT NULL,
@@ -51,6 +47,29 @@ CREATE TABLE client (serial INTEGER PRIMARY KEY, appliance TEXT NOT NULL, issued
 INSERT INTO account VALUES ('cash', 0), ('refunds', 0);
 ";
 
+/// Keys, as of format 2: each has a generation, certification keys are among them, and some are revoked.
+const KEYS: &str = "
+CREATE TABLE certificate (serial INTEGER PRIMARY KEY CHECK (serial BETWEEN 1 AND 4294967295),
+    psd TEXT NOT NULL REFERENCES psd, role TEXT NOT NULL CHECK (role IN ('indicium', 'certification', 'device')),
+    generation INTEGER NOT NULL CHECK (generation BETWEEN 1 AND 255), spki BLOB NOT NULL UNIQUE, der BLOB NOT NULL,
+    issued INTEGER NOT NULL, UNIQUE (psd, role, generation)) STRICT;
+CREATE TABLE revocation (serial INTEGER PRIMARY KEY REFERENCES certificate, time INTEGER NOT NULL,
+    reason INTEGER NOT NULL CHECK (reason IN (0, 1, 3, 4, 5, 9)), invalid_since INTEGER) STRICT;
+CREATE TRIGGER revocation_stays BEFORE UPDATE ON revocation BEGIN SELECT RAISE(ABORT, 'a revocation is never changed'); END;
+CREATE TRIGGER revocation_remains BEFORE DELETE ON revocation
+    BEGIN SELECT RAISE(ABORT, 'a revocation is never deleted'); END;
+CREATE TABLE crl (issuer TEXT NOT NULL CHECK (issuer IN ('psd-ca', 'root')), number INTEGER NOT NULL CHECK (number > 0),
+    time INTEGER NOT NULL, next_update INTEGER NOT NULL, der BLOB NOT NULL, PRIMARY KEY (issuer, number)) STRICT, WITHOUT ROWID;
+";
+
+/// Generations are numbered by the serial numbers, which rose.
+const FROM_FORMAT_1: [&str; 2] = [
+    "DROP INDEX certificate_of_psd; ALTER TABLE certificate RENAME TO certificate_1;",
+    "INSERT INTO certificate SELECT serial, psd, role, row_number() OVER (PARTITION BY psd, role ORDER BY serial), spki, der, issued
+         FROM certificate_1;
+     DROP TABLE certificate_1; UPDATE meta SET value = 2 WHERE name = 'format';",
+];
+
 /// Longest wait for another process. Transactions take milliseconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -61,6 +80,7 @@ pub(super) fn create(path: &Path) -> Result<(), Fault> {
     settings(&connection)?;
     let transaction = connection.transaction().at(step)?;
     transaction.execute_batch(TABLES).at(step)?;
+    transaction.execute_batch(KEYS).at(step)?;
     transaction.execute("INSERT INTO meta VALUES ('format', ?1)", [FORMAT]).at(step)?;
     transaction.commit().at(step)?;
     make_durable(&connection)
@@ -69,16 +89,32 @@ pub(super) fn create(path: &Path) -> Result<(), Fault> {
 /// Opens existing books, with everything on stable storage that a reader can see.
 pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).at("opening the books")?;
+    let mut connection = Connection::open_with_flags(path, flags).at("opening the books")?;
     settings(&connection)?;
     make_durable(&connection)?;
-    let format: i64 = connection
-        .query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0))
-        .at("reading the books' format")?;
+    let format = upgraded(&mut connection)?;
     if format != FORMAT {
         return Err(Fault::broken(format!("their format is {format}, this program reads {FORMAT}")));
     }
     Ok(connection)
+}
+
+/// Brings books of format 1 to format 2, in one transaction. Gives the format they have then.
+fn upgraded(connection: &mut Connection) -> Result<i64, Fault> {
+    let step = "reading the books' format";
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).at(step)?;
+    let read = "SELECT value FROM meta WHERE name = 'format'";
+    let format: i64 = transaction.query_row(read, [], |row| row.get(0)).at(step)?;
+    if format != 1 {
+        return Ok(format);
+    }
+    let step = "bringing the books to format 2";
+    let [before, after] = FROM_FORMAT_1;
+    for batch in [before, KEYS, after] {
+        transaction.execute_batch(batch).at(step)?;
+    }
+    transaction.commit().at(step)?;
+    Ok(FORMAT)
 }
 
 fn settings(connection: &Connection) -> Result<(), Fault> {
@@ -112,4 +148,41 @@ fn make_durable(connection: &Connection) -> Result<(), Fault> {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
     let text = "another process holds the books".to_owned();
     Err(Fault::Store { step, source: rusqlite::Error::SqliteFailure(code, Some(text)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn books_of_format_1_keep_their_certificates() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("books.db");
+        create(&path).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch(
+                "DROP TABLE revocation; DROP TABLE crl; DROP TABLE certificate;
+                 CREATE TABLE certificate (serial INTEGER PRIMARY KEY CHECK (serial BETWEEN 1 AND 4294967295),
+                     psd TEXT NOT NULL REFERENCES psd, role TEXT NOT NULL CHECK (role IN ('indicium', 'device')),
+                     spki BLOB NOT NULL UNIQUE, der BLOB NOT NULL, issued INTEGER NOT NULL) STRICT;
+                 CREATE INDEX certificate_of_psd ON certificate (psd, role);
+                 INSERT INTO licence VALUES ('L-1', 'holder', NULL, 1);
+                 INSERT INTO psd (id, licence, appliance, standing, registered) VALUES ('PS010000001', 'L-1', 'post', 'open', 1);
+                 INSERT INTO certificate VALUES (1000, 'PS010000001', 'indicium', x'01', x'02', 1),
+                     (1001, 'PS010000001', 'device', x'03', x'04', 1), (1002, 'PS010000001', 'indicium', x'05', x'06', 2);
+                 UPDATE meta SET value = 1 WHERE name = 'format';",
+            )
+            .unwrap();
+        drop(connection);
+        for _ in 0..2 {
+            let connection = open(&path).unwrap();
+            let mut statement =
+                connection.prepare("SELECT serial, role, generation FROM certificate ORDER BY serial").unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+            let rows: Vec<(i64, String, i64)> = rows.collect::<Result<_, _>>().unwrap();
+            let wanted = [(1000, "indicium", 1), (1001, "device", 1), (1002, "indicium", 2)];
+            assert_eq!(rows, wanted.map(|(serial, role, generation)| (serial, role.to_owned(), generation)));
+        }
+    }
 }

@@ -14,6 +14,8 @@ pub struct MarkKey {
     pub serial: u32,
     /// SubjectPublicKeyInfo, DER.
     pub spki: Vec<u8>,
+    /// Where it is revoked: from this time on its signatures prove nothing.
+    pub trusted_until: Option<UnixMillis>,
 }
 
 /// A refund of the same piece that did not end void.
@@ -79,6 +81,10 @@ impl RefundCase<'_> {
         let today = MailingDate::of(now).ok_or_else(window)?.day_number();
         if day.abs_diff(today) > u64::from(terms.refund_days) {
             return Err(window());
+        }
+        // By day, in UTC: the mark says no more, and on the day itself nobody can tell which came first.
+        if key.trusted_until.and_then(MailingDate::of).is_some_and(|until| until.day_number() <= day) {
+            return Err(BadMark::Revoked(mark.certificate_serial).into());
         }
         match self.earlier {
             Some(EarlierRefund { psd, number }) => Err(Refusal::RefundTwice { psd, number }),

@@ -1,7 +1,7 @@
 //! Why the funds system does not do what a statement asks.
 
 use psd::indicium::DecodeError;
-use psd::{ApplianceId, PostageAmount, PsdId};
+use psd::{ApplianceId, PostageAmount, PsdId, UnixMillis};
 
 /// A refusal, with all that a person needs to see why. docs/authority.md lists the codes.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -18,6 +18,14 @@ pub enum Refusal {
     /// Another key signed it.
     #[error("the signature is of none of the device keys certified for {0}")]
     BadSignature(PsdId),
+    /// A revoked key signed it.
+    #[error("the device key of {psd} that signed is revoked since {since}; have the PSD's next device key certified")]
+    KeyRevoked {
+        /// The PSD.
+        psd: PsdId,
+        /// Since when.
+        since: UnixMillis,
+    },
     /// The client's certificate names another appliance.
     #[error("your certificate is of appliance {client}; {psd} is registered for another")]
     NotPermitted {
@@ -174,6 +182,9 @@ pub enum BadMark {
     /// The signature does not verify.
     #[error("its signature does not verify")]
     Signature,
+    /// It is dated on or after the day from which its key is not trusted.
+    #[error("its certificate {0} is revoked, and the mark is dated on that day or later")]
+    Revoked(u32),
     /// Worth nothing.
     #[error("it is a specimen and was never worth anything")]
     Specimen,
@@ -187,6 +198,7 @@ impl Refusal {
             Refusal::UnknownLicence(_) => "licence-unknown",
             Refusal::Malformed(_) => "statement-malformed",
             Refusal::BadSignature(_) => "statement-bad-signature",
+            Refusal::KeyRevoked { .. } => "device-key-revoked",
             Refusal::NotPermitted { .. } => "not-permitted",
             Refusal::WrongAppliance { .. } => "wrong-appliance",
             Refusal::RegistersInconsistent => "registers-inconsistent",
@@ -231,6 +243,7 @@ impl Refusal {
             | Refusal::UnknownLicence(_)
             | Refusal::Malformed(_)
             | Refusal::BadSignature(_)
+            | Refusal::KeyRevoked { .. }
             | Refusal::NotPermitted { .. }
             | Refusal::Void { .. }
             | Refusal::Applied { .. }

@@ -1,15 +1,21 @@
 //! Making an authority: the root's ceremony, then everything that the root certifies, in one directory.
 
 use super::client::write_crl;
+use super::crl::write_list;
 use super::files::{make_directory, read, write_durably};
 use super::profile::{YEAR, as_ca, as_signer, certified, params, root};
 use super::{PkiError, made};
-use crate::books::Books;
+use crate::books::{Books, CrlIssuer};
 use crate::config;
 use crate::directory::AuthorityDir;
 use psd::UnixMillis;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SerialNumber};
 use std::net::SocketAddr;
+
+/// How long the first list of the CA of PSD keys is good, days.
+const PSD_LIST_DAYS: u16 = 30;
+/// The same of the root's, whose key is carried away.
+const ROOT_LIST_DAYS: u16 = 365;
 
 /// What a new authority is like.
 #[derive(Clone, Debug)]
@@ -57,6 +63,8 @@ pub fn init(dir: &AuthorityDir, options: &InitOptions, now: UnixMillis) -> Resul
     root((&dir.client_ca(), &dir.client_ca_key()), &ca("client CA", 1, YEAR * 10, 0)?, "client CA")?;
     let mut books = Books::create(&dir.books())?;
     write_crl(dir, &mut books, now)?;
+    write_list(dir, &mut books, CrlIssuer::PsdCa, PSD_LIST_DAYS, now)?;
+    write_list(dir, &mut books, CrlIssuer::Root, ROOT_LIST_DAYS, now)?;
     let mut text = config::DEFAULT.to_owned();
     if let Some(listen) = options.listen {
         text = text.replacen("\"127.0.0.1:8446\"", &format!("\"{listen}\""), 1);

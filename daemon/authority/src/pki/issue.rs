@@ -4,20 +4,20 @@
 //! writes the same certificate again.
 
 use super::files::{FileError, read};
-use super::profile::{Ca, YEAR, as_signer, issuer, params};
+use super::profile::issuer;
+use super::request::{Request, Subject, of_subject, role_named};
 use super::{PkiError, made};
 use crate::books::{Books, Fault, PsdKey, RegisterError, Registered};
 use crate::directory::AuthorityDir;
 use psd::key::Role;
 use psd::{ApplianceId, LicenceNumber, PsdId, UnixMillis};
-use rcgen::{CertificateSigningRequestParams, DnType, DnValue, PKCS_ECDSA_P256_SHA256, PublicKeyData};
-use rustls_pki_types::CertificateDer;
+use rcgen::CertificateSigningRequestParams;
 use std::path::{Path, PathBuf};
 
 /// What is to be certified, for whom.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
-    /// Directory with `PSD-ROLE.csr`; certificates are written beside them as `PSD-ROLE.pem`.
+    /// Directory with `PSD-ROLE.csr` and `PSD-ROLE-GENERATION.csr`; certificates are written beside them as `.pem`.
     pub exchange: &'a Path,
     /// The appliance of the PSDs.
     pub appliance: &'a ApplianceId,
@@ -34,6 +34,8 @@ pub struct IssuedKey {
     pub psd: PsdId,
     /// The role.
     pub role: Role,
+    /// The generation.
+    pub generation: u8,
     /// Serial number of the certificate.
     pub serial: u32,
     /// Whether it was certified before.
@@ -61,11 +63,10 @@ pub enum IssueError {
     },
 }
 
-/// A request that was read; reading it verifies its signature: whoever asks has the key.
-struct Request {
+/// A request and the file it was in.
+struct Asked {
     path: PathBuf,
-    key: PsdKey,
-    public: rcgen::PublicKey,
+    request: Request,
 }
 
 /// Certifies every request in a directory and registers its PSD. What was certified before keeps its certificate.
@@ -81,11 +82,11 @@ pub fn issue(
     let mut done = Vec::with_capacity(requests.len());
     // One transaction for all: what stands before a refused request stays.
     let outcome = books.enter(|entry| {
-        for request in &requests {
-            let sign = |serial| certificate(request, serial, &ca, now).map_err(IssueError::from);
+        for asked in &requests {
+            let sign = |serial| asked.request.certificate(serial, &ca, now).map_err(IssueError::from);
             let place = (order.appliance, order.licence);
-            match entry.certify(&request.key, place, order.renew, now, sign)? {
-                Ok(registered) => done.push((request, registered)),
+            match entry.certify(&asked.request.key, place, order.renew, now, sign)? {
+                Ok(registered) => done.push((asked, registered)),
                 Err(error) => return Ok(Err(error)),
             }
         }
@@ -93,21 +94,22 @@ pub fn issue(
     });
     let outcome = outcome.map_err(PkiError::from)?;
     let mut issued = Vec::with_capacity(done.len());
-    for (request, registered) in done {
+    for (Asked { path, request }, registered) in done {
         let (serial, der, known) = match registered {
             Registered::New(serial, der) => (serial, der, false),
             Registered::Known(serial, der) => (serial, der, true),
         };
-        let file = request.path.with_extension("pem");
+        let file = path.with_extension("pem");
         // Not synced: a file that a crash takes is written again by the next run, from the books.
-        std::fs::write(&file, format!("{}{ca_pem}", pem(&der)))
+        std::fs::write(&file, format!("{}{ca_pem}", pem("CERTIFICATE", &der)))
             .map_err(|source| PkiError::File(FileError { path: file.clone(), source }))?;
-        issued.push(IssuedKey { psd: request.key.psd, role: request.key.role, serial, known, file });
+        let PsdKey { psd, role, generation, .. } = request.key;
+        issued.push(IssuedKey { psd, role, generation, serial, known, file });
     }
     outcome.map(|()| issued)
 }
 
-fn requests(exchange: &Path) -> Result<Vec<Request>, IssueError> {
+fn requests(exchange: &Path) -> Result<Vec<Asked>, IssueError> {
     let listed = std::fs::read_dir(exchange).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let listed = listed.map_err(|source| PkiError::File(FileError { path: exchange.to_owned(), source }))?;
     let mut paths: Vec<PathBuf> = listed.into_iter().map(|entry| entry.path()).collect();
@@ -116,49 +118,35 @@ fn requests(exchange: &Path) -> Result<Vec<Request>, IssueError> {
     paths.into_iter().map(request).collect()
 }
 
-fn request(path: PathBuf) -> Result<Request, IssueError> {
+fn request(path: PathBuf) -> Result<Asked, IssueError> {
     let refused = |rule| IssueError::Request { path: path.clone(), rule };
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.split_once('-'));
-    let name = "the name of a request is PSD-ROLE.csr, with ROLE indicium or device";
-    let (psd, role) = stem.ok_or_else(|| refused(name))?;
-    let psd: PsdId = psd.parse().ok().ok_or_else(|| refused(name))?;
-    let role = [Role::Indicium, Role::Device].into_iter().find(|known| known.to_string() == role);
-    let role = role.ok_or_else(|| refused(name))?;
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(subject_named);
+    let subject = stem.ok_or_else(|| {
+        refused("the name of a request is PSD-ROLE.csr or PSD-ROLE-GENERATION.csr, with ROLE indicium, certification or device")
+    })?;
     let text = read(&path).map_err(PkiError::from)?;
     let read = CertificateSigningRequestParams::from_pem(&text).map_err(made(&path.display().to_string()))?;
-    let subject = &read.params.distinguished_name;
-    let says = |kind: &DnType, wanted: &str| subject.get(kind).and_then(text_of) == Some(wanted);
-    if !says(&DnType::CommonName, &psd.to_string()) || !says(&DnType::OrganizationalUnitName, &role.to_string()) {
-        return Err(refused("the subject is not CN=PSD,OU=ROLE as its name says"));
-    }
-    if *read.public_key.algorithm() != PKCS_ECDSA_P256_SHA256 {
-        return Err(refused("the key is not on P-256"));
-    }
-    let key = PsdKey { psd, role, spki: read.public_key.subject_public_key_info() };
-    Ok(Request { key, public: read.public_key, path })
+    let request = of_subject(read, subject).map_err(refused)?;
+    Ok(Asked { path, request })
 }
 
-fn text_of(value: &DnValue) -> Option<&str> {
-    match value {
-        DnValue::Utf8String(text) => Some(text),
-        DnValue::PrintableString(text) => Some(text.as_str()),
-        _ => None,
-    }
+/// PSD-ROLE for the first generation, PSD-ROLE-GENERATION for any.
+fn subject_named(stem: &str) -> Option<Subject> {
+    let (psd, rest) = stem.split_once('-')?;
+    let (role, generation) = match rest.split_once('-') {
+        Some((role, generation)) => {
+            (role, generation.parse().ok().filter(|number: &u8| number.to_string() == generation)?)
+        }
+        None => (rest, 1),
+    };
+    let subject = Subject { psd: psd.parse().ok()?, role: role_named(role)?, generation };
+    (generation > 0).then_some(subject)
 }
 
-/// Only the key and the names come from the request: what else it asks for is not granted.
-fn certificate(request: &Request, serial: u32, ca: &Ca, now: UnixMillis) -> Result<Vec<u8>, PkiError> {
-    let (psd, role) = (request.key.psd.to_string(), request.key.role.to_string());
-    let mut params = params((&psd, Some(&role), "PSD"), serial, (now, YEAR * 5))?;
-    as_signer(&mut params);
-    let signed = params.signed_by(&request.public, ca).map_err(made(&psd))?;
-    Ok(signed.der().to_vec())
-}
-
-fn pem(der: &[u8]) -> String {
-    // rcgen writes certificates of its own making only; this one may come from the books.
+/// Bytes as PEM (RFC 7468). rcgen writes certificates and lists of its own making only; these may come from the books.
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
     use base64::Engine;
-    let text = base64::engine::general_purpose::STANDARD.encode(CertificateDer::from(der));
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
     let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

@@ -4,17 +4,25 @@
 //! root that appliances trust. Keys lie in files that only their owner reads; a real authority puts them into HSMs.
 
 mod client;
+mod countersign;
+mod crl;
+mod enrol;
 mod files;
 mod init;
 mod issue;
 mod profile;
+mod request;
 
 pub use client::{issue_client, revoke_client, write_crl};
+pub use countersign::{CountersignError, Countersigned, countersign};
+pub use crl::{list_pem, write_list};
+pub use enrol::{EnrolError, EnrolRefusal, Enrolment};
 pub use files::{FileError, write_durably};
 pub use init::{InitOptions, init};
 pub use issue::{IssueError, IssuedKey, Order, issue};
 
 use crate::books::{Fault, RegisterError};
+use crate::keys::{KeyError, SignError};
 use std::path::PathBuf;
 
 /// Why the PKI could not do it.
@@ -31,6 +39,20 @@ pub enum PkiError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A certificate that is no PEM.
+    #[error("{}: {source}", .path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A signing key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// It did not sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// The books.
     #[error(transparent)]
     Books(#[from] Fault),

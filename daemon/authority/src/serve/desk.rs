@@ -4,7 +4,9 @@ use super::clock::now;
 use super::problems::Failure;
 use crate::books::Fault;
 use crate::funds::{FundsError, FundsSystem};
+use crate::pki::{EnrolError, Enrolment, PkiError};
 use crate::statement::Kind;
+use psdd_wire::enrolment::EnrolmentRequest;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +16,40 @@ pub(super) enum Ask {
     Statement(Kind, Vec<u8>),
     /// The account of a licence.
     Account(String),
+    /// The certificate of a PSD's next key.
+    Certificate(EnrolmentRequest),
+}
+
+/// What has the books: the funds system, and the CA of PSD keys.
+pub(super) struct Offices {
+    pub(super) funds: FundsSystem,
+    pub(super) enrolment: Enrolment,
+}
+
+/// Why there is no answer.
+enum NoAnswer {
+    Refused(Failure),
+    Fault(Fault),
+}
+
+impl From<FundsError> for NoAnswer {
+    fn from(error: FundsError) -> Self {
+        match error {
+            FundsError::Refused(refusal) => NoAnswer::Refused(refusal.into()),
+            FundsError::Fault(fault) => NoAnswer::Fault(fault),
+        }
+    }
+}
+
+impl From<EnrolError> for NoAnswer {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::Refused(refusal) => NoAnswer::Refused(refusal.into()),
+            EnrolError::Books(fault) | EnrolError::Pki(PkiError::Books(fault)) => NoAnswer::Fault(fault),
+            // The transaction was given up before anything was written.
+            EnrolError::Pki(error) => NoAnswer::Fault(Fault::Broken(error.to_string())),
+        }
+    }
 }
 
 struct Job {
@@ -30,13 +66,13 @@ pub(super) struct Desk {
 
 /// Starts the thread. It ends when every [`Desk`] is gone, or with the fault that is sent.
 pub(super) fn start(
-    funds: FundsSystem,
+    offices: Offices,
     queued: usize,
 ) -> std::io::Result<(Desk, oneshot::Receiver<Fault>, std::thread::JoinHandle<()>)> {
     let (jobs, waiting) = mpsc::channel(queued);
     let (failed, failure) = oneshot::channel();
     let thread = std::thread::Builder::new().name("books".to_owned()).spawn(move || {
-        if let Err(fault) = work(funds, waiting)
+        if let Err(fault) = work(offices, waiting)
             && let Err(fault) = failed.send(fault)
         {
             tracing::error!(%fault, "the books failed while nobody listened any more");
@@ -45,14 +81,14 @@ pub(super) fn start(
     Ok((Desk { jobs }, failure, thread))
 }
 
-fn work(mut funds: FundsSystem, mut waiting: mpsc::Receiver<Job>) -> Result<(), Fault> {
+fn work(mut offices: Offices, mut waiting: mpsc::Receiver<Job>) -> Result<(), Fault> {
     while let Some(Job { caller, ask, reply }) = waiting.blocking_recv() {
-        let outcome = match answer(&mut funds, &caller, ask) {
+        let outcome = match answer(&mut offices, &caller, ask) {
             Ok(body) => Ok(body),
-            Err(FundsError::Refused(refusal)) => Err(refusal.into()),
-            Err(FundsError::Fault(fault)) if fault.is_busy() => Err(Failure::overloaded()),
+            Err(NoAnswer::Refused(failure)) => Err(failure),
+            Err(NoAnswer::Fault(fault)) if fault.is_busy() => Err(Failure::overloaded()),
             // Whether it is on stable storage is not known, so nothing is answered.
-            Err(FundsError::Fault(fault)) => return Err(fault),
+            Err(NoAnswer::Fault(fault)) => return Err(fault),
         };
         if reply.send(outcome).is_err() {
             tracing::debug!(caller, "the client went away; it repeats what it said");
@@ -61,19 +97,21 @@ fn work(mut funds: FundsSystem, mut waiting: mpsc::Receiver<Job>) -> Result<(), 
     Ok(())
 }
 
-fn answer(funds: &mut FundsSystem, caller: &str, ask: Ask) -> Result<Vec<u8>, FundsError> {
+fn answer(offices: &mut Offices, caller: &str, ask: Ask) -> Result<Vec<u8>, NoAnswer> {
+    let Offices { funds, enrolment } = offices;
     let caller = Some(caller);
+    let now = now().map_err(|error| NoAnswer::Fault(Fault::Broken(error.to_string())))?;
     let (kind, bytes) = match ask {
         Ask::Statement(kind, bytes) => (kind, bytes),
-        Ask::Account(licence) => return funds.account(caller, &licence).map(encoded),
+        Ask::Account(licence) => return Ok(encoded(funds.account(caller, &licence)?)),
+        Ask::Certificate(asked) => return Ok(encoded(enrolment.enrol(funds.books(), caller, &asked, now)?)),
     };
-    let now = now().map_err(|error| Fault::Broken(error.to_string()))?;
-    match kind {
-        Kind::ValueRequest => funds.value_request(caller, &bytes, now).map(encoded),
-        Kind::ValueVoid => funds.void_statement(caller, &bytes, now).map(encoded),
-        Kind::WithdrawalRequest => funds.withdrawal_request(caller, &bytes, now).map(encoded),
-        Kind::WithdrawalReport => funds.withdrawal_report(caller, &bytes, now).map(encoded),
-    }
+    Ok(match kind {
+        Kind::ValueRequest => encoded(funds.value_request(caller, &bytes, now)?),
+        Kind::ValueVoid => encoded(funds.void_statement(caller, &bytes, now)?),
+        Kind::WithdrawalRequest => encoded(funds.withdrawal_request(caller, &bytes, now)?),
+        Kind::WithdrawalReport => encoded(funds.withdrawal_report(caller, &bytes, now)?),
+    })
 }
 
 fn encoded<T: Serialize>(message: T) -> Vec<u8> {

@@ -1,21 +1,21 @@
 //! Accepting connections: bounded in number, each with its own identity.
 
-use super::desk::{self, Desk};
+use super::desk::{self, Desk, Offices};
 use super::identity;
 use super::opening::{Opening, never_begun};
 use super::routes::{Client, handle};
-use super::tls::{TlsError, server_config};
 use crate::books::{Books, Fault};
 use crate::config::{Config, ConfigError, LimitsSection};
 use crate::directory::AuthorityDir;
 use crate::funds::FundsSystem;
 use crate::instructions::Purpose;
 use crate::keys::KeyError;
+use crate::pki::{Enrolment, PkiError};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use rustls::ServerConfig;
+use psdd_tls::{ServerFiles, ServerTls, TlsError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,9 @@ pub enum ServeError {
     /// The funds key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The CA of PSD keys.
+    #[error(transparent)]
+    Ca(#[from] PkiError),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -56,7 +59,7 @@ pub struct Open {
     /// Where it listens.
     pub address: SocketAddr,
     dir: AuthorityDir,
-    tls: watch::Sender<Arc<ServerConfig>>,
+    tls: watch::Sender<Arc<ServerTls>>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
     failure: oneshot::Receiver<Fault>,
@@ -66,14 +69,15 @@ pub struct Open {
 /// Opens the funds system of an authority, on the address named or else on the configured one.
 pub async fn open(dir: &AuthorityDir, listen: Option<SocketAddr>) -> Result<Open, ServeError> {
     let config = Config::read(dir)?;
-    let tls = server_config(dir)?;
+    let tls = tls(dir)?;
     let key = Purpose::Funds.key(dir)?;
     let funds = FundsSystem::new(Books::open(&dir.books())?, key, config.terms.into());
+    let offices = Offices { funds, enrolment: Enrolment::open(dir)? };
     let address = listen.unwrap_or(config.listen);
     let bind = |source| ServeError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let (desk, failure, books) = desk::start(funds, config.limits.queued).map_err(ServeError::Thread)?;
+    let (desk, failure, books) = desk::start(offices, config.limits.queued).map_err(ServeError::Thread)?;
     let (tls, tls_now) = watch::channel(tls);
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(accept(listener, desk, config.limits, tls_now, stopped));
@@ -83,7 +87,7 @@ pub async fn open(dir: &AuthorityDir, listen: Option<SocketAddr>) -> Result<Open
 impl Open {
     /// Takes certificates and revocation list anew, for connections to come. If they are unfit, the old ones stay.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.tls.send_replace(server_config(&self.dir)?);
+        self.tls.send_replace(tls(&self.dir)?);
         Ok(())
     }
 
@@ -113,11 +117,21 @@ impl Open {
     }
 }
 
+fn tls(dir: &AuthorityDir) -> Result<Arc<ServerTls>, TlsError> {
+    let files = ServerFiles {
+        certificate: dir.tls_certificate(),
+        key: dir.tls_key(),
+        client_ca: dir.client_ca(),
+        client_crl: dir.client_crl(),
+    };
+    ServerTls::read(&files).map(Arc::new)
+}
+
 async fn accept(
     listener: TcpListener,
     desk: Desk,
     limits: LimitsSection,
-    tls: watch::Receiver<Arc<ServerConfig>>,
+    tls: watch::Receiver<Arc<ServerTls>>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.max_connections));
@@ -138,7 +152,7 @@ async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let (desk, watcher) = (desk.clone(), graceful.watcher());
-                let acceptor = TlsAcceptor::from(Arc::clone(&tls.borrow()));
+                let acceptor = TlsAcceptor::from(tls.borrow().config());
                 tasks.spawn(async move {
                     serve((stream, peer), &acceptor, desk, limits, watcher).await;
                     drop(place);

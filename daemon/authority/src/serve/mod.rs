@@ -10,8 +10,7 @@ mod listener;
 mod opening;
 mod problems;
 mod routes;
-mod tls;
 
 pub use clock::{ClockError, now};
 pub use listener::{Open, ServeError, open};
-pub use tls::TlsError;
+pub use psdd_tls::TlsError;

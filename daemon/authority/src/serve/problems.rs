@@ -1,6 +1,7 @@
 //! Every error of the listener as a problem with its HTTP status: the one place that maps them (docs/authority.md lists all codes).
 
 use crate::decide::Refusal;
+use crate::pki::EnrolRefusal;
 use http::StatusCode;
 use psdd_wire::problem::Problem;
 
@@ -46,7 +47,7 @@ impl From<Refusal> for Failure {
         let status = match &refusal {
             Refusal::UnknownPsd(_) | Refusal::UnknownLicence(_) => StatusCode::NOT_FOUND,
             Refusal::Malformed(_) | Refusal::BadSignature(_) => StatusCode::BAD_REQUEST,
-            Refusal::NotPermitted { .. } => StatusCode::FORBIDDEN,
+            Refusal::NotPermitted { .. } | Refusal::KeyRevoked { .. } => StatusCode::FORBIDDEN,
             Refusal::WrongAppliance { .. }
             | Refusal::RegistersInconsistent
             | Refusal::Void { .. }
@@ -68,6 +69,22 @@ impl From<Refusal> for Failure {
             | Refusal::WithdrawalAmount
             | Refusal::WithdrawalUnknown { .. }
             | Refusal::WithdrawalRegisters { .. } => StatusCode::CONFLICT,
+        };
+        Self::lasting(status, refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<EnrolRefusal> for Failure {
+    fn from(refusal: EnrolRefusal) -> Self {
+        let status = match &refusal {
+            EnrolRefusal::UnknownPsd(_) => StatusCode::NOT_FOUND,
+            EnrolRefusal::Malformed(_) | EnrolRefusal::BadSignature(_) | EnrolRefusal::Request { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            EnrolRefusal::NotPermitted { .. } | EnrolRefusal::KeyRevoked { .. } => StatusCode::FORBIDDEN,
+            EnrolRefusal::WrongAppliance { .. } | EnrolRefusal::OtherRequest | EnrolRefusal::Register(_) => {
+                StatusCode::CONFLICT
+            }
         };
         Self::lasting(status, refusal.code(), refusal.to_string())
     }

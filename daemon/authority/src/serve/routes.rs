@@ -56,6 +56,12 @@ async fn route(client: &Client, request: Request<Incoming>) -> Result<Vec<u8>, F
         ["v1", "licences", licence] if get => {
             return client.desk.ask(&client.appliance, Ask::Account((*licence).to_owned())).await;
         }
+        ["v1", "certificates"] if post => {
+            let body = body(&client.limits, request).await?;
+            let asked = psdd_wire::read(&body).map_err(|error| Failure::malformed(error.to_string()))?;
+            return client.desk.ask(&client.appliance, Ask::Certificate(asked)).await;
+        }
+        ["v1", "certificates"] => return Err(Failure::method_not_allowed("POST")),
         ["v1", "licences", _] => return Err(Failure::method_not_allowed("GET")),
         _ => {
             let detail = "docs/authority.md lists the routes of the funds system";

@@ -64,6 +64,7 @@ impl RealPsd {
             algorithm,
             token: "token".into(),
             spki,
+            wrapped: None,
         });
         let (serial, chain) = (model.certificate, vec![[1][..].into()]);
         real.learn(|stamp| Event::CertificateInstalled { stamp, key_id, serial, chain });
@@ -76,7 +77,7 @@ impl RealPsd {
     fn learn(&mut self, event: impl FnOnce(Stamp) -> Event) {
         let stamp = self.psd.stamp();
         let event = event(Stamp { sequence: stamp.sequence + 1, ..stamp });
-        self.psd.replay(&event).expect("a record that fits");
+        self.psd.replay(&event, psd::UnixMillis(1)).expect("a record that fits");
         self.records.push(event);
     }
 
@@ -178,7 +179,7 @@ impl RealPsd {
     pub fn crash(&mut self) {
         let mut psd = Psd::from_created(&self.records[0]).expect("a PSD");
         for record in &self.records[1..] {
-            psd.replay(record).expect("a record that fits");
+            psd.replay(record, psd::UnixMillis(1)).expect("a record that fits");
         }
         assert_eq!(psd.state(), self.psd.state(), "what the records tell");
         self.psd = psd;

@@ -75,7 +75,7 @@ impl World {
             let under = licence(licence_of(psd.index));
             books.add_licence(&under, "holder", now).expect("books").expect("a licence");
             for (role, key) in [(Role::Indicium, &psd.indicium), (Role::Device, &psd.device)] {
-                let key = PsdKey { psd: psd.id, role, spki: spki(key) };
+                let key = PsdKey { psd: psd.id, role, generation: 1, spki: spki(key) };
                 let place = (&APPLIANCE.parse().expect("an appliance"), &under);
                 let issue = |serial: u32| Ok::<_, RegisterError>(serial.to_be_bytes().to_vec());
                 let certified = books.enter(|entry| entry.certify(&key, place, false, now, issue)).expect("books");

@@ -9,8 +9,10 @@ mod checkpoints;
 pub(crate) mod history;
 pub mod offline;
 mod piece;
+mod revocation;
 
 pub use chain::{AuthorityRoot, CertifiedKey, ChainError};
+pub use revocation::Revocations;
 
 pub(crate) use book::Book;
 pub(crate) use checkpoints::Checkpoints;

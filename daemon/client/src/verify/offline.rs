@@ -2,6 +2,7 @@
 
 use super::chain::{AuthorityRoot, CertifiedKey, ChainError};
 use der::{Decode, Encode};
+use psd::custody::RevocationReason;
 use psd::indicium::Decoded;
 use psd::{MailingDate, UnixMillis};
 use std::collections::HashMap;
@@ -30,6 +31,28 @@ pub enum Verdict {
     /// The certificate does not cover the day of mailing.
     #[error("certificate not valid on the day of mailing")]
     NotValidThen,
+    /// Valid, and its key was revoked after the day of mailing.
+    #[error("valid when signed, by its date; key revoked since {since} ({reason})")]
+    ValidWhenSigned {
+        /// Since when the key is revoked.
+        since: UnixMillis,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// Its day of mailing is the day its key was revoked, or a later one.
+    #[error("signed after revocation, by its date; key revoked since {since} ({reason})")]
+    SignedAfterRevocation {
+        /// Since when the key is revoked.
+        since: UnixMillis,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// Its key may have been in other hands on the day of mailing.
+    #[error("not to be believed: its key may be in other hands since {since}")]
+    KeyCompromised {
+        /// Since when.
+        since: UnixMillis,
+    },
     /// The certificate names another device than the mark.
     #[error("certificate is of another device: {0}")]
     OtherDevice(String),
@@ -44,7 +67,24 @@ impl Verdict {
             Verdict::UnknownCertificate(_) => "unknown-certificate",
             Verdict::NotFromAuthority(_) => "not-from-authority",
             Verdict::NotValidThen => "not-valid-then",
+            Verdict::ValidWhenSigned { .. } => "valid-when-signed",
+            Verdict::SignedAfterRevocation { .. } => "signed-after-revocation",
+            Verdict::KeyCompromised { .. } => "key-compromised",
             Verdict::OtherDevice(_) => "other-device",
+        }
+    }
+
+    /// Whether the mark is good: valid, or valid when it was signed.
+    pub const fn is_good(&self) -> bool {
+        match self {
+            Verdict::Valid | Verdict::ValidWhenSigned { .. } => true,
+            Verdict::BadSignature
+            | Verdict::UnknownCertificate(_)
+            | Verdict::NotFromAuthority(_)
+            | Verdict::NotValidThen
+            | Verdict::SignedAfterRevocation { .. }
+            | Verdict::KeyCompromised { .. }
+            | Verdict::OtherDevice(_) => false,
         }
     }
 }

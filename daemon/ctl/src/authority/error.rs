@@ -3,10 +3,10 @@
 use crate::error::CtlError;
 use crate::output::OutputError;
 use psd::LicenceNumber;
-use psdd_authority::books::{Fault, LicenceError};
+use psdd_authority::books::{Fault, LicenceError, RevokeError};
 use psdd_authority::config::ConfigError;
 use psdd_authority::instructions::InstructionError;
-use psdd_authority::pki::{IssueError, PkiError};
+use psdd_authority::pki::{CountersignError, IssueError, PkiError};
 use psdd_authority::serve::{ClockError, ServeError, TlsError};
 use std::path::PathBuf;
 
@@ -31,6 +31,12 @@ pub enum AuthorityError {
     /// A certificate of a PSD's key.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// A key that is to be revoked.
+    #[error(transparent)]
+    Revoke(#[from] RevokeError),
+    /// A genesis file.
+    #[error(transparent)]
+    Countersign(#[from] CountersignError),
     /// An instruction.
     #[error(transparent)]
     Instruction(#[from] InstructionError),
@@ -76,14 +82,25 @@ impl AuthorityError {
             AuthorityError::Licence(_)
             | AuthorityError::UnknownLicence(_)
             | AuthorityError::NoFinding(_)
+            | AuthorityError::Revoke(_)
+            | AuthorityError::Countersign(CountersignError::OtherRoot)
             | AuthorityError::Pki(PkiError::UnknownClient(_))
             | AuthorityError::Issue(IssueError::Register(_) | IssueError::Request { .. }) => 1,
             AuthorityError::Config(_)
             | AuthorityError::Pki(PkiError::NotEmpty(_))
+            | AuthorityError::Countersign(CountersignError::Malformed(_) | CountersignError::Environment(_))
             | AuthorityError::Unreadable { .. }
             | AuthorityError::NotRegisters { .. } => 2,
             AuthorityError::Books(_)
-            | AuthorityError::Pki(PkiError::Make { .. } | PkiError::File(_) | PkiError::Books(_))
+            | AuthorityError::Pki(
+                PkiError::Make { .. }
+                | PkiError::File(_)
+                | PkiError::Pem { .. }
+                | PkiError::Key(_)
+                | PkiError::Sign(_)
+                | PkiError::Books(_),
+            )
+            | AuthorityError::Countersign(CountersignError::Pki(_))
             | AuthorityError::Issue(IssueError::Pki(_))
             | AuthorityError::Instruction(_)
             | AuthorityError::Serve(_)

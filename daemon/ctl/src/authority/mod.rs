@@ -6,6 +6,7 @@
 mod books;
 mod error;
 mod instruct;
+mod keys;
 mod pki;
 mod report;
 mod serve;
@@ -26,8 +27,16 @@ use std::path::PathBuf;
 pub enum AuthorityCommand {
     /// Make an authority in a new directory: root, CA, keys, TLS, empty books
     Init(pki::Init),
-    /// Certify the keys of new PSDs: PSD-ROLE.csr becomes PSD-ROLE.pem
+    /// Certify the keys of new PSDs: PSD-ROLE[-GENERATION].csr becomes .pem
     Issue(pki::Issue),
+    /// List the certified keys of PSDs with their generations and states
+    Keys(keys::Keys),
+    /// Revoke a certified key of a PSD, for good
+    Revoke(keys::Revoke),
+    /// Sign the X.509 revocation list of the CA of PSD keys, or of the root
+    Crl(keys::Crl),
+    /// Countersign a genesis file with the root's key
+    Countersign(keys::Countersign),
     /// Certificates for the TLS clients of the funds system
     #[command(subcommand)]
     Client(pki::ClientCommand),
@@ -83,6 +92,10 @@ pub fn run(global: &Global, command: AuthorityCommand) -> Result<Exit, CtlError>
     let done = match command {
         AuthorityCommand::Init(command) => pki::init(global, &command),
         AuthorityCommand::Issue(command) => pki::issue(global, &command),
+        AuthorityCommand::Keys(command) => keys::keys(global, &command),
+        AuthorityCommand::Revoke(command) => keys::revoke(global, &command),
+        AuthorityCommand::Crl(command) => keys::crl(global, &command),
+        AuthorityCommand::Countersign(command) => keys::countersign(global, &command),
         AuthorityCommand::Client(command) => pki::client(global, &command),
         AuthorityCommand::Licence(command) => books::licence(global, &command),
         AuthorityCommand::Deposit(command) => books::deposit(global, &command),

@@ -42,7 +42,7 @@ The command can be repeated: a key that is certified keeps its certificate.")]
 pub struct Issue {
     #[command(flatten)]
     at: At,
-    /// Directory with PSD-ROLE.csr; certificates are written beside them
+    /// Directory with PSD-ROLE.csr and PSD-ROLE-GENERATION.csr; certificates are written beside them
     #[arg(long, value_name = "DIR")]
     exchange: PathBuf,
     /// The appliance that has the PSDs
@@ -99,6 +99,7 @@ pub enum ClientCommand {
 struct IssuedView {
     psd: String,
     role: String,
+    generation: u8,
     serial: u32,
     new: bool,
     file: String,
@@ -148,6 +149,7 @@ pub(super) fn issue(global: &Global, command: &Issue) -> Result<Exit, AuthorityE
     let views = issued.iter().map(|key| IssuedView {
         psd: key.psd.to_string(),
         role: key.role.to_string(),
+        generation: key.generation,
         serial: key.serial,
         new: !key.known,
         file: key.file.display().to_string(),

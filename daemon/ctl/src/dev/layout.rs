@@ -29,6 +29,8 @@ impl Layout {
     paths! {
         /// Keys and certificates.
         pki = "pki";
+        /// Keys of the ceremony operators, and what they approved.
+        operators = "operators";
         /// The postal authority's root, PEM.
         authority_root = "pki/authority-root.pem";
         /// The postal authority, see `psdctl authority`.
@@ -57,6 +59,14 @@ impl Layout {
         vendor_ca = "pki/vendor-ca.pem";
         /// Its CRL, PEM.
         vendor_crl = "pki/vendor-ca.crl";
+        /// The operators' client CA, PEM.
+        operator_ca = "pki/operator-ca.pem";
+        /// Its CRL, PEM.
+        operator_crl = "pki/operator-ca.crl";
+        /// The first client certificate of the operator door, PEM.
+        operator = "pki/operator.pem";
+        /// Its key, PEM.
+        operator_key = "pki/operator.key";
         /// CA of the server's certificate, PEM.
         server_ca = "pki/server-ca.pem";
         /// The server's certificate, PEM.

@@ -5,6 +5,7 @@
 
 mod authority;
 mod funds;
+mod genesis;
 mod layout;
 mod pki;
 mod process;
@@ -12,8 +13,9 @@ mod up;
 
 pub use authority::{AuthorityError, issue_psd_certificates, start_authority};
 pub use funds::{FundsError, authorise, carry_void, load_value};
+pub use genesis::{CeremonyFailure, OPERATORS, approve, instant};
 pub use layout::Layout;
-pub use pki::{ClientIdentity, PkiError, issue_client, revoke_clients};
+pub use pki::{ClientIdentity, PkiError, issue_client, issue_operator_client, revoke_clients, revoke_operator_clients};
 pub use process::{ProcessError, Running};
 pub use up::{DevError, DevOptions, Tools, TopUp, birth, start_hsm, start_psdd, up};
 

@@ -1,4 +1,4 @@
-//! The development PKI of the vendor and the server; the postal authority has its own.
+//! The development PKI of the vendor, the operators and the server; the postal authority has its own.
 //!
 //! A stand-in for two real parties, with keys in files; everything it issues has the form the real ones must issue.
 
@@ -107,7 +107,7 @@ fn issue(
     Ok(identity)
 }
 
-/// Makes the vendor's CA, the server's certificate and the first client's.
+/// Makes the server's certificate, the CAs of vendor and operators, and the first client's certificate of each.
 pub(super) fn make(layout: &Layout, tenant: &str) -> Result<(), PkiError> {
     let server_ca = root(layout, "server-ca", "Development Server CA")?;
     let mut server =
@@ -118,19 +118,46 @@ pub(super) fn make(layout: &Layout, tenant: &str) -> Result<(), PkiError> {
     issue(layout, "server", &server, &server_ca)?;
     root(layout, "vendor-ca", "Development Vendor CA")?;
     issue_client(layout, "client", tenant, 100)?;
-    revoke_clients(layout, &[])
+    revoke_clients(layout, &[])?;
+    root(layout, "operator-ca", "Development Operator CA")?;
+    issue_operator_client(layout, "operator", 100)?;
+    revoke_operator_clients(layout, &[])
 }
 
 /// Issues a client certificate: O is the tenant, CN the client.
 pub fn issue_client(layout: &Layout, name: &str, tenant: &str, serial: u32) -> Result<ClientIdentity, PkiError> {
-    let mut params = params(name, tenant, serial)?;
+    client(layout, name, (name, tenant), serial, "vendor-ca")
+}
+
+/// Issues a client certificate for the operator door: the CN is the operator's name, and the file's.
+pub fn issue_operator_client(layout: &Layout, name: &str, serial: u32) -> Result<ClientIdentity, PkiError> {
+    client(layout, name, (name, "Development"), serial, "operator-ca")
+}
+
+fn client(
+    layout: &Layout,
+    file: &str,
+    (name, organisation): (&str, &str),
+    serial: u32,
+    ca: &str,
+) -> Result<ClientIdentity, PkiError> {
+    let mut params = params(name, organisation, serial)?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    issue(layout, name, &params, &issuer(layout, "vendor-ca")?)
+    issue(layout, file, &params, &issuer(layout, ca)?)
 }
 
 /// Writes the vendor CA's CRL with these serials on it, good for a year.
 pub fn revoke_clients(layout: &Layout, serials: &[u32]) -> Result<(), PkiError> {
+    write_crl(layout, "vendor-ca", serials, &layout.vendor_crl())
+}
+
+/// Writes the operator CA's CRL with these serials on it, good for a year.
+pub fn revoke_operator_clients(layout: &Layout, serials: &[u32]) -> Result<(), PkiError> {
+    write_crl(layout, "operator-ca", serials, &layout.operator_crl())
+}
+
+fn write_crl(layout: &Layout, ca: &str, serials: &[u32], path: &Path) -> Result<(), PkiError> {
     let now = OffsetDateTime::now_utc();
     let revoked = serials.iter().map(|serial| RevokedCertParams {
         serial_number: SerialNumber::from(u64::from(*serial)),
@@ -146,6 +173,6 @@ pub fn revoke_clients(layout: &Layout, serials: &[u32]) -> Result<(), PkiError> 
         revoked_certs: revoked.collect(),
         key_identifier_method: KeyIdMethod::Sha256,
     };
-    let signed = list.signed_by(&issuer(layout, "vendor-ca")?).map_err(made("CRL"))?;
-    write(&layout.vendor_crl(), &signed.pem().map_err(made("CRL"))?)
+    let signed = list.signed_by(&issuer(layout, ca)?).map_err(made("CRL"))?;
+    write(path, &signed.pem().map_err(made("CRL"))?)
 }

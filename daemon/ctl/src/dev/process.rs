@@ -53,6 +53,8 @@ pub enum ProcessError {
 pub struct Running {
     /// Address of the vendor door.
     pub vendor: String,
+    /// Address of the operator door, if it has one.
+    pub operator: Option<String>,
     /// Address of the authority's funds system, if it runs.
     pub funds: String,
     /// psdd, if this process started it.
@@ -109,8 +111,14 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
-/// Asks the local door whether psdd is ready; gives the address of the vendor door.
-pub(super) fn ready(socket: &Path) -> Result<String, String> {
+/// Where the doors of a daemon are that is ready.
+pub(super) struct Doors {
+    pub(super) vendor: String,
+    pub(super) operator: Option<String>,
+}
+
+/// Asks the local door whether psdd is ready.
+pub(super) fn ready(socket: &Path) -> Result<Doors, String> {
     let ask = || {
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -124,7 +132,9 @@ pub(super) fn ready(socket: &Path) -> Result<String, String> {
     if !head.starts_with("HTTP/1.1 200") {
         return Err(body.trim().to_owned());
     }
-    body.lines().find_map(|line| line.strip_prefix("vendor door ")).map(str::to_owned).ok_or_else(|| body.to_owned())
+    let door = |prefix: &str| body.lines().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned);
+    let vendor = door("vendor door ").ok_or_else(|| body.to_owned())?;
+    Ok(Doors { vendor, operator: door("operator door ") })
 }
 
 /// Stops the daemon whose process id is in a file. Whether there was one.

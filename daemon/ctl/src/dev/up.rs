@@ -3,6 +3,7 @@
 use super::Layout;
 use super::authority::{self, AuthorityError, issue_psd_certificates, start_authority};
 use super::funds::{FundsError, load_value, pay_in};
+use super::genesis;
 use super::pki::{self, PkiError};
 use super::process::{self, ProcessError, Running};
 use psd::id::NameError;
@@ -125,6 +126,9 @@ pub enum DevError {
         /// Why.
         source: std::io::Error,
     },
+    /// The genesis ceremony.
+    #[error(transparent)]
+    Genesis(#[from] genesis::CeremonyFailure),
     /// A step of an operator failed.
     #[error("`{command}` failed ({status}):\n{output}")]
     Step {
@@ -211,28 +215,20 @@ pub fn birth(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
 
 fn provision(layout: &Layout, options: &DevOptions, appliance: &ApplianceId) -> Result<(), DevError> {
     let (psdd, config) = (&options.tools.psdd, layout.psdd_config());
-    step(
-        psdd,
-        &[
-            "birth-genesis".as_ref(),
-            "--config".as_ref(),
-            config.as_ref(),
-            "--appliance".as_ref(),
-            appliance.as_str().as_ref(),
-            "--environment".as_ref(),
-            "development".as_ref(),
-            "--authority-root".as_ref(),
-            layout.authority_root().as_ref(),
-            "--funds".as_ref(),
-            layout.funds().as_ref(),
-            "--inspection".as_ref(),
-            layout.inspection().as_ref(),
-            "--policy".as_ref(),
-            layout.policy().as_ref(),
-            "--log-token".as_ref(),
-            "main".as_ref(),
-        ],
-    )?;
+    let held = genesis::hold(layout, appliance)?;
+    let mut arguments: Vec<&OsStr> = vec![
+        "birth-genesis".as_ref(),
+        "--config".as_ref(),
+        config.as_ref(),
+        "--genesis".as_ref(),
+        held.file.as_ref(),
+        "--countersignature".as_ref(),
+        held.countersignature.as_ref(),
+    ];
+    for approval in &held.approvals {
+        arguments.extend::<[&OsStr; 2]>(["--approval".as_ref(), approval.as_ref()]);
+    }
+    step(psdd, &arguments)?;
     write(&layout.plan(), &plan(options))?;
     let (plan, exchange) = (layout.plan(), layout.exchange());
     step(
@@ -336,7 +332,9 @@ fn write_configurations(layout: &Layout, options: &DevOptions, serial: Option<&s
     write(&layout.hsm_config(), &hsm)?;
     let psdd = format!(
         "# A development appliance.\nstate_dir = \"state\"\n\n[vendor]\nlisten = \"127.0.0.1:0\"\ncertificate = \"pki/server.pem\"\n\
-         key = \"pki/server.key\"\nclient_ca = \"pki/vendor-ca.pem\"\nclient_crl = \"pki/vendor-ca.crl\"\n\n[local]\n\
+         key = \"pki/server.key\"\nclient_ca = \"pki/vendor-ca.pem\"\nclient_crl = \"pki/vendor-ca.crl\"\n\n\
+         [operator]\nlisten = \"127.0.0.1:0\"\ncertificate = \"pki/server.pem\"\nkey = \"pki/server.key\"\n\
+         client_ca = \"pki/operator-ca.pem\"\nclient_crl = \"pki/operator-ca.crl\"\n\n[local]\n\
          socket = \"run/local.sock\"\n\n[clock]\nsource = \"development\"\n\n[[token]]\nname = \"main\"\nsocket = \"run/token.sock\"\n{}",
         options.psdd_extra
     );
@@ -387,7 +385,7 @@ fn funds_address(layout: &Layout) -> String {
 /// Starts psdd, unless it runs, waits until it is ready, and writes psdctl's configuration for its address.
 pub fn start_psdd(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
     let socket = layout.local_socket();
-    let (vendor, psdd) = if process::runs(&layout.psdd_pid()) {
+    let (doors, psdd) = if process::runs(&layout.psdd_pid()) {
         let ready = process::ready(&socket);
         let not_ready =
             |last| ProcessError::NotReady { program: "psdd".to_owned(), seconds: 0, last, log: layout.psdd_log() };
@@ -397,21 +395,29 @@ pub fn start_psdd(layout: &Layout, options: &DevOptions) -> Result<Running, DevE
         let mut command = Command::new(&options.tools.psdd);
         command.arg("--config").arg(layout.psdd_config()).envs(&options.psdd_environment);
         let mut child = process::start(&mut command, &layout.psdd_log(), &layout.psdd_pid())?;
-        let vendor = process::wait("psdd", &mut child, &layout.psdd_log(), || process::ready(&socket))?;
-        (vendor, Some(child))
+        let doors = process::wait("psdd", &mut child, &layout.psdd_log(), || process::ready(&socket))?;
+        (doors, Some(child))
     };
     let funds = funds_address(layout);
+    let process::Doors { vendor, operator } = doors;
+    let at_operators = operator.as_ref().map(|address| {
+        format!(
+            "\n[operator]\nendpoint = \"{address}\"\nserver_name = \"localhost\"\nserver_ca = \"pki/server-ca.pem\"\n\
+             client_cert = \"pki/operator.pem\"\nclient_key = \"pki/operator.key\"\n"
+        )
+    });
+    let at_operators = at_operators.unwrap_or_default();
     write(
         &layout.psdctl_config(),
         &format!(
             "endpoint = \"{vendor}\"\nserver_name = \"localhost\"\nserver_ca = \"pki/server-ca.pem\"\nclient_cert = \"pki/client.pem\"\n\
              client_key = \"pki/client.key\"\nauthority_root = \"pki/authority-root.pem\"\npsd = \"PS010000000001\"\n\
-             certificates = \"certificates.pem\"\n\n[funds]\nendpoint = \"{funds}\"\nserver_name = \"localhost\"\n\
+             certificates = \"certificates.pem\"\n{at_operators}\n[funds]\nendpoint = \"{funds}\"\nserver_name = \"localhost\"\n\
              server_ca = \"authority/tls/server-ca.pem\"\nclient_cert = \"pki/appliance.pem\"\n\
              client_key = \"pki/appliance.key\"\n"
         ),
     )?;
-    Ok(Running { vendor, funds, psdd, hsm: None, authority: None })
+    Ok(Running { vendor, operator, funds, psdd, hsm: None, authority: None })
 }
 
 fn step(program: &Path, arguments: &[&OsStr]) -> Result<String, DevError> {

@@ -6,6 +6,8 @@ use crate::error::CtlError;
 use clap::Args;
 use psdd_client::verify::offline::Bundle;
 use psdd_client::verify::{AuthorityRoot, ChainError};
+use psdd_wire::crl::CrlError;
+use psdd_wire::status::StatusError;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 use std::path::{Path, PathBuf};
@@ -46,6 +48,30 @@ pub enum CertificatesError {
         /// Why.
         source: ChainError,
     },
+    /// A list cannot be read.
+    #[error("{}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A revocation list that is none to go by.
+    #[error("{}: {source}", .path.display())]
+    Crl {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CrlError,
+    },
+    /// A status list that is none to go by.
+    #[error("{}: {source}", .path.display())]
+    Status {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: StatusError,
+    },
     /// Neither on the command line nor in the configuration.
     #[error("no {what} named: pass --{option} FILE, or set {field} in psdctl.toml")]
     Unnamed {
@@ -61,6 +87,16 @@ pub enum CertificatesError {
 impl CertificateFiles {
     /// The bundle judged against the root.
     pub fn bundle(&self, global: &Global) -> Result<Bundle, CtlError> {
+        let (path, certificates, root) = self.material(global)?;
+        let bundle = Bundle::new(&certificates, &root);
+        Ok(bundle.map_err(|source| CertificatesError::Certificate { path, source })?)
+    }
+
+    /// The bundle's file and certificates, and the root.
+    pub(super) fn material(
+        &self,
+        global: &Global,
+    ) -> Result<(PathBuf, Vec<CertificateDer<'static>>, AuthorityRoot), CtlError> {
         let config = match (&self.certificates, &self.authority_root) {
             (Some(_), Some(_)) => None,
             _ => CtlConfig::read_if_present(global.config.as_deref())?,
@@ -72,7 +108,9 @@ impl CertificateFiles {
             certificates.ok_or_else(|| unnamed("bundle of certificates", "certificates", "certificates"))?;
         let root = self.authority_root.clone().or_else(|| Some(from_config?.authority_root.clone()));
         let root = root.ok_or_else(|| unnamed("authority root", "authority-root", "authority_root"))?;
-        Ok(bundle(&certificates, &root)?)
+        let read_certificates = read(&certificates)?;
+        let root = read_root(&root)?;
+        Ok((certificates, read_certificates, root))
     }
 
     /// The same, but `None` where nothing names a bundle.
@@ -85,14 +123,9 @@ impl CertificateFiles {
     }
 }
 
-fn bundle(certificates: &Path, root: &Path) -> Result<Bundle, CertificatesError> {
-    let root_der = read(root)?.swap_remove(0);
-    let of = |path: &Path| {
-        let path = path.to_owned();
-        move |source| CertificatesError::Certificate { path, source }
-    };
-    let root = AuthorityRoot::from_der(&root_der).map_err(of(root))?;
-    Bundle::new(&read(certificates)?, &root).map_err(of(certificates))
+fn read_root(path: &Path) -> Result<AuthorityRoot, CertificatesError> {
+    let der = read(path)?.swap_remove(0);
+    AuthorityRoot::from_der(&der).map_err(|source| CertificatesError::Certificate { path: path.to_owned(), source })
 }
 
 /// Every certificate of a PEM file, at least one.

@@ -3,6 +3,7 @@
 mod certificates;
 mod decode;
 mod render;
+mod revocation;
 mod verify;
 
 pub use certificates::CertificatesError;

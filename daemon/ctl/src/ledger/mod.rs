@@ -49,7 +49,7 @@ impl LedgerError {
     fn code(&self) -> u8 {
         match self {
             LedgerError::Verify(VerifyError::Store(_)) | LedgerError::Read(ReadError::Store(_)) => 3,
-            LedgerError::Read(ReadError::Damaged { .. } | ReadError::Index { .. }) => 1,
+            LedgerError::Read(ReadError::Damaged { .. } | ReadError::Index { .. } | ReadError::Wrapped { .. }) => 1,
             LedgerError::Verify(VerifyError::Io { .. } | VerifyError::Format(_))
             | LedgerError::Open(_)
             | LedgerError::NoRecord(_)

@@ -89,6 +89,35 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ("public key", hex(spki)),
             ],
         ),
+        Event::KeyStateChanged { key_id, step, since, reason, .. } => {
+            let mut fields =
+                vec![("key", hex(key_id)), ("step", step.as_str().to_owned()), ("since", since.to_string())];
+            fields.extend(reason.map(|reason| ("reason", reason.to_string())));
+            ("key changed", fields)
+        }
+        Event::CeremonyBegun { number, digest, approvals, .. } => (
+            "ceremony begun",
+            vec![("ceremony", number.to_string()), ("file", hex(digest)), ("approvals", approvals.len().to_string())],
+        ),
+        Event::CeremonyStep { number, step, text } => (
+            "ceremony step",
+            vec![("ceremony", number.to_string()), ("step", step.to_string()), ("done", text.to_string())],
+        ),
+        Event::CeremonyEnded { number, end, .. } => {
+            ("ceremony ended", vec![("ceremony", number.to_string()), ("end", end.as_str().to_owned())])
+        }
+        Event::OperatorsChanged { operators, quorum } => {
+            let names: Vec<&str> = operators.iter().map(|operator| operator.name.as_str()).collect();
+            ("operators changed", vec![("operators", names.join(", ")), ("quorum", quorum.to_string())])
+        }
+        Event::Revoked { subject, revocation } => (
+            "revoked",
+            vec![
+                ("who", subject.to_string()),
+                ("since", revocation.since.to_string()),
+                ("reason", revocation.reason.to_string()),
+            ],
+        ),
         Event::CertificateInstalled { key_id, serial, chain, .. } => (
             "certificate installed",
             vec![("key", hex(key_id)), ("serial", serial.to_string()), ("certificates", chain.len().to_string())],

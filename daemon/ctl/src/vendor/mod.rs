@@ -8,6 +8,7 @@ mod psds;
 mod registers;
 mod report;
 mod sign;
+mod status;
 mod value;
 mod voucher_list;
 
@@ -29,6 +30,8 @@ pub enum VendorCommand {
     Sign(sign::Sign),
     /// List the PSDs with state, registers and value downloads
     Psds(psds::Psds),
+    /// Fetch the signed status list of all keys, for `indicium verify --status`
+    Status(status::Status),
     /// Read the registers of all PSDs, with their sums
     Registers(registers::Registers),
     /// Load value: ask the PSD, ask the authority's funds system, bring its answer
@@ -54,6 +57,7 @@ pub fn run(global: &Global, command: VendorCommand) -> Result<Exit, CtlError> {
         match command {
             VendorCommand::Sign(command) => sign::run(global, &command).await,
             VendorCommand::Psds(command) => psds::run(global, &command).await,
+            VendorCommand::Status(command) => status::run(global, &command).await,
             VendorCommand::Registers(command) => registers::run(global, &command).await,
             VendorCommand::TopUp(command) => funds::top_up(global, &command).await,
             VendorCommand::Refund(command) => funds::refund(global, &command).await,

@@ -1,17 +1,24 @@
-//! The keeper: holds the PINs, binds the sockets, starts a worker per token and watches it.
+//! The keeper: holds the PINs, or gathers their shares, binds the sockets, starts a worker per token and watches it.
 //!
 //! Owns the PINs in locked memory for as long as it runs, the listening sockets and the workers' lives. Loads no
 //! vendor code, and no data of psdd crosses it: psdd connects to a token's socket, which the worker inherited, and
 //! waits in its backlog while a worker restarts.
 
 mod notify;
+mod sealed;
 mod status;
 mod supervisor;
+mod unseal_door;
 
 use crate::config::{Checked, ConfigError, Serials};
+use crate::host_identity::{self, HostIdentityError};
+use crate::login_marker::LoginMarker;
 use crate::secret::{PinError, harden_process};
+use crate::split_pin::{self, SplitPinError};
 use crossbeam_channel::{Receiver, Sender, select};
 use notify::Notifier;
+use psdd_seal::{Desk, DeskError, SealedToken};
+use sealed::{News, PinSource, Waiting};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use status::{Board, Report};
 use std::cell::RefCell;
@@ -22,9 +29,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use supervisor::Supervisor;
+use unseal_door::UnsealDoor;
 
 /// Reports that wait; a supervisor with one more waits with them.
 const MAX_REPORTS: usize = 1024;
+/// News of shares that wait; the unseal door with one more waits with them.
+const MAX_NEWS: usize = 16;
 
 /// Why the keeper does not run.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +51,15 @@ pub enum KeeperError {
         #[source]
         source: PinError,
     },
+    /// The set of shares of a token whose PIN is sealed.
+    #[error(transparent)]
+    Set(#[from] SplitPinError),
+    /// The host identity key, which sealed PINs need.
+    #[error(transparent)]
+    Host(#[from] HostIdentityError),
+    /// The key of this start, which shares are sealed to.
+    #[error("cannot make an unsealing offer")]
+    Desk(#[from] DeskError),
     /// The process cannot be protected.
     #[error("cannot forbid core files and the reading of this process's memory")]
     Harden(#[source] io::Error),
@@ -83,39 +102,77 @@ pub fn run(config: &Path) -> Result<(), KeeperError> {
     let (report, reports) = crossbeam_channel::bounded(MAX_REPORTS);
     let (stop, stopped) = crossbeam_channel::bounded(0);
     let mut supervisors = Vec::new();
+    let mut unsealing = Unsealing::default();
     for (index, token) in checked.config.tokens.iter().enumerate() {
-        let pin = token.read_pin().map_err(|source| KeeperError::Pin { token: token.name.clone(), source })?;
+        let spec = checked.worker_spec(index);
+        let source = if token.pin_sealed {
+            unsealing.expect(&checked, index, &spec.clear_command)?
+        } else {
+            let pin = token.read_pin();
+            PinSource::Held(pin.map_err(|source| KeeperError::Pin { token: token.name.clone(), source })?)
+        };
         let listener = bind(&token.socket)?;
-        supervisors.push(Supervisor {
-            index,
-            spec: checked.worker_spec(index),
-            environment: token.environment.clone(),
-            pin,
-            listener,
-            report: report.clone(),
-            stopped: stopped.clone(),
-            told: RefCell::new(None),
-        });
+        let (environment, told) = (token.environment.clone(), RefCell::new(None));
+        let (report, stopped) = (report.clone(), stopped.clone());
+        supervisors.push((Supervisor { index, spec, environment, listener, report, stopped, told }, source));
         if !checked.profile(index).validated.is_hardware() {
             tracing::warn!(token = %token.name, "a software token: it can claim no validation");
         }
     }
+    let door = unsealing.open(&checked, stopped)?;
     drop(report);
     let signals = watch_signals().map_err(KeeperError::Start)?;
     let names = checked.config.tokens.iter().map(|token| token.name.clone()).collect();
-    let threads = supervisors.into_iter().map(start).collect::<Result<Vec<_>, _>>().map_err(KeeperError::Start)?;
+    let threads = supervisors.into_iter().map(start).chain(door.map(open_door));
+    let threads = threads.collect::<Result<Vec<_>, _>>().map_err(KeeperError::Start)?;
     serve(&checked, Board::new(names), reports, &signals, stop, threads);
-    for token in &checked.config.tokens {
-        if let Err(error) = std::fs::remove_file(&token.socket) {
-            tracing::debug!(%error, socket = %token.socket.display(), "socket not removed");
+    for socket in checked.config.tokens.iter().map(|token| &token.socket).chain(&checked.config.unseal_socket) {
+        if let Err(error) = std::fs::remove_file(socket) {
+            tracing::debug!(%error, socket = %socket.display(), "socket not removed");
         }
     }
     Ok(())
 }
 
-fn start(supervisor: Supervisor) -> io::Result<JoinHandle<()>> {
+/// The tokens whose PINs are sealed, as they are found.
+#[derive(Default)]
+struct Unsealing {
+    tokens: Vec<SealedToken>,
+    supervisors: Vec<Sender<News>>,
+}
+
+impl Unsealing {
+    fn expect(&mut self, checked: &Checked, index: usize, clear_command: &str) -> Result<PinSource, KeeperError> {
+        let token = &checked.config.tokens[index];
+        let set = split_pin::read_set(checked, index)?;
+        let (supervisor, news) = crossbeam_channel::bounded(MAX_NEWS);
+        let marker = LoginMarker::new(&checked.config.state_dir, &token.name);
+        let clear_command = clear_command.to_owned();
+        let waiting = Waiting { threshold: set.threshold(), news, marker, clear_command };
+        self.tokens.push(SealedToken { name: token.name.clone(), set });
+        self.supervisors.push(supervisor);
+        Ok(PinSource::Shares(waiting))
+    }
+
+    /// The door that shares come in by; none where no PIN is sealed.
+    fn open(self, checked: &Checked, stopped: Receiver<()>) -> Result<Option<UnsealDoor>, KeeperError> {
+        let Some(socket) = checked.config.unseal_socket.as_ref().filter(|_| !self.tokens.is_empty()) else {
+            return Ok(None);
+        };
+        let host = host_identity::load(checked)?;
+        tracing::info!(host_key = %host.public().fingerprint(), socket = %socket.display(), "waits for shares");
+        let desk = Desk::open(host, self.tokens)?;
+        Ok(Some(UnsealDoor { listener: bind(socket)?, desk, supervisors: self.supervisors, stopped }))
+    }
+}
+
+fn start((supervisor, source): (Supervisor, PinSource)) -> io::Result<JoinHandle<()>> {
     let name = format!("token-{}", supervisor.spec.token);
-    std::thread::Builder::new().name(name).spawn(move || supervisor.run())
+    std::thread::Builder::new().name(name).spawn(move || supervisor.run(source))
+}
+
+fn open_door(door: UnsealDoor) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("unseal".to_owned()).spawn(move || door.run())
 }
 
 fn serve(

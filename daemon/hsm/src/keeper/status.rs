@@ -13,6 +13,32 @@ pub enum TokenStatus {
     Latched(String),
     /// Its worker ended, and another follows.
     Down(String),
+    /// Its PIN is not here; operators must give their shares.
+    Sealed {
+        /// How many are in.
+        held: u8,
+        /// How many are needed.
+        threshold: u8,
+        /// Why no login will be tried even then, if an earlier one did not succeed.
+        latch: Option<String>,
+    },
+}
+
+impl TokenStatus {
+    /// The status in words.
+    pub fn words(&self) -> String {
+        match self {
+            TokenStatus::Starting => "starting".to_owned(),
+            TokenStatus::LoggingIn => "logging in".to_owned(),
+            TokenStatus::Ready => "ready".to_owned(),
+            TokenStatus::Latched(reason) => format!("LATCHED ({reason})"),
+            TokenStatus::Down(reason) => format!("down ({reason})"),
+            TokenStatus::Sealed { held, threshold, latch: None } => format!("SEALED: {held} of {threshold} shares"),
+            TokenStatus::Sealed { held, threshold, latch: Some(latch) } => {
+                format!("SEALED: {held} of {threshold} shares, and LATCHED ({latch})")
+            }
+        }
+    }
 }
 
 /// One token's new status.
@@ -43,6 +69,7 @@ impl Board {
                 TokenStatus::Starting | TokenStatus::LoggingIn | TokenStatus::Ready => {
                     tracing::info!(token = %name, status = ?report.status, "worker");
                 }
+                TokenStatus::Sealed { .. } => tracing::warn!(token = %name, "{}", report.status.words()),
                 TokenStatus::Latched(_) | TokenStatus::Down(_) => {
                     tracing::error!(token = %name, status = ?report.status, "worker");
                 }
@@ -59,20 +86,14 @@ impl Board {
     /// Whether every token is served or waits for an operator.
     pub fn is_settled(&self) -> bool {
         self.tokens.iter().all(|(_, status)| match status {
-            TokenStatus::Ready | TokenStatus::Latched(_) => true,
+            TokenStatus::Ready | TokenStatus::Latched(_) | TokenStatus::Sealed { .. } => true,
             TokenStatus::Starting | TokenStatus::LoggingIn | TokenStatus::Down(_) => false,
         })
     }
 
     /// One line.
     pub fn line(&self) -> String {
-        let tokens = self.tokens.iter().map(|(name, status)| match status {
-            TokenStatus::Starting => format!("{name} starting"),
-            TokenStatus::LoggingIn => format!("{name} logging in"),
-            TokenStatus::Ready => format!("{name} ready"),
-            TokenStatus::Latched(reason) => format!("{name} LATCHED ({reason})"),
-            TokenStatus::Down(reason) => format!("{name} down ({reason})"),
-        });
+        let tokens = self.tokens.iter().map(|(name, status)| format!("{name} {}", status.words()));
         tokens.chain(self.note.clone()).collect::<Vec<_>>().join("; ")
     }
 }
@@ -92,7 +113,11 @@ mod tests {
         assert_eq!(board.line(), "a ready; b LATCHED (wrong PIN)");
         board.enter(Report { index: 0, status: TokenStatus::Down("exit 70".to_owned()) });
         assert!(!board.is_settled());
+        board.enter(Report { index: 1, status: TokenStatus::Sealed { held: 1, threshold: 2, latch: None } });
+        board.enter(Report { index: 0, status: TokenStatus::Ready });
+        assert!(board.is_settled(), "systemd must not kill a keeper that waits for people");
+        assert_eq!(board.line(), "a ready; b SEALED: 1 of 2 shares");
         board.note(Some("restart needed".to_owned()));
-        assert_eq!(board.line(), "a down (exit 70); b LATCHED (wrong PIN); restart needed");
+        assert_eq!(board.line(), "a ready; b SEALED: 1 of 2 shares; restart needed");
     }
 }

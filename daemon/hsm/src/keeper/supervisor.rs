@@ -3,6 +3,7 @@
 //! Owns the worker's process. Ends it when its heartbeat stops, or when a call of its module is past the deadline,
 //! because such a call cannot be cancelled.
 
+use super::sealed::PinSource;
 use super::status::{Report, TokenStatus};
 use crate::frame::{self, FrameBuffer};
 use crate::protocol::{Heartbeat, WorkerState};
@@ -35,8 +36,6 @@ pub struct Supervisor {
     pub spec: WorkerSpec,
     /// The variables a worker gets, and no others.
     pub environment: BTreeMap<String, String>,
-    /// The PIN.
-    pub pin: Pin,
     /// The socket that psdd connects to.
     pub listener: UnixListener,
     /// Where reports go.
@@ -56,12 +55,22 @@ enum StartError {
 }
 
 impl Supervisor {
-    /// Runs workers until the keeper stops.
-    pub fn run(&self) {
+    /// Waits for the PIN where it is sealed, then runs workers until the keeper stops.
+    pub(super) fn run(&self, source: PinSource) {
+        let pin = match source {
+            PinSource::Held(pin) => Some(pin),
+            PinSource::Shares(waiting) => waiting.wait(&self.listener, &self.stopped, |status| self.tell(status)),
+        };
+        if let Some(pin) = pin {
+            self.run_workers(&pin);
+        }
+    }
+
+    fn run_workers(&self, pin: &Pin) {
         let mut pause = FIRST_PAUSE;
         while !self.is_stopped() {
             let since = Instant::now();
-            let (why, at_once) = match self.start() {
+            let (why, at_once) = match self.start(pin) {
                 Ok((child, control)) => self.watch(child, control),
                 Err(error) => (error.to_string(), false),
             };
@@ -80,7 +89,7 @@ impl Supervisor {
         }
     }
 
-    fn start(&self) -> Result<(Child, UnixStream), StartError> {
+    fn start(&self, pin: &Pin) -> Result<(Child, UnixStream), StartError> {
         let (control, theirs) = UnixStream::pair()?;
         let mut command = Command::new("/proc/self/exe");
         command.arg("worker").env_clear().envs(&self.environment);
@@ -92,7 +101,7 @@ impl Supervisor {
         let mut child = command.spawn()?;
         // The command holds the worker's end of the channel; without it the channel ends when the worker does.
         drop(command);
-        if let Err(error) = self.spec.hand_over(&self.pin, &mut &control) {
+        if let Err(error) = self.spec.hand_over(pin, &mut &control) {
             self.kill(&mut child);
             return Err(error.into());
         }

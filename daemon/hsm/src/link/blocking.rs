@@ -5,7 +5,7 @@ use super::outstanding::{Answer, ReplyTo, wrong_answer};
 use super::{SignFrame, Signatures};
 use crate::frame;
 use crate::protocol::{HsmFault, Request, Welcome};
-use crate::role::{Algorithm, Role};
+use crate::role::{Algorithm, Residence, Role};
 use crossbeam_channel::RecvTimeoutError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,16 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub struct Blocking<'l> {
     shared: &'l Shared,
+}
+
+/// A key that was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Generated {
+    /// SubjectPublicKeyInfo, DER; for a MAC key the MAC of [`crate::protocol::KEY_CHECK`].
+    pub spki: Vec<u8>,
+    /// The private half, encrypted under the token's wrapping key, where it is to be kept wrapped: who asked for it has the
+    /// only copy, and gives it to [`super::Link::adopt`].
+    pub wrapped: Option<Vec<u8>>,
 }
 
 /// Why a blocking call gave nothing.
@@ -56,7 +66,7 @@ impl<'l> Blocking<'l> {
     ///
     /// As [`CallError`].
     pub fn sign(&self, frame: &SignFrame, deadline: Duration) -> Result<Signatures, CallError> {
-        let answer = self.call(deadline, |request, incarnation| Request::Sign {
+        let answer = self.call(deadline, Some(&frame.key_id), |request, incarnation| Request::Sign {
             request,
             incarnation,
             key_id: frame.key_id.to_vec(),
@@ -71,31 +81,51 @@ impl<'l> Blocking<'l> {
         }
     }
 
-    /// Makes a key pair and gives its SubjectPublicKeyInfo. The first byte of `key_id` is the role's number.
+    /// Makes a key. The first byte of `key_id` is the role's number.
     ///
     /// # Errors
     ///
-    /// As [`CallError`]; a key of this CKA_ID is refused with `key-exists`.
+    /// As [`CallError`]; a key of this CKA_ID is refused with `key-exists`, one the profile does not have, or
+    /// does not wrap, with `algorithm-not-offered`, a wrapped one with `wrapping-not-offered`, `wrapping-key-missing`, `wrapping-key-ambiguous` or
+    /// `wrapping-key-unfit` where the token cannot.
     pub fn generate(
         &self,
         role: Role,
         algorithm: Algorithm,
         key_id: &[u8],
         label: &str,
+        residence: Residence,
         deadline: Duration,
-    ) -> Result<Vec<u8>, CallError> {
-        let answer = self.call(deadline, |request, incarnation| Request::Generate {
+    ) -> Result<Generated, CallError> {
+        let answer = self.call(deadline, None, |request, incarnation| Request::Generate {
             request,
             incarnation,
             role,
             algorithm,
             key_id: key_id.to_vec(),
             label: label.to_owned(),
+            residence,
         })?;
         match answer {
-            Answer::Generated(spki) => Ok(spki),
+            Answer::Generated(made) if made.wrapped.is_some() == (residence == Residence::Wrapped) => Ok(made),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Destroys a key wherever the worker has it: private and public objects of the token, session copies, the unwrapped
+    /// and the wrapped key; the link forgets it first. Done as well when there is none, and proven by a search.
+    ///
+    /// # Errors
+    ///
+    /// As [`CallError`]; `key-busy`, to be tried again, while a frame of the key is queued or signed.
+    pub fn destroy(&self, key_id: &[u8], deadline: Duration) -> Result<(), CallError> {
+        self.shared.forget(key_id);
+        let answer = self.call(deadline, None, |request, incarnation| Request::Destroy {
+            request,
+            incarnation,
+            key_id: key_id.to_vec(),
+        })?;
+        done(answer)
     }
 
     /// Reads a data object; none when there is no such object.
@@ -104,7 +134,7 @@ impl<'l> Blocking<'l> {
     ///
     /// As [`CallError`].
     pub fn read_object(&self, label: &str, deadline: Duration) -> Result<Option<Vec<u8>>, CallError> {
-        let answer = self.call(deadline, |request, incarnation| Request::ReadObject {
+        let answer = self.call(deadline, None, |request, incarnation| Request::ReadObject {
             request,
             incarnation,
             label: label.to_owned(),
@@ -121,7 +151,7 @@ impl<'l> Blocking<'l> {
     ///
     /// As [`CallError`].
     pub fn write_object(&self, label: &str, bytes: &[u8], deadline: Duration) -> Result<(), CallError> {
-        let answer = self.call(deadline, |request, incarnation| Request::WriteObject {
+        let answer = self.call(deadline, None, |request, incarnation| Request::WriteObject {
             request,
             incarnation,
             label: label.to_owned(),
@@ -136,7 +166,7 @@ impl<'l> Blocking<'l> {
     ///
     /// As [`CallError`].
     pub fn clock(&self, deadline: Duration) -> Result<Option<u64>, CallError> {
-        match self.call(deadline, |request, incarnation| Request::Clock { request, incarnation })? {
+        match self.call(deadline, None, |request, incarnation| Request::Clock { request, incarnation })? {
             Answer::Clock(unix_ms) => Ok(unix_ms),
             other => Err(unexpected(&other)),
         }
@@ -148,7 +178,7 @@ impl<'l> Blocking<'l> {
     ///
     /// As [`CallError`].
     pub fn test_sign(&self, key_id: &[u8], deadline: Duration) -> Result<(), CallError> {
-        let answer = self.call(deadline, |request, incarnation| Request::TestSign {
+        let answer = self.call(deadline, Some(key_id), |request, incarnation| Request::TestSign {
             request,
             incarnation,
             key_id: key_id.to_vec(),
@@ -156,9 +186,14 @@ impl<'l> Blocking<'l> {
         done(answer)
     }
 
-    fn call(&self, deadline: Duration, request: impl FnOnce(u64, u64) -> Request) -> Result<Answer, CallError> {
+    fn call(
+        &self,
+        deadline: Duration,
+        key_id: Option<&[u8]>,
+        request: impl FnOnce(u64, u64) -> Request,
+    ) -> Result<Answer, CallError> {
         let (waiter, answer) = crossbeam_channel::bounded(1);
-        let submitted = self.shared.submit(deadline, ReplyTo::Waiter(waiter), |number, incarnation| {
+        let submitted = self.shared.submit(deadline, key_id, ReplyTo::Waiter(waiter), |number, incarnation| {
             frame::encode(&request(number, incarnation))
         });
         match submitted {

@@ -3,13 +3,13 @@
 //! Owns the one lock of the link; it is never held across a call that can block. A frame is written by its sender,
 //! without blocking, when nothing is queued before it, because waking the writer thread costs more than the write.
 
-use super::LinkConfig;
 use super::outstanding::{Answer, Delivery, Outstanding, ReplyTo};
-use crate::frame::EncodeFrameError;
-use crate::protocol::{HsmFault, Welcome};
+use super::{LinkConfig, WrappedKey};
+use crate::frame::{self, EncodeFrameError};
+use crate::protocol::{HsmFault, Request, Welcome};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +35,28 @@ struct State {
     /// The writer thread is writing what it took from the queue.
     writing: bool,
     stopping: bool,
+    /// The wrapped keys psdd keeps for the token.
+    adopted: HashMap<Arc<[u8]>, Adopted>,
+}
+
+struct Adopted {
+    key: WrappedKey,
+    /// The worker process that was told of it, if one was.
+    told: Option<u64>,
+}
+
+impl Adopted {
+    fn encode(&self, incarnation: u64) -> Result<Vec<u8>, EncodeFrameError> {
+        let key = &self.key;
+        frame::encode(&Request::Adopt {
+            incarnation,
+            key_id: key.key_id.to_vec(),
+            role: key.role,
+            algorithm: key.algorithm,
+            spki: key.spki.to_vec(),
+            wrapped: key.wrapped.to_vec(),
+        })
+    }
 }
 
 #[derive(Clone)]
@@ -65,10 +87,12 @@ impl Shared {
         }
     }
 
-    /// Numbers a request, writes it and enters it as outstanding.
+    /// Numbers a request, writes it and enters it as outstanding. A worker that does not know the wrapped key it is
+    /// about is told of it right before.
     pub(super) fn submit(
         &self,
         deadline: Duration,
+        key_id: Option<&[u8]>,
         reply_to: ReplyTo,
         encode: impl FnOnce(u64, u64) -> Result<Vec<u8>, EncodeFrameError>,
     ) -> Result<super::RequestId, SubmitError> {
@@ -76,7 +100,8 @@ impl Shared {
             return Err(SubmitError::Down);
         };
         let request = self.next_request.fetch_add(1, Ordering::Relaxed);
-        let bytes = encode(request, connection.welcome.incarnation)?;
+        let incarnation = connection.welcome.incarnation;
+        let mut bytes = encode(request, incarnation)?;
 
         let mut state = self.lock();
         let same = |current: &Connection| Arc::ptr_eq(&current.stream, &connection.stream);
@@ -85,6 +110,12 @@ impl Shared {
         }
         if state.outstanding.len() >= self.config.max_outstanding {
             return Err(SubmitError::Full);
+        }
+        let adopted = key_id.and_then(|key_id| state.adopted.get_mut(key_id));
+        if let Some(adopted) = adopted.filter(|adopted| adopted.told != Some(incarnation)) {
+            // What is queued and lost with its connection is told again: down() forgets who was told.
+            bytes = [adopted.encode(incarnation)?, bytes].concat();
+            adopted.told = Some(incarnation);
         }
         // A deadline never ends before the link's own, so the reader's clock tick finds every one in time.
         let deadline = Instant::now() + deadline.max(self.config.request_deadline);
@@ -148,6 +179,8 @@ impl Shared {
             shut(&connection.stream);
         }
         state.queue.clear();
+        // A connection can be lost with what was written to it and not read, though the worker goes on.
+        state.adopted.values_mut().for_each(|adopted| adopted.told = None);
         state.outstanding.fail_all()
     }
 
@@ -157,6 +190,14 @@ impl Shared {
 
     pub(super) fn fail_late(&self) -> Vec<Delivery> {
         self.lock().outstanding.fail_late(Instant::now())
+    }
+
+    pub(super) fn adopt(&self, key: WrappedKey) {
+        self.lock().adopted.insert(Arc::clone(&key.key_id), Adopted { key, told: None });
+    }
+
+    pub(super) fn forget(&self, key_id: &[u8]) {
+        self.lock().adopted.remove(key_id);
     }
 
     pub(super) fn outstanding(&self) -> usize {

@@ -11,11 +11,11 @@ mod outstanding;
 mod reader;
 mod writer;
 
-pub use blocking::{Blocking, CallError};
+pub use blocking::{Blocking, CallError, Generated};
 
 use crate::frame;
-use crate::protocol::{Form, HsmFault, Messages, RequestRef, SIGNATURE_LEN, Welcome};
-use crate::role::Role;
+use crate::protocol::{Form, HsmFault, Messages, RequestRef, Welcome};
+use crate::role::{Algorithm, Role};
 use connection::{Shared, SubmitError};
 use outstanding::ReplyTo;
 use std::path::PathBuf;
@@ -59,33 +59,58 @@ pub struct SignFrame {
 
 /// Signatures of one frame, in the order of its messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Signatures(pub(crate) Vec<u8>);
+pub struct Signatures {
+    bytes: Vec<u8>,
+    /// The length of each; not zero.
+    each: usize,
+}
 
 impl Signatures {
-    /// Signatures back to back, 64 bytes each.
+    /// Signatures back to back, 64 bytes each, as P-256 and Ed25519 have them.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self { bytes, each: Algorithm::EcdsaP256.signature_len() }
+    }
+
+    /// Signatures back to back, `each` bytes each; none when that is no length of theirs.
+    pub fn with_length(bytes: Vec<u8>, each: usize) -> Option<Self> {
+        bytes.len().checked_rem(each).filter(|rest| *rest == 0)?;
+        Some(Self { bytes, each })
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len() / SIGNATURE_LEN
+        self.bytes.len() / self.each
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
-    /// The signatures in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8; SIGNATURE_LEN]> {
-        self.0.as_chunks().0.iter()
+    /// The signatures in order, each as long as the key's algorithm has it.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.bytes.chunks_exact(self.each)
     }
 
     /// All signatures back to back.
     pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.bytes
     }
+}
+
+/// A key that psdd keeps for the token, encrypted under the token's wrapping key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WrappedKey {
+    /// CKA_ID.
+    pub key_id: Arc<[u8]>,
+    /// What it may sign.
+    pub role: Role,
+    /// How it signs.
+    pub algorithm: Algorithm,
+    /// SubjectPublicKeyInfo, DER, or a MAC key's check value: what the worker holds the unwrapped key against.
+    pub spki: Arc<[u8]>,
+    /// The encrypted private half, as [`Blocking::generate`] gave it.
+    pub wrapped: Arc<[u8]>,
 }
 
 /// What a link reports, from its reader thread, one after the other.
@@ -188,7 +213,8 @@ impl Link {
     pub fn sign(&self, frame: &SignFrame) -> Result<RequestId, SendError> {
         let deadline = self.shared.config.request_deadline;
         let messages = frame.messages.len();
-        let submitted = self.shared.submit(deadline, ReplyTo::Events { messages }, |request, incarnation| {
+        let key = Some(&*frame.key_id);
+        let submitted = self.shared.submit(deadline, key, ReplyTo::Events { messages }, |request, incarnation| {
             let borrowed = RequestRef::Sign {
                 request,
                 incarnation,
@@ -206,6 +232,17 @@ impl Link {
             Err(SubmitError::Full) => Err(SendError::Full),
             Err(SubmitError::Frame(frame::EncodeFrameError::TooLong(_))) => Err(SendError::TooLong),
         }
+    }
+
+    /// Keeps a wrapped key, so that every worker of the token that is to sign with it gets it first. Takes the place of
+    /// what was adopted under the same CKA_ID.
+    pub fn adopt(&self, key: WrappedKey) {
+        self.shared.adopt(key);
+    }
+
+    /// Keeps a wrapped key no longer. A worker that has it signs with it until it is destroyed.
+    pub fn forget(&self, key_id: &[u8]) {
+        self.shared.forget(key_id);
     }
 
     /// How many requests are outstanding.

@@ -3,7 +3,7 @@
 //! Owns the rule "exactly once": whoever takes a request out of the table answers it, and nobody else can. Called
 //! under the lock of the link by the sender, the reader and the deadline check.
 
-use super::{LinkEvent, RequestId, Signatures};
+use super::{Generated, LinkEvent, RequestId, Signatures};
 use crate::protocol::{FaultClass, HsmFault};
 use crossbeam_channel::Sender;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ pub(super) enum ReplyTo {
 #[derive(Debug)]
 pub(super) enum Answer {
     Signed(Signatures),
-    Generated(Vec<u8>),
+    Generated(Generated),
     Object(Option<Vec<u8>>),
     Clock(Option<u64>),
     Done,
@@ -157,7 +157,7 @@ mod tests {
             let deadline = now + Duration::from_secs(request);
             table.insert(request, deadline, ReplyTo::Events { messages: 1 });
         }
-        let signed = || Ok(Answer::Signed(Signatures(vec![0; 64])));
+        let signed = || Ok(Answer::Signed(Signatures::from_bytes(vec![0; 64])));
 
         assert_eq!(events(table.answer(3, signed())), [(3, None)]);
         assert_eq!(events(table.answer(3, signed())), []);
@@ -172,7 +172,7 @@ mod tests {
     fn a_frame_that_comes_back_with_too_few_signatures_fails() {
         let mut table = Outstanding::default();
         table.insert(1, Instant::now(), ReplyTo::Events { messages: 2 });
-        let answer = table.answer(1, Ok(Answer::Signed(Signatures(vec![0; 64]))));
+        let answer = table.answer(1, Ok(Answer::Signed(Signatures::from_bytes(vec![0; 64]))));
         assert_eq!(events(answer), [(1, Some(FaultClass::Module))]);
     }
 }

@@ -1,8 +1,8 @@
 //! The reader thread of a link: connects, says Hello, reads answers, watches deadlines, reports events.
 
 use super::connection::{Connection, Shared};
-use super::outstanding::{Answer, Delivery};
-use super::{LinkEvent, Signatures};
+use super::outstanding::{Answer, Delivery, wrong_answer};
+use super::{Generated, LinkEvent, Signatures};
 use crate::frame::{self, DecodeFrameError, FrameBuffer};
 use crate::protocol::{Reply, Request, VERSION, Welcome};
 use std::io;
@@ -155,10 +155,13 @@ fn read_until_lost(
 
 fn accept(shared: &Shared, connection: &Connection, reply: Reply, on_event: &impl Fn(LinkEvent)) {
     let (request, from, answer) = match reply {
-        Reply::Signed { request, incarnation, signatures } => {
-            (request, incarnation, Ok(Answer::Signed(Signatures(signatures))))
+        Reply::Signed { request, incarnation, signatures, each } => {
+            let signatures = Signatures::with_length(signatures, usize::from(each)).ok_or_else(wrong_answer);
+            (request, incarnation, signatures.map(Answer::Signed))
         }
-        Reply::Generated { request, incarnation, spki } => (request, incarnation, Ok(Answer::Generated(spki))),
+        Reply::Generated { request, incarnation, spki, wrapped } => {
+            (request, incarnation, Ok(Answer::Generated(Generated { spki, wrapped })))
+        }
         Reply::Object { request, incarnation, bytes } => (request, incarnation, Ok(Answer::Object(bytes))),
         Reply::ClockReading { request, incarnation, unix_ms } => (request, incarnation, Ok(Answer::Clock(unix_ms))),
         Reply::Done { request, incarnation } => (request, incarnation, Ok(Answer::Done)),

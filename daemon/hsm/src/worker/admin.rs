@@ -1,22 +1,22 @@
-//! Everything but signing, on one thread: keys made, objects read and written, the clock.
+//! Everything but signing, on one thread: keys made and destroyed, objects read and written, the clock.
 //!
 //! Uses the session that owns the key copies, so that signing sessions are never
 //! taken from signing.
 
 use super::connection::PsddConnection;
+use super::destroy;
 use super::ending::end;
 use super::fault::Fault;
+use super::generate::{self, Made, Order};
 use super::keys::{self, Keys};
 use super::objects::Objects;
 use super::pool::refused;
 use super::sign::{Signing, ending_of};
 use super::watch::{Call, CallSlot};
 use crate::protocol::{FaultClass, HsmFault, KeyEntry, Reply};
-use crate::role::{Algorithm, Role};
+use crate::role::{Algorithm, Residence, Role};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use cryptoki::error::Error;
-use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, AttributeType, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::UtcTime;
 use hsm_profiles::{ErrorClass, Profile};
@@ -35,7 +35,7 @@ pub struct AdminJob {
 
 /// What is asked.
 pub enum AdminWork {
-    /// Make a key pair.
+    /// Make a key.
     Generate {
         /// Its role.
         role: Role,
@@ -45,6 +45,13 @@ pub enum AdminWork {
         key_id: Vec<u8>,
         /// Its CKA_LABEL.
         label: String,
+        /// Where its private half is to be kept.
+        residence: Residence,
+    },
+    /// Destroy a key.
+    Destroy {
+        /// Its CKA_ID.
+        key_id: Vec<u8>,
     },
     /// Read a data object.
     ReadObject {
@@ -139,9 +146,11 @@ impl Admin<'_> {
         }
         let (request, incarnation) = (job.request, job.connection.incarnation());
         let outcome = match &job.work {
-            AdminWork::Generate { role, algorithm, key_id, label } => self
-                .generate(*role, *algorithm, key_id, label)
-                .map(|spki| Reply::Generated { request, incarnation, spki }),
+            AdminWork::Generate { role, algorithm, key_id, label, residence } => self
+                .generate(&Order { role: *role, algorithm: *algorithm, key_id, label, residence: *residence })
+                .map(|Made { spki, wrapped, .. }| Reply::Generated { request, incarnation, spki, wrapped }),
+            AdminWork::Destroy { key_id } => destroy::destroy(self.signing, self.keys, key_id, self.slot)
+                .map(|()| Reply::Done { request, incarnation }),
             AdminWork::ReadObject { label } => self
                 .objects
                 .read(self.signing, self.slot, label)
@@ -187,79 +196,24 @@ impl Admin<'_> {
         self.signing.token.classifier.judge(&error)
     }
 
-    fn generate(&self, role: Role, algorithm: Algorithm, key_id: &[u8], label: &str) -> Result<Vec<u8>, AdminFault> {
+    fn generate(&self, order: &Order<'_>) -> Result<Made, AdminFault> {
         let refuse = |code, step: String| Err(AdminFault::Refused(refused(code, step)));
+        let (role, key_id) = (order.role, order.key_id);
         if key_id.first() != Some(&role.number()) || key_id.len() > 64 {
             return refuse("role-mismatch", format!("a CKA_ID of a {role} key begins with {}", role.number()));
         }
-        let Some(template) = keys::template(self.profile, role).filter(|t| keys::allows(t, algorithm)) else {
-            return refuse("algorithm-not-offered", format!("the profile has no {role} key of this algorithm"));
-        };
         if self.keys.find(key_id).is_some() {
             return refuse("key-exists", format!("a key has CKA_ID {} already", keys::hex(key_id)));
         }
-        let (id, text) = (Attribute::Id(key_id.to_vec()), Attribute::Label(label.as_bytes().to_vec()));
-        let public = [
-            Attribute::Token(true),
-            Attribute::Private(false),
-            Attribute::Verify(true),
-            Attribute::EcParams(keys::ec_params(algorithm)),
-            id.clone(),
-            text.clone(),
-        ];
-        let private = [
-            Attribute::Token(template.token),
-            Attribute::Private(template.private),
-            Attribute::Sensitive(template.sensitive),
-            Attribute::Extractable(template.extractable),
-            Attribute::Modifiable(template.modifiable),
-            Attribute::Sign(true),
-            id,
-            text,
-        ];
-        let mechanism = match algorithm {
-            Algorithm::EcdsaP256 => Mechanism::EccKeyPairGen,
-            Algorithm::Ed25519 => Mechanism::EccEdwardsKeyPairGen,
-        };
-        let session = self.session();
-        let made = self.slot.during(Call::Generate, || session.generate_key_pair(&mechanism, &public, &private));
-        let (public, private) = made.map_err(|error| self.judge(error))?;
-
-        let judged = self.judge_made(&session, public, private, role, algorithm);
-        match judged {
-            Ok(spki) => {
-                let entry = KeyEntry { key_id: key_id.to_vec(), role, algorithm, spki: spki.clone(), unusable: None };
-                self.keys.insert(entry, private);
-                tracing::info!(key_id = %keys::hex(key_id), %role, label, "key made");
-                Ok(spki)
-            }
-            Err(fault) => {
-                for handle in [private, public] {
-                    if let Err(error) = self.slot.during(Call::Object, || session.destroy_object(handle)) {
-                        tracing::error!(key_id = %keys::hex(key_id), %error, "a key that is not right stays behind");
-                    }
-                }
-                Err(fault)
-            }
+        let made = generate::make(&self.session(), self.signing, self.profile, order, self.slot)?;
+        // A wrapped key is known when psdd adopts it: until then nobody has it, and it can be made again.
+        if let Some(object) = made.object {
+            let (key_id, algorithm, spki) = (key_id.to_vec(), order.algorithm, made.spki.clone());
+            self.keys.insert(KeyEntry { key_id, role, algorithm, spki, unusable: None }, object);
         }
-    }
-
-    fn judge_made(
-        &self,
-        session: &Session,
-        public: ObjectHandle,
-        private: ObjectHandle,
-        role: Role,
-        algorithm: Algorithm,
-    ) -> Result<Vec<u8>, AdminFault> {
-        let departure = keys::departure_of(session, private, role, algorithm, self.profile, self.slot);
-        if let Some(problem) = departure.map_err(|error| self.judge(error))? {
-            return Err(AdminFault::Refused(refused("template-not-honoured", problem)));
-        }
-        let wanted = [AttributeType::KeyType, AttributeType::EcParams, AttributeType::EcPoint];
-        let attributes = self.slot.during(Call::Find, || session.get_attributes(public, &wanted));
-        let spki = keys::spki_of(&attributes.map_err(|error| self.judge(error))?);
-        spki.ok_or_else(|| AdminFault::Refused(refused("template-not-honoured", "the public key is not on its curve")))
+        let residence = order.residence;
+        tracing::info!(key_id = %keys::hex(key_id), %role, %residence, label = order.label, "key made");
+        Ok(made)
     }
 
     fn clock(&self) -> Result<Option<u64>, AdminFault> {

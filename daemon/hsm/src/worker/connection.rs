@@ -5,11 +5,12 @@
 
 use super::admin::{AdminJob, AdminQueue, AdminWork};
 use super::form::{self, Signer};
-use super::keys::{Key, Keys, hex};
+use super::keys::{Hold, Key, Keys, hex};
 use super::pool::{SignJob, refused};
+use super::public_half;
 use super::sign::Signing;
 use crate::frame::{self, FrameBuffer};
-use crate::protocol::{FaultClass, HsmFault, KEYS_PER_FRAME, MAX_MESSAGES, Reply, Request, VERSION, Welcome};
+use crate::protocol::{FaultClass, HsmFault, KEYS_PER_FRAME, KeyEntry, MAX_MESSAGES, Reply, Request, VERSION, Welcome};
 use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -190,14 +191,14 @@ fn accept(office: &Office, connection: &Arc<PsddConnection>, request: Request) {
             if incarnation != connection.incarnation {
                 return connection.fail(request, stale());
             }
-            let judged = find_usable(office, &key_id).and_then(|key| {
-                let lowest = judge(&key, role, form, floor, &messages)?;
-                Ok((key, lowest))
+            let judged = find_usable(office, &key_id).and_then(|hold| {
+                let lowest = judge(hold.key(), role, form, floor, &messages)?;
+                Ok((hold, lowest))
             });
             let sessions = usize::try_from(office.welcome.sessions).unwrap_or(1);
             return match judged {
-                Ok((key, lowest)) => {
-                    let job = SignJob::new(Arc::clone(connection), request, key, messages, lowest, sessions);
+                Ok((hold, lowest)) => {
+                    let job = SignJob::new(Arc::clone(connection), request, hold, messages, lowest, sessions);
                     office.signing.pool.push(job);
                 }
                 Err(fault) => connection.fail(request, fault),
@@ -208,17 +209,25 @@ fn accept(office: &Office, connection: &Arc<PsddConnection>, request: Request) {
                 return connection.fail(request, stale());
             }
             return match find_usable(office, &key_id) {
-                // Of no form, so worth nothing to anybody, and it stays here anyway.
-                Ok(key) => {
-                    let message = b"psdd-hsm: a test of a key, of no form";
-                    office.signing.pool.push(SignJob::test(Arc::clone(connection), request, key, message));
+                // It stays here.
+                Ok(hold) => {
+                    let message = public_half::proof_of(hold.key().entry.algorithm);
+                    office.signing.pool.push(SignJob::test(Arc::clone(connection), request, hold, message));
                 }
                 Err(fault) => connection.fail(request, fault),
             };
         }
-        Request::Generate { request, incarnation, role, algorithm, key_id, label } => {
-            (request, incarnation, AdminWork::Generate { role, algorithm, key_id, label })
+        Request::Adopt { incarnation, key_id, role, algorithm, spki, wrapped } => {
+            if incarnation != connection.incarnation || key_id.first() != Some(&role.number()) {
+                return tracing::error!(key_id = %hex(&key_id), %role, "a wrapped key is not adopted: not meant for here");
+            }
+            let entry = KeyEntry { key_id, role, algorithm, spki, unusable: None };
+            return office.keys.adopt(entry, wrapped);
         }
+        Request::Generate { request, incarnation, role, algorithm, key_id, label, residence } => {
+            (request, incarnation, AdminWork::Generate { role, algorithm, key_id, label, residence })
+        }
+        Request::Destroy { request, incarnation, key_id } => (request, incarnation, AdminWork::Destroy { key_id }),
         Request::ReadObject { request, incarnation, label } => (request, incarnation, AdminWork::ReadObject { label }),
         Request::WriteObject { request, incarnation, label, bytes } => {
             (request, incarnation, AdminWork::WriteObject { label, bytes })
@@ -231,13 +240,13 @@ fn accept(office: &Office, connection: &Arc<PsddConnection>, request: Request) {
     office.admin.push(AdminJob { connection: Arc::clone(connection), request, work });
 }
 
-fn find_usable(office: &Office, key_id: &[u8]) -> Result<Arc<Key>, HsmFault> {
-    let Some(key) = office.keys.find(key_id) else {
+fn find_usable(office: &Office, key_id: &[u8]) -> Result<Hold, HsmFault> {
+    let Some(hold) = office.keys.hold(key_id) else {
         return Err(refused("unknown-key", format!("no key has CKA_ID {}", hex(key_id))));
     };
-    match &key.entry.unusable {
-        None => Ok(key),
-        Some(reason) => Err(refused("key-unusable", reason.clone())),
+    match hold.key().problem() {
+        None => Ok(hold),
+        Some(fault) => Err(fault),
     }
 }
 

@@ -176,7 +176,8 @@ fn row(rv: RvError) -> (std::borrow::Cow<'static, str>, ErrorClass, bool) {
         R::TokenNotPresent => ("CKR_TOKEN_NOT_PRESENT", Token, true),
         R::TokenNotRecognized => ("CKR_TOKEN_NOT_RECOGNIZED", Token, true),
         R::TokenWriteProtected => ("CKR_TOKEN_WRITE_PROTECTED", Request, false),
-        R::UnwrappingKeyHandleInvalid => ("CKR_UNWRAPPING_KEY_HANDLE_INVALID", Request, false),
+        // As a key's handle: it says nothing of the blob that was to be unwrapped.
+        R::UnwrappingKeyHandleInvalid => ("CKR_UNWRAPPING_KEY_HANDLE_INVALID", Module, true),
         R::UnwrappingKeySizeRange => ("CKR_UNWRAPPING_KEY_SIZE_RANGE", Request, false),
         R::UnwrappingKeyTypeInconsistent => ("CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT", Request, false),
         R::UserAlreadyLoggedIn => ("CKR_USER_ALREADY_LOGGED_IN", Login, true),
@@ -187,7 +188,7 @@ fn row(rv: RvError) -> (std::borrow::Cow<'static, str>, ErrorClass, bool) {
         R::UserTooManyTypes => ("CKR_USER_TOO_MANY_TYPES", Login, true),
         R::WrappedKeyInvalid => ("CKR_WRAPPED_KEY_INVALID", Request, false),
         R::WrappedKeyLenRange => ("CKR_WRAPPED_KEY_LEN_RANGE", Request, false),
-        R::WrappingKeyHandleInvalid => ("CKR_WRAPPING_KEY_HANDLE_INVALID", Request, false),
+        R::WrappingKeyHandleInvalid => ("CKR_WRAPPING_KEY_HANDLE_INVALID", Module, true),
         R::WrappingKeySizeRange => ("CKR_WRAPPING_KEY_SIZE_RANGE", Request, false),
         R::WrappingKeyTypeInconsistent => ("CKR_WRAPPING_KEY_TYPE_INCONSISTENT", Request, false),
         R::RandomSeedNotSupported => ("CKR_RANDOM_SEED_NOT_SUPPORTED", Request, false),

@@ -4,7 +4,7 @@
 //! psdd that was taken over cannot get, say, an indicium signed by the device key, nor an indicium below the ascending
 //! register that was committed. The forms of different roles cannot be taken for one another.
 
-use crate::protocol::Form;
+use crate::protocol::{Form, TOKEN_MAC_DOMAIN};
 use crate::role::Role;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::request::CertReqInfo;
@@ -67,10 +67,11 @@ pub fn is_allowed(role: Role, form: Form) -> bool {
         | (Role::Certification | Role::Device, Form::CoseSign1)
         // Receipts are COSE signatures of the log over the root that its checkpoint states (RFC 9942).
         | (Role::Log, Form::Checkpoint | Form::CoseSign1)
-        | (Role::Indicium | Role::Certification | Role::Device | Role::Log, Form::CertificationRequest) => true,
-        (Role::Indicium, Form::CoseSign1 | Form::Checkpoint)
-        | (Role::Certification | Role::Device, Form::Indicium | Form::Checkpoint)
-        | (Role::Log, Form::Indicium)
+        | (Role::Indicium | Role::Certification | Role::Device | Role::Log, Form::CertificationRequest)
+        | (Role::TokenMac, Form::TokenMac) => true,
+        (Role::Indicium, Form::CoseSign1 | Form::Checkpoint | Form::TokenMac)
+        | (Role::Certification | Role::Device, Form::Indicium | Form::Checkpoint | Form::TokenMac)
+        | (Role::Log, Form::Indicium | Form::TokenMac)
         // Digital tokens are MACs, not signatures.
         | (Role::TokenMac, Form::Indicium | Form::CoseSign1 | Form::Checkpoint | Form::CertificationRequest) => false,
     }
@@ -96,6 +97,7 @@ pub fn check(form: Form, signer: Signer<'_>, message: &[u8]) -> Result<Option<u6
         Form::CoseSign1 => sig_structure(message),
         Form::Checkpoint => checkpoint(message),
         Form::CertificationRequest => certification_request(message, signer.spki),
+        Form::TokenMac => token_mac(message),
     };
     outcome.map(|()| None).map_err(|problem| FormError::Mismatch { form, problem })
 }
@@ -155,6 +157,15 @@ fn checkpoint(message: &[u8]) -> Result<(), &'static str> {
     match root.as_bytes().split_last() {
         Some((b'=', hash)) if hash.len() == 43 && hash.iter().all(|byte| is_base64(*byte)) => Ok(()),
         Some(_) | None => Err("the root is not 32 bytes in base64"),
+    }
+}
+
+/// The domain of digital tokens and what the token is made of. The domain is what keeps MACs apart: a MAC has no structure.
+fn token_mac(message: &[u8]) -> Result<(), &'static str> {
+    match message.strip_prefix(TOKEN_MAC_DOMAIN) {
+        Some([_, ..]) => Ok(()),
+        Some([]) => Err("nothing after the domain of digital tokens"),
+        None => Err("does not begin with the domain of digital tokens"),
     }
 }
 
@@ -223,6 +234,10 @@ mod tests {
         format!("example.org/log\n20852163\n{}=\n", "A".repeat(43)).into_bytes()
     }
 
+    fn token_input() -> Vec<u8> {
+        [TOKEN_MAC_DOMAIN, b"mail piece 7"].concat()
+    }
+
     fn judge(role: Role, form: Form, message: &[u8]) -> Result<Option<u64>, &'static str> {
         check(form, Signer { role, spki: b"", floor: 100 }, message).map_err(|error| error.code())
     }
@@ -234,6 +249,7 @@ mod tests {
             (Form::Indicium, voucher(101)),
             (Form::CoseSign1, cose()),
             (Form::Checkpoint, note()),
+            (Form::TokenMac, token_input()),
         ];
         let roles = [Role::Indicium, Role::Certification, Role::TokenMac, Role::Device, Role::Log];
         for (form, message) in &messages {
@@ -241,7 +257,8 @@ mod tests {
                 let expected = match (form, role) {
                     (Form::Indicium, Role::Indicium) => Ok(Some(101)),
                     (Form::CoseSign1, Role::Certification | Role::Device | Role::Log)
-                    | (Form::Checkpoint, Role::Log) => Ok(None),
+                    | (Form::Checkpoint, Role::Log)
+                    | (Form::TokenMac, Role::TokenMac) => Ok(None),
                     _ => Err("role-mismatch"),
                 };
                 assert_eq!(judge(role, *form, message), expected, "{role} {}", form.name());
@@ -256,12 +273,14 @@ mod tests {
             (Form::Indicium, voucher(101)),
             (Form::CoseSign1, cose()),
             (Form::Checkpoint, note()),
+            (Form::TokenMac, token_input()),
         ];
         let rows = [
             (Form::Indicium, Role::Indicium),
             (Form::CoseSign1, Role::Device),
             (Form::Checkpoint, Role::Log),
             (Form::CertificationRequest, Role::Device),
+            (Form::TokenMac, Role::TokenMac),
         ];
         for (form, role) in rows {
             for (of, message) in messages.iter().filter(|(of, _)| *of != form) {
@@ -305,6 +324,9 @@ mod tests {
             (Role::Log, Form::Checkpoint, text(&format!("o\n1\n{root}\nmore\n"))),
             (Role::Log, Form::Checkpoint, text("o\n1\nAAAA\n")),
             (Role::Device, Form::CertificationRequest, vec![0x30, 0]),
+            (Role::TokenMac, Form::TokenMac, TOKEN_MAC_DOMAIN.to_vec()),
+            (Role::TokenMac, Form::TokenMac, crate::protocol::KEY_CHECK.to_vec()),
+            (Role::TokenMac, Form::TokenMac, with(crate::protocol::KEY_CHECK.to_vec(), 0)),
         ];
         for (role, form, message) in rows {
             assert_eq!(judge(role, form, &message), Err("form-mismatch"), "{role} {message:02x?}");

@@ -6,23 +6,30 @@
 //! takes the heartbeats.
 
 mod admin;
+mod cache;
 mod connection;
+mod destroy;
 pub mod ending;
 mod fault;
 mod form;
+mod generate;
 mod keys;
-mod latched;
+pub mod latched;
 mod objects;
 mod pool;
+mod public_half;
 mod sign;
+mod sweep;
 pub mod token;
 mod watch;
+pub mod wrapping;
 
 use crate::login_marker::LoginMarker;
 use crate::protocol::{ProfileSummary, Reply, VERSION, Welcome, WorkerState};
 use crate::secret::{Pin, harden_process};
 use crate::spec::WorkerSpec;
 use admin::AdminQueue;
+use cache::Cache;
 use connection::Office;
 use ending::{Ending, end};
 use hsm_profiles::{Ed25519Mechanism, Profile};
@@ -34,6 +41,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use token::Token;
 use watch::{CallSlot, Watch};
+use wrapping::Wrapper;
 
 /// How long calls that are under way may take to finish when the worker is told to end.
 const LAST_CALLS: Duration = Duration::from_secs(2);
@@ -133,7 +141,19 @@ fn open(
             give_up(Ending::Module, chain(&error))
         }
     };
-    let keys = match keys::sweep(&holder, &profile, &token.classifier, slot) {
+    let family = &profile.family;
+    let wrapper = match Wrapper::find(&holder, profile.wrapping.as_ref(), family, slot) {
+        Ok(wrapper) => wrapper,
+        Err(error) => {
+            let fault = token.classifier.judge(&error);
+            give_up(sign::ending_of(fault.class), format!("wrapping key: {}: {}", fault.step, fault.code))
+        }
+    };
+    if let Some(problem) = wrapper.problem() {
+        tracing::warn!("no key can be kept wrapped: {problem}");
+    }
+    let cached = profile.wrapping.as_ref().map_or(1, |wrapping| wrapping.cached_keys);
+    let keys = match sweep::sweep(&holder, &profile, &token.classifier, slot) {
         Ok(keys) => Arc::new(keys),
         Err(fault) => give_up(sign::ending_of(fault.class), format!("sweep: {}: {}", fault.step, fault.code)),
     };
@@ -144,12 +164,14 @@ fn open(
         tracing::warn!(wanted, allowed, "the token allows fewer sessions than are configured");
     }
     let allowed = u32::try_from(allowed).unwrap_or(spec.sessions);
-    let welcome = welcome(allowed, &profile, &token)?;
+    let welcome = welcome(allowed, &profile, &token, wrapper.problem())?;
     let sessions = usize::try_from(allowed).unwrap_or(1);
     let signing = Arc::new(sign::Signing {
         token,
         pool: pool::Pool::new(sessions),
         holder: Mutex::new(holder),
+        wrapper,
+        cache: Cache::new(usize::try_from(cached).unwrap_or(usize::MAX)),
         ecdsa: profile.mechanisms.ecdsa,
         session_copy: spec.session_copy,
         fresh_process_only: profile.quirks.needs_second_process_for_recovery,
@@ -172,7 +194,12 @@ fn open(
     Ok(office)
 }
 
-fn welcome(sessions: u32, profile: &Profile, token: &Token) -> Result<Welcome, SetupError> {
+fn welcome(
+    sessions: u32,
+    profile: &Profile,
+    token: &Token,
+    wrapping_problem: Option<String>,
+) -> Result<Welcome, SetupError> {
     let mut incarnation = [0; 8];
     rustix::rand::getrandom(&mut incarnation, GetRandomFlags::empty()).map_err(std::io::Error::from)?;
     Ok(Welcome {
@@ -189,6 +216,7 @@ fn welcome(sessions: u32, profile: &Profile, token: &Token) -> Result<Welcome, S
             anchor_window_records: profile.anchor.window_records,
             anchor_window_ms: profile.anchor.window_ms,
             clock_on_token: profile.clock.on_token,
+            wrapping_problem,
         },
         sessions,
         keys: Vec::new(),

@@ -6,8 +6,8 @@
 
 use super::connection::PsddConnection;
 use super::fault::Fault;
-use super::keys::Key;
-use crate::protocol::{FaultClass, HsmFault, Messages, Reply, SIGNATURE_LEN};
+use super::keys::{Hold, Key};
+use crate::protocol::{FaultClass, HsmFault, Messages, Reply};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,6 +20,10 @@ pub struct SignJob {
     request: u64,
     /// The key that signs.
     pub key: Arc<Key>,
+    /// Keeps the key from being destroyed until the frame is answered.
+    hold: Mutex<Option<Hold>>,
+    /// The length of each signature.
+    each: usize,
     /// What it signs.
     pub messages: Messages,
     /// The lowest ascending register in the messages, where they are indicia.
@@ -39,16 +43,20 @@ impl SignJob {
     pub fn new(
         connection: Arc<PsddConnection>,
         request: u64,
-        key: Arc<Key>,
+        hold: Hold,
         messages: Messages,
         lowest: Option<u64>,
         sessions: usize,
     ) -> Self {
         let count = messages.len();
+        let key = Arc::clone(hold.key());
+        let each = key.entry.algorithm.signature_len();
         Self {
             connection,
             request,
             key,
+            hold: Mutex::new(Some(hold)),
+            each,
             messages,
             lowest,
             is_test: false,
@@ -56,14 +64,14 @@ impl SignJob {
             taken: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
             answered: AtomicBool::new(false),
-            signatures: Mutex::new(vec![0; count * SIGNATURE_LEN]),
+            signatures: Mutex::new(vec![0; count * each]),
         }
     }
 
     /// A job that makes one signature over this and forgets it.
-    pub fn test(connection: Arc<PsddConnection>, request: u64, key: Arc<Key>, message: &[u8]) -> Self {
+    pub fn test(connection: Arc<PsddConnection>, request: u64, hold: Hold, message: &[u8]) -> Self {
         let messages = [message].into_iter().collect();
-        Self { is_test: true, ..Self::new(connection, request, key, messages, None, 1) }
+        Self { is_test: true, ..Self::new(connection, request, hold, messages, None, 1) }
     }
 
     /// The next messages nobody has taken.
@@ -97,15 +105,17 @@ impl SignJob {
 
     /// Enters the signatures of a chunk; the last one answers.
     pub fn finish(&self, range: Range<usize>, signatures: &[u8]) {
-        let at = range.start * SIGNATURE_LEN;
-        self.lock()[at..at + range.len() * SIGNATURE_LEN].copy_from_slice(signatures);
+        let at = range.start * self.each;
+        self.lock()[at..at + range.len() * self.each].copy_from_slice(signatures);
         let finished = self.finished.fetch_add(range.len(), Ordering::AcqRel) + range.len();
         if finished == self.messages.len() && !self.answered.swap(true, Ordering::AcqRel) {
+            self.let_go();
             let (request, incarnation) = (self.request, self.connection.incarnation());
+            let each = u16::try_from(self.each).expect("a signature is short");
             self.connection.send(&if self.is_test {
                 Reply::Done { request, incarnation }
             } else {
-                Reply::Signed { request, incarnation, signatures: std::mem::take(&mut *self.lock()) }
+                Reply::Signed { request, incarnation, signatures: std::mem::take(&mut *self.lock()), each }
             });
         }
     }
@@ -113,9 +123,15 @@ impl SignJob {
     /// Fails the whole frame, unless it is answered already.
     pub fn fail(&self, fault: HsmFault) {
         if !self.answered.swap(true, Ordering::AcqRel) {
+            self.let_go();
             let (request, incarnation) = (self.request, self.connection.incarnation());
             self.connection.send(&Reply::Failed { request, incarnation, fault });
         }
+    }
+
+    /// Before the answer is sent, so that who has it may have the key destroyed.
+    fn let_go(&self) {
+        drop(self.hold.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {

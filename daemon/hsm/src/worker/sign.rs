@@ -2,20 +2,24 @@
 //!
 //! Owns one session: repairs it, keeps it alive, and ends the worker when only a fresh process can help.
 
+use super::admin::AdminFault;
+use super::cache::Cache;
 use super::ending::{Ending, end};
 use super::fault::Fault;
-use super::keys::{self, Key};
-use super::pool::{Next, Pool, SignJob, bad_length};
+use super::keys::{Home, Key, Working, hex};
+use super::pool::{Next, Pool, SignJob, bad_length, refused};
 use super::token::Token;
 use super::watch::{Call, CallSlot};
-use crate::protocol::SIGNATURE_LEN;
+use super::wrapping::{self, UnwrapFault, Wrapper};
+use super::{public_half, sweep};
 use crate::role::Algorithm;
+use cryptoki::error::Error;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use hsm_profiles::{EcdsaMechanism, ErrorClass};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +34,10 @@ pub struct Signing {
     pub holder: Mutex<Session>,
     /// How ECDSA is asked for.
     pub ecdsa: EcdsaMechanism,
+    /// The wrapping key.
+    pub wrapper: Wrapper,
+    /// The wrapped keys that are unwrapped.
+    pub cache: Cache,
     /// Whether to sign with copies.
     pub session_copy: bool,
     /// Whether only a fresh process repairs a session.
@@ -77,7 +85,7 @@ struct Signer<'s> {
 
 impl Signer<'_> {
     fn work(&mut self, job: &Arc<SignJob>) {
-        let mut signatures = Vec::with_capacity(16 * SIGNATURE_LEN);
+        let mut signatures = Vec::with_capacity(16 * job.key.entry.algorithm.signature_len());
         while let Some(range) = job.take() {
             signatures.clear();
             if job.is_void() {
@@ -85,7 +93,11 @@ impl Signer<'_> {
             }
             match self.sign_chunk(job, range.clone(), &mut signatures) {
                 Ok(()) => job.finish(range, &signatures),
-                Err(fault) => {
+                Err(AdminFault::Refused(fault)) => {
+                    tracing::error!(code = %fault.code, step = %fault.step, "a frame is refused");
+                    job.fail(fault);
+                }
+                Err(AdminFault::Call(fault)) => {
                     tracing::error!(code = %fault.code, step = %fault.step, class = ?fault.class, "cannot sign");
                     job.fail(fault.to_wire());
                     self.after(&fault);
@@ -97,9 +109,35 @@ impl Signer<'_> {
         }
     }
 
-    fn sign_chunk(&mut self, job: &SignJob, range: Range<usize>, signatures: &mut Vec<u8>) -> Result<(), Fault> {
+    fn sign_chunk(&mut self, job: &SignJob, range: Range<usize>, signatures: &mut Vec<u8>) -> Result<(), AdminFault> {
         let key = &job.key;
-        let handle = self.handle(key)?;
+        // Another session may let the key go between the load and its use, under load and with a small cache.
+        loop {
+            let working = key.working();
+            match *working {
+                Working::Ready(handle) => {
+                    key.used(self.signing.cache.next_use());
+                    return Ok(self.sign_with(key, handle, job, range, signatures)?);
+                }
+                Working::Destroyed => {
+                    return Err(AdminFault::Refused(refused("unknown-key", "the key was destroyed")));
+                }
+                Working::Absent => {}
+            }
+            drop(working);
+            self.load(key)?;
+        }
+    }
+
+    fn sign_with(
+        &mut self,
+        key: &Key,
+        handle: ObjectHandle,
+        job: &SignJob,
+        range: Range<usize>,
+        signatures: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let each = key.entry.algorithm.signature_len();
         for index in range {
             let message = job.messages.get(index).expect("a frame is checked to be sound before it is queued");
             let signature = match self.sign(key, handle, message) {
@@ -110,57 +148,108 @@ impl Signer<'_> {
                 }
                 outcome => outcome?,
             };
+            if signature.len() != each {
+                return Err(bad_length(signature.len()));
+            }
             signatures.extend_from_slice(&signature);
         }
         Ok(())
     }
 
     fn sign(&self, key: &Key, handle: ObjectHandle, message: &[u8]) -> Result<Vec<u8>, Fault> {
-        let signed = match (key.entry.algorithm, self.signing.ecdsa) {
-            (Algorithm::EcdsaP256, EcdsaMechanism::RawDigest) => {
-                let digest = Sha256::digest(message);
-                self.slot.during(Call::Sign, || self.session.sign(&Mechanism::Ecdsa, handle, &digest))
-            }
-            (Algorithm::EcdsaP256, EcdsaMechanism::EcdsaSha256) => {
-                self.slot.during(Call::Sign, || self.session.sign(&Mechanism::EcdsaSha256, handle, message))
-            }
-            (Algorithm::Ed25519, _) => {
-                let mechanism = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519));
-                self.slot.during(Call::Sign, || self.session.sign(&mechanism, handle, message))
-            }
+        let call = |mechanism: &Mechanism<'_>, input: &[u8]| {
+            self.slot.during(Call::Sign, || self.session.sign(mechanism, handle, input))
         };
-        let signature = signed.map_err(|error| self.signing.token.classifier.judge(&error))?;
-        if signature.len() != SIGNATURE_LEN {
-            return Err(bad_length(signature.len()));
-        }
-        Ok(signature)
+        let signed = match (key.entry.algorithm, self.signing.ecdsa) {
+            (Algorithm::EcdsaP256, EcdsaMechanism::RawDigest) => call(&Mechanism::Ecdsa, &Sha256::digest(message)),
+            (Algorithm::EcdsaP384, EcdsaMechanism::RawDigest) => call(&Mechanism::Ecdsa, &Sha384::digest(message)),
+            (Algorithm::EcdsaP256, EcdsaMechanism::EcdsaSha256) => call(&Mechanism::EcdsaSha256, message),
+            (Algorithm::EcdsaP384, EcdsaMechanism::EcdsaSha256) => call(&Mechanism::EcdsaSha384, message),
+            (Algorithm::Ed25519, _) => {
+                call(&Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519)), message)
+            }
+            (Algorithm::HmacSha256, _) => call(&Mechanism::Sha256Hmac, message),
+        };
+        signed.map_err(|error| self.judge(&error))
     }
 
-    /// The object that signs: the key, or its copy, made at first use.
-    fn handle(&self, key: &Key) -> Result<ObjectHandle, Fault> {
-        if !self.signing.session_copy {
-            return Ok(key.private);
+    /// Gets the object that signs: the key, or its copy, or what is unwrapped.
+    fn load(&self, key: &Arc<Key>) -> Result<(), AdminFault> {
+        let blob = match &key.home {
+            Home::Token(private) => {
+                let mut working = key.working_mut();
+                if *working == Working::Absent {
+                    let handle = if self.signing.session_copy { self.make_copy(*private)? } else { *private };
+                    *working = Working::Ready(handle);
+                }
+                return Ok(());
+            }
+            Home::Wrapped(blob) => blob,
+        };
+        self.signing.cache.make_room(|handle| self.destroy(handle))?;
+        let mut working = key.working_mut();
+        if *working == Working::Absent {
+            let blob = Arc::clone(&*blob.lock().unwrap_or_else(PoisonError::into_inner));
+            *working = Working::Ready(self.unwrap(key, &blob)?);
+            drop(working);
+            self.signing.cache.enter(key);
         }
-        match key.copy() {
-            Some(copy) => Ok(copy),
-            None => key.copy_or_make(|| self.make_copy(key)),
-        }
+        Ok(())
     }
 
-    fn make_copy(&self, key: &Key) -> Result<ObjectHandle, Fault> {
-        let judge = |error| self.signing.token.classifier.judge(&error);
+    fn make_copy(&self, private: ObjectHandle) -> Result<ObjectHandle, AdminFault> {
         let holder = self.signing.holder.lock().unwrap_or_else(PoisonError::into_inner);
         let template = [Attribute::Token(false)];
-        let copy = self.slot.during(Call::Copy, || holder.copy_object(key.private, &template)).map_err(judge)?;
-        match keys::copy_departure(&holder, copy, self.slot).map_err(judge)? {
+        let copy = self.slot.during(Call::Copy, || holder.copy_object(private, &template));
+        let copy = copy.map_err(|error| self.judge(&error))?;
+        match sweep::session_departure(&holder, copy, self.slot).map_err(|error| self.judge(&error))? {
             None => Ok(copy),
-            Some(problem) => Err(Fault {
-                class: ErrorClass::Request,
-                code: "copy-not-protected".to_owned(),
-                step: problem,
-                retryable: false,
-            }),
+            Some(problem) => Err(AdminFault::Refused(refused("copy-not-protected", problem))),
         }
+    }
+
+    /// Unwraps a key, and lets it prove that it is the one psdd means.
+    fn unwrap(&self, key: &Key, blob: &[u8]) -> Result<ObjectHandle, AdminFault> {
+        let entry = &key.entry;
+        let wrapper = self.signing.wrapper.ready().map_err(AdminFault::Refused)?;
+        let classifier = &self.signing.token.classifier;
+        let (handle, departure) = {
+            let holder = self.signing.holder.lock().unwrap_or_else(PoisonError::into_inner);
+            let handle = match wrapping::unwrap(&holder, wrapper, entry, blob, classifier, self.slot) {
+                Ok(handle) => handle,
+                Err(UnwrapFault::Blob(problem)) => {
+                    return Err(AdminFault::Refused(refused("wrapped-key-invalid", problem)));
+                }
+                Err(UnwrapFault::Call(fault)) => return Err(AdminFault::Call(fault)),
+            };
+            (handle, sweep::session_departure(&holder, handle, self.slot).map_err(|error| self.judge(&error))?)
+        };
+        let proof = self.sign(key, handle, public_half::proof_of(entry.algorithm));
+        let problem = match (departure, proof) {
+            (Some(problem), _) => refused("unwrapped-not-protected", problem),
+            (None, Ok(proof)) if public_half::proves(entry.algorithm, &entry.spki, &proof) => return Ok(handle),
+            (None, Ok(_)) => {
+                let step = format!("the blob holds another key than {}", hex(&entry.key_id));
+                refused("wrapped-key-mismatch", step)
+            }
+            (None, Err(fault)) if fault.class == ErrorClass::Request => {
+                refused("wrapped-key-mismatch", format!("{}: {}", fault.step, fault.code))
+            }
+            (None, Err(fault)) => return Err(AdminFault::Call(fault)),
+        };
+        self.destroy(handle)?;
+        Err(AdminFault::Refused(problem))
+    }
+
+    /// Destroys a session object.
+    fn destroy(&self, object: ObjectHandle) -> Result<(), Fault> {
+        let holder = self.signing.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        let destroyed = self.slot.during(Call::Object, || holder.destroy_object(object));
+        destroyed.map_err(|error| self.judge(&error))
+    }
+
+    fn judge(&self, error: &Error) -> Fault {
+        self.signing.token.classifier.judge(error)
     }
 
     fn replace_session(&mut self, fault: &Fault) {

@@ -77,7 +77,8 @@ impl Token {
         let session = slot.during(Call::Session, || pkcs11.open_rw_session(at)).map_err(|error| fault(&error))?;
         watch.set_state(WorkerState::Login, None);
         let marker = LoginMarker::new(spec.state_dir.as_ref(), &spec.token);
-        log_in(&session, pin, &marker, spec, slot, &classifier)?;
+        let tries_left = || tries(slot.during(Call::Load, || pkcs11.get_token_info(at)));
+        log_in(&session, pin, &marker, spec, slot, &classifier, tries_left)?;
         watch.set_state(WorkerState::Starting, None);
         let identity = identity(&info);
         let max_sessions = info.max_session_count().into();
@@ -153,6 +154,7 @@ fn log_in(
     spec: &WorkerSpec,
     slot: &CallSlot,
     classifier: &Classifier,
+    tries: impl FnOnce() -> &'static str,
 ) -> Result<(), OpenError> {
     marker.set(&format!("a login to token {} (serial {}) did not finish", spec.token, spec.serial))?;
     let copy = RawAuthPin::new(Box::new(pin.as_bytes().to_vec()));
@@ -168,12 +170,31 @@ fn log_in(
             let fault = classifier.judge(&error);
             if login_may_have_cost_a_try(&error) {
                 let reason = format!("C_Login to token {} (serial {}) failed: {}", spec.token, spec.serial, fault.code);
+                // Before the token is asked anything more: that call may hang.
+                marker.set(&reason)?;
+                let reason = format!("{reason}; {}", tries());
                 marker.set(&reason)?;
                 return Err(OpenError::Latched(reason));
             }
             marker.clear()?;
             Err(OpenError::Call(fault))
         }
+    }
+}
+
+/// What the token says of the tries that are left. PKCS#11 has flags for it and no number (CK_TOKEN_INFO, v2.40 §3.2).
+fn tries(info: Result<TokenInfo, Error>) -> &'static str {
+    let Ok(info) = info else {
+        return "how many tries are left is not known: C_GetTokenInfo failed";
+    };
+    if info.user_pin_locked() {
+        "no try is left: the PIN is locked (CKF_USER_PIN_LOCKED), and only the security officer can set another"
+    } else if info.user_pin_final_try() {
+        "one try is left (CKF_USER_PIN_FINAL_TRY)"
+    } else if info.user_pin_count_low() {
+        "more than one try is left, how many the token does not say (CKF_USER_PIN_COUNT_LOW)"
+    } else {
+        "how many tries are left the token does not say: none of its PIN flags is set"
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Call {
     Find,
     /// C_SignInit and C_Sign.
     Sign,
-    /// C_GenerateKeyPair.
+    /// C_GenerateKeyPair and C_GenerateKey.
     Generate,
     /// C_CopyObject.
     Copy,
@@ -36,10 +36,12 @@ pub enum Call {
     Object,
     /// C_GetSessionInfo.
     KeepAlive,
+    /// C_WrapKey and C_UnwrapKey.
+    Wrap,
 }
 
 impl Call {
-    const ALL: [Call; 9] = [
+    const ALL: [Call; 10] = [
         Call::Load,
         Call::Session,
         Call::Login,
@@ -49,6 +51,7 @@ impl Call {
         Call::Copy,
         Call::Object,
         Call::KeepAlive,
+        Call::Wrap,
     ];
 
     const fn number(self) -> u64 {
@@ -62,6 +65,7 @@ impl Call {
             Call::Copy => 6,
             Call::Object => 7,
             Call::KeepAlive => 8,
+            Call::Wrap => 9,
         }
     }
 
@@ -76,6 +80,7 @@ impl Call {
             Call::Copy => "C_CopyObject",
             Call::Object => "C_CreateObject",
             Call::KeepAlive => "C_GetSessionInfo",
+            Call::Wrap => "C_WrapKey",
         }
     }
 
@@ -84,7 +89,7 @@ impl Call {
             Call::Login => deadlines.login_ms,
             Call::Find => deadlines.find_ms,
             Call::Sign => deadlines.sign_ms,
-            Call::Generate => deadlines.generate_ms,
+            Call::Generate | Call::Wrap => deadlines.generate_ms,
             Call::Load | Call::Session | Call::Copy | Call::Object | Call::KeepAlive => deadlines.other_ms,
         }
     }

@@ -41,6 +41,7 @@ fn a_wrong_pin_costs_one_try_and_latches_over_restarts() {
     let link = rig.link();
     let (reason, clear) = latched(&link);
     assert!(reason.contains("CKR_PIN_INCORRECT"), "{reason}");
+    assert!(reason.contains("CKF_USER_PIN_COUNT_LOW"), "it says what the token says of its tries: {reason}");
     assert!(clear.contains("clear-login-latch") && clear.contains("--token one"), "{clear}");
     let after_one_try = token_state(&rig);
 

@@ -1,9 +1,9 @@
 //! A token in a temporary directory, its keeper as a process, and a link with its events.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use psdd_hsm::link::{Link, LinkConfig, LinkEvent, RequestId, SignFrame};
+use psdd_hsm::link::{Link, LinkConfig, LinkEvent, RequestId, SignFrame, WrappedKey};
 use psdd_hsm::protocol::{Form, Messages, Welcome};
-use psdd_hsm::role::{Algorithm, Role};
+use psdd_hsm::role::{Algorithm, Residence, Role};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::sync::Arc;
@@ -23,13 +23,18 @@ pub struct Rig {
 impl Rig {
     /// Makes a token with `psdd-hsm init-token`.
     pub fn new() -> Self {
+        Self::with_pin(PIN)
+    }
+
+    /// As [`Rig::new`], with another PIN.
+    pub fn with_pin(pin: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("psdd").tempdir().expect("temporary directory");
         let mut rig = Self { directory, serial: String::new() };
         let at = |name: &str| rig.path(name);
         std::fs::create_dir(at("tokens")).expect("created");
         let softhsm = format!("directories.tokendir = {}\nlog.level = ERROR\n", at("tokens").display());
         std::fs::write(at("softhsm2.conf"), softhsm).expect("written");
-        std::fs::write(at("pin"), format!("{PIN}\n")).expect("written");
+        std::fs::write(at("pin"), format!("{pin}\n")).expect("written");
         std::fs::write(at("so-pin"), SO_PIN).expect("written");
         rig.configure(None, "");
         let made = rig.init_token();
@@ -71,6 +76,18 @@ impl Rig {
         std::fs::write(self.path("psdd-hsm.toml"), text).expect("written");
     }
 
+    /// Puts the shipped profile, changed like this, in place of the shipped one.
+    pub fn change_profile(&self, change: impl FnOnce(&str) -> String) {
+        let (_, shipped) = hsm_profiles::SHIPPED.iter().find(|(name, _)| *name == "softhsm2").expect("it ships");
+        let changed = change(shipped);
+        assert_ne!(&changed, shipped);
+        std::fs::write(self.path("profile.toml"), changed).expect("written");
+        let configuration = std::fs::read_to_string(self.path("psdd-hsm.toml")).expect("read");
+        let path = self.path("profile.toml").display().to_string();
+        let configuration = configuration.replace("profile = \"softhsm2\"", &format!("profile = \"{path}\""));
+        std::fs::write(self.path("psdd-hsm.toml"), configuration).expect("written");
+    }
+
     pub fn init_token(&self) -> Output {
         let so_pin = self.path("so-pin");
         self.command(&["init-token", "--token", "one", "--so-pin-file", so_pin.to_str().expect("text")])
@@ -80,7 +97,7 @@ impl Rig {
         self.command(&["clear-login-latch", "--token", "one"])
     }
 
-    fn command(&self, arguments: &[&str]) -> Output {
+    pub fn command(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_psdd-hsm"));
         command.args(arguments).arg("--config").arg(self.path("psdd-hsm.toml"));
         command.output().expect("psdd-hsm runs")
@@ -88,9 +105,15 @@ impl Rig {
 
     /// Starts the keeper.
     pub fn keeper(&self) -> Keeper {
+        self.keeper_with(|_| {})
+    }
+
+    /// Starts the keeper, with a change to how.
+    pub fn keeper_with(&self, change: impl FnOnce(&mut Command)) -> Keeper {
         let mut command = Command::new(env!("CARGO_BIN_EXE_psdd-hsm"));
         command.arg("--config").arg(self.path("psdd-hsm.toml"));
         command.env("NOTIFY_SOCKET", self.path("notify.sock"));
+        change(&mut command);
         Keeper { child: command.spawn().expect("psdd-hsm runs") }
     }
 
@@ -229,11 +252,23 @@ impl TestLink {
     }
 
     pub fn generate(&self, role: Role, algorithm: Algorithm, name: &str) -> TestKey {
-        let mut key_id = vec![role.number()];
-        key_id.extend_from_slice(name.as_bytes());
+        self.make(role, algorithm, name, Residence::Resident)
+    }
+
+    /// Makes a key that is kept wrapped, and lets the link keep it.
+    pub fn generate_wrapped(&self, role: Role, algorithm: Algorithm, name: &str) -> TestKey {
+        let key = self.make(role, algorithm, name, Residence::Wrapped);
+        self.link.adopt(key.adoption());
+        key
+    }
+
+    fn make(&self, role: Role, algorithm: Algorithm, name: &str, residence: Residence) -> TestKey {
+        let key_id = [&[role.number()], name.as_bytes()].concat();
         let label = format!("{role} {name}");
-        let spki = self.link.blocking().generate(role, algorithm, &key_id, &label, PATIENCE).expect("generated");
-        TestKey { key_id: key_id.into(), role, algorithm, spki }
+        let made = self.link.blocking().generate(role, algorithm, &key_id, &label, residence, PATIENCE);
+        let made = made.expect("generated");
+        let wrapped = made.wrapped.unwrap_or_default();
+        TestKey { key_id: key_id.into(), role, algorithm, spki: made.spki, wrapped }
     }
 
     /// Signs through events; gives the signatures or the code of the failure.
@@ -258,14 +293,28 @@ impl TestLink {
 }
 
 /// A key that was made.
+#[derive(Clone)]
 pub struct TestKey {
     pub key_id: Arc<[u8]>,
     pub role: Role,
     pub algorithm: Algorithm,
     pub spki: Vec<u8>,
+    /// Empty where it is resident.
+    pub wrapped: Vec<u8>,
 }
 
 impl TestKey {
+    /// What the link is to keep.
+    pub fn adoption(&self) -> WrappedKey {
+        WrappedKey {
+            key_id: Arc::clone(&self.key_id),
+            role: self.role,
+            algorithm: self.algorithm,
+            spki: self.spki.as_slice().into(),
+            wrapped: self.wrapped.as_slice().into(),
+        }
+    }
+
     pub fn frame(&self, form: Form, floor: u64, messages: &[Vec<u8>]) -> SignFrame {
         let messages: Messages = messages.iter().map(Vec::as_slice).collect();
         SignFrame { key_id: Arc::clone(&self.key_id), role: self.role, form, floor, messages }
@@ -273,12 +322,18 @@ impl TestKey {
 
     /// Verifies with aws-lc-rs, which had no part in the signing.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, UnparsedPublicKey};
         match self.algorithm {
             Algorithm::EcdsaP256 => {
                 let point = &self.spki[self.spki.len() - 65..];
                 UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature).is_ok()
             }
+            Algorithm::EcdsaP384 => {
+                let point = &self.spki[self.spki.len() - 97..];
+                UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point).verify(message, signature).is_ok()
+            }
+            // Nobody but the token has the secret: a MAC is told from others, not verified.
+            Algorithm::HmacSha256 => signature.len() == 32 && signature != self.spki,
             Algorithm::Ed25519 => {
                 let point = &self.spki[self.spki.len() - 32..];
                 UnparsedPublicKey::new(&ED25519, point).verify(message, signature).is_ok()

@@ -1,9 +1,9 @@
 //! Keys are made, found again, and sign what their role signs.
 
 use crate::rig::{PATIENCE, Rig, checkpoint, indicium, sig_structure};
-use psdd_hsm::link::CallError;
-use psdd_hsm::protocol::{FaultClass, Form, KEYS_PER_FRAME};
-use psdd_hsm::role::{Algorithm, Role};
+use psdd_hsm::link::{CallError, Generated};
+use psdd_hsm::protocol::{FaultClass, Form, KEYS_PER_FRAME, TOKEN_MAC_DOMAIN};
+use psdd_hsm::role::{Algorithm, Residence, Role};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::name::Name;
 use x509_cert::request::{CertReqInfo, Version};
@@ -33,6 +33,8 @@ fn every_role_signs_its_form_with_and_without_copies() {
         let rows = [
             (Role::Indicium, Algorithm::EcdsaP256, Form::Indicium, indicium(11)),
             (Role::Certification, Algorithm::EcdsaP256, Form::CoseSign1, sig_structure(b"certified")),
+            (Role::Certification, Algorithm::EcdsaP384, Form::CoseSign1, sig_structure(b"certified")),
+            (Role::TokenMac, Algorithm::HmacSha256, Form::TokenMac, [TOKEN_MAC_DOMAIN, b"piece"].concat()),
             (Role::Device, Algorithm::EcdsaP256, Form::CoseSign1, sig_structure(b"audit")),
             (Role::Log, Algorithm::Ed25519, Form::Checkpoint, checkpoint()),
             (Role::Log, Algorithm::EcdsaP256, Form::Checkpoint, checkpoint()),
@@ -44,8 +46,8 @@ fn every_role_signs_its_form_with_and_without_copies() {
                 _ => vec![message; 3],
             };
             let signatures = link.sign(&key.frame(form, 10, &messages)).expect("signed");
-            assert_eq!(signatures.len(), messages.len() * 64);
-            for (message, signature) in messages.iter().zip(signatures.chunks(64)) {
+            assert_eq!(signatures.len(), messages.len() * algorithm.signature_len());
+            for (message, signature) in messages.iter().zip(signatures.chunks(algorithm.signature_len())) {
                 assert!(key.verifies(message, signature), "{role} {algorithm:?}");
             }
             assert_eq!(link.link.blocking().test_sign(&key.key_id, PATIENCE), Ok(()));
@@ -144,19 +146,20 @@ fn a_key_is_never_made_over_another_or_with_another_role_s_id() {
     link.up();
     let calls = link.link.blocking();
     let key = link.generate(Role::Device, Algorithm::EcdsaP256, "a");
-    let code = |outcome: Result<Vec<u8>, CallError>| match outcome {
+    let code = |outcome: Result<Generated, CallError>| match outcome {
         Err(CallError::Failed(fault)) => {
             assert_eq!((fault.class, fault.retryable), (FaultClass::Refused, false));
             fault.code
         }
         other => panic!("{other:?}"),
     };
-    let again = calls.generate(Role::Device, Algorithm::EcdsaP256, &key.key_id, "x", PATIENCE);
+    let again = calls.generate(Role::Device, Algorithm::EcdsaP256, &key.key_id, "x", Residence::Resident, PATIENCE);
     assert_eq!(code(again), "key-exists");
-    let wrong_id = calls.generate(Role::Log, Algorithm::Ed25519, &[4, 9], "x", PATIENCE);
+    let wrong_id = calls.generate(Role::Log, Algorithm::Ed25519, &[4, 9], "x", Residence::Resident, PATIENCE);
     assert_eq!(code(wrong_id), "role-mismatch");
-    let wrong_algorithm = calls.generate(Role::Indicium, Algorithm::Ed25519, &[1, 9], "x", PATIENCE);
+    let wrong_algorithm =
+        calls.generate(Role::Indicium, Algorithm::Ed25519, &[1, 9], "x", Residence::Resident, PATIENCE);
     assert_eq!(code(wrong_algorithm), "algorithm-not-offered");
-    let mac = calls.generate(Role::TokenMac, Algorithm::EcdsaP256, &[3, 9], "x", PATIENCE);
+    let mac = calls.generate(Role::TokenMac, Algorithm::EcdsaP256, &[3, 9], "x", Residence::Resident, PATIENCE);
     assert_eq!(code(mac), "algorithm-not-offered");
 }

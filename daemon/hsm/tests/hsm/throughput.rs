@@ -9,7 +9,7 @@ use crate::rig::{Keeper, Rig, TestKey, TestLink, indicium};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
-use psdd_hsm::link::LinkEvent;
+use psdd_hsm::link::{LinkEvent, SignFrame};
 use psdd_hsm::protocol::Form;
 use psdd_hsm::role::{Algorithm, Role};
 use std::time::{Duration, Instant};
@@ -23,6 +23,15 @@ fn cpu_seconds(process: &str) -> f64 {
     let after_name = stat.rsplit_once(") ").expect("a name in brackets").1;
     let ticks = |field: usize| after_name.split(' ').nth(field).and_then(|n| n.parse::<u32>().ok()).expect("a number");
     f64::from(ticks(11) + ticks(12)) / 100.0
+}
+
+/// What a process has in memory and what of it is locked, in KiB.
+fn memory_kib(process: &str) -> [u32; 2] {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("status");
+    ["VmRSS:", "VmLck:"].map(|field| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a line");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    })
 }
 
 fn print(name: &str, signed: u64, elapsed: Duration, cpu: f64) {
@@ -120,23 +129,77 @@ fn link_against_raw() {
 
 /// Keeps so many frames of so many messages outstanding.
 fn in_flight(keeper: &Keeper, link: &TestLink, key: &TestKey, messages: u64, outstanding: usize) {
+    let name = format!("link, frames of {messages}, {outstanding} outstanding");
+    in_turn(keeper, link, std::slice::from_ref(key), (messages, outstanding), &name);
+}
+
+/// The same with frames of these keys in turn.
+fn in_turn(keeper: &Keeper, link: &TestLink, keys: &[TestKey], (messages, outstanding): (u64, usize), name: &str) {
     let worker = keeper.worker().expect("a worker").to_string();
     let cpu_of_both = || cpu_seconds("self") + cpu_seconds(&worker);
-    let frame = key.frame(Form::Indicium, 0, &(1..=messages).map(indicium).collect::<Vec<_>>());
+    let indicia: Vec<Vec<u8>> = (1..=messages).map(indicium).collect();
+    let frames: Vec<SignFrame> = keys.iter().map(|key| key.frame(Form::Indicium, 0, &indicia)).collect();
+    let mut frames = frames.iter().cycle();
+    let mut send = || link.link.sign(frames.next().expect("a key")).expect("taken");
     let (started, cpu) = (Instant::now(), cpu_of_both());
     let mut signed = 0;
     for _ in 0..outstanding {
-        link.link.sign(&frame).expect("taken");
+        send();
     }
     while started.elapsed() < RUN {
         assert!(matches!(link.next(), LinkEvent::Signed { .. }));
         signed += messages;
-        link.link.sign(&frame).expect("taken");
+        send();
     }
-    let name = format!("link, frames of {messages}, {outstanding} outstanding");
-    print(&name, signed, started.elapsed(), cpu_of_both() - cpu);
+    print(name, signed, started.elapsed(), cpu_of_both() - cpu);
     for _ in 0..outstanding {
         assert!(matches!(link.next(), LinkEvent::Signed { .. }));
+    }
+}
+
+/// `RUST_LOG=error cargo test -p psdd-hsm --test hsm -- --ignored --exact --nocapture throughput::wrapped_keys`
+#[test]
+#[ignore = "a measurement of a minute"]
+fn wrapped_keys() {
+    const KEYS: u64 = 2000;
+    for cached_keys in [40_000, 500] {
+        let rig = Rig::new();
+        rig.configure(Some(&rig.serial), "sessions = 2\nsession_copy = true");
+        if cached_keys != 40_000 {
+            rig.change_profile(|profile| profile.replace("= 40000", &format!("= {cached_keys}")));
+        }
+        let mut keeper = rig.keeper();
+        let link = rig.link();
+        link.up();
+        println!("= room for {cached_keys} unwrapped keys:");
+        let timed = |name: &str, count: u64, work: &mut dyn FnMut(u64)| {
+            let worker = keeper.worker().expect("a worker").to_string();
+            let (started, cpu) = (Instant::now(), cpu_seconds(&worker));
+            (0..count).for_each(work);
+            print(name, count, started.elapsed(), cpu_seconds(&worker) - cpu);
+        };
+        let mut keys = Vec::new();
+        timed("generated wrapped, one at a time", KEYS, &mut |n| {
+            keys.push(link.generate_wrapped(Role::Indicium, Algorithm::EcdsaP256, &n.to_string()));
+        });
+        timed("generated resident, one at a time", 200, &mut |n| {
+            drop(link.generate(Role::Device, Algorithm::EcdsaP256, &n.to_string()));
+        });
+        let worker = keeper.worker().expect("a worker").to_string();
+        let memory = memory_kib(&worker);
+        let mut first = keys.iter();
+        timed("first signature of a wrapped key, one at a time", KEYS, &mut |_| {
+            let frame = first.next().expect("a key").frame(Form::Indicium, 0, &[indicium(7)]);
+            assert!(link.sign(&frame).is_ok());
+        });
+        println!("= KiB of the worker in memory and locked: {memory:?}, and with them {:?}", memory_kib(&worker));
+        for (messages, outstanding) in [(256, 4), (1, 64)] {
+            for count in [1, keys.len()] {
+                let name = format!("{count} wrapped keys in turn, frames of {messages}, {outstanding} outstanding");
+                in_turn(&keeper, &link, &keys[..count], (messages, outstanding), &name);
+            }
+        }
+        assert!(keeper.stop().success());
     }
 }
 

@@ -87,6 +87,9 @@ pub enum Fault {
     /// The symbol names a certificate that this PSD never had for an indicium key.
     #[error("the symbol names certificate {0}, which no indicium key of the PSD ever had")]
     UnknownCertificate(u32),
+    /// The symbol names a certificate whose key was not the one in use.
+    #[error("the symbol names certificate {0}, whose key was not in use at this record")]
+    NotInUse(u32),
     /// The symbol's signature does not verify.
     #[error("the symbol's signature does not verify under certificate {0}")]
     Signature(u32),

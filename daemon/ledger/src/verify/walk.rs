@@ -195,7 +195,12 @@ impl<'j, J: Judge> Walk<'j, J> {
                     hashes.insert(leaf, hash);
                 }
             }
-            event => self.signed_facts(connection, leaf, event, &record)?,
+            event => {
+                if let Event::KeyCreated { wrapped: Some(hash), .. } = event {
+                    hashes.insert(leaf, *hash);
+                }
+                self.signed_facts(connection, leaf, event, &record)?;
+            }
         }
         self.facts.note(leaf, &record.event);
         self.latest_time = self.latest_time.max(record.at.time.0);
@@ -361,8 +366,14 @@ impl<'j, J: Judge> Walk<'j, J> {
             Event::Genesis(_)
             | Event::PsdCreated { .. }
             | Event::KeyCreated { .. }
+            | Event::KeyStateChanged { .. }
             | Event::LifecycleChanged { .. }
             | Event::CeilingSet { .. }
+            | Event::CeremonyBegun { .. }
+            | Event::CeremonyStep { .. }
+            | Event::CeremonyEnded { .. }
+            | Event::OperatorsChanged { .. }
+            | Event::Revoked { .. }
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::RefusalsNoted { .. }
@@ -381,7 +392,10 @@ impl<'j, J: Judge> Walk<'j, J> {
         facts: &ValueFacts<'_>,
     ) -> Result<(), Fault> {
         let keys = appliance.psds.get(&stamp.psd).map(|psd| psd.state().keys.iter().rev());
-        let keys = keys.into_iter().flatten().filter(|certified| certified.key.role == Role::Device);
+        let keys = keys
+            .into_iter()
+            .flatten()
+            .filter(|certified| certified.key.role == Role::Device && certified.life.activated.is_some());
         let mut verdict = Err(Fault::NoKey("device key"));
         for certified in keys {
             let judged = self.judge.device_statement(statement, message, &certified.key.spki, facts);
@@ -399,6 +413,10 @@ impl<'j, J: Judge> Walk<'j, J> {
         let decoded = symbol::decode(piece, psd.identity(), appliance.genesis.environment)?;
         let serial = decoded.certificate_serial;
         let key = self.certificates.get(&(piece.stamp.psd, serial)).ok_or(Fault::UnknownCertificate(serial))?;
+        let in_use = psd.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial);
+        if in_use != Some(serial) {
+            return Err(Fault::NotInUse(serial));
+        }
         Ok(Job { leaf, serial, key: Arc::clone(key), decoded })
     }
 

@@ -1,9 +1,11 @@
 //! Verification of ledgers that hold, in use and at rest; signatures and messages that do not.
 
 use crate::world::*;
+use psd::key::{Algorithm, Role};
 use psd::record::{Event, Indicium, Record};
 use psdd_ledger::verify::{Fault, Finding, Outcome, Settings};
 use psdd_ledger::{NewRecord, Rules};
+use std::sync::Arc;
 
 fn finding(outcome: Outcome) -> Finding {
     match outcome {
@@ -172,12 +174,14 @@ fn messages_and_certificates_that_do_not_hold_are_found() {
             certificate: b"x"[..].into(),
         }),
         ("the certificate's public key", |world| {
-            let (stamp, key_id) = (world.next_stamp(psd_id(0)), [1, 0][..].into());
+            let key_id = another_key(world, b"indicium key");
+            let stamp = world.next_stamp(psd_id(0));
             let chain = vec![[&7u32.to_be_bytes()[..], b"another key"].concat().into()];
             Event::CertificateInstalled { stamp, key_id, serial: 7, chain }
         }),
         ("the certificate's serial number", |world| {
-            let (stamp, key_id) = (world.next_stamp(psd_id(0)), [4, 0][..].into());
+            let key_id = another_key(world, b"device key");
+            let stamp = world.next_stamp(psd_id(0));
             let chain = vec![[&7u32.to_be_bytes()[..], b"device key"].concat().into()];
             Event::CertificateInstalled { stamp, key_id, serial: 8, chain }
         }),
@@ -192,6 +196,17 @@ fn messages_and_certificates_that_do_not_hold_are_found() {
         assert_eq!(found.leaf, Some(durable[0].leaf()), "{what}: {found}");
         assert!(found.to_string().contains(what), "{found}");
     }
+}
+
+/// A key that waits for its certificate.
+fn another_key(world: &mut World, spki: &[u8]) -> Arc<[u8]> {
+    let (stamp, key_id): (_, Arc<[u8]>) = (world.next_stamp(psd_id(0)), [1, 9][..].into());
+    let (role, algorithm, token) = (Role::Indicium, Algorithm::EcdsaP256, "token".into());
+    let made = key_id.clone();
+    let event = Event::KeyCreated { stamp, key_id: made, role, algorithm, token, spki: spki.into(), wrapped: None };
+    let made = world.take_in(event);
+    world.commit(vec![made]);
+    key_id
 }
 
 #[test]

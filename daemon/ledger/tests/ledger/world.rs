@@ -10,7 +10,7 @@ use psd::indicium::{Details, Postal, Validity, Voucher};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
-use psd::record::{Applied, AuthorityPurpose, Environment, Event, Genesis, Record};
+use psd::record::{Applied, AuthorityPurpose, Charter, Environment, Event, Genesis, Record};
 use psd::{ApplianceId, MailingDate, PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
 use psdd_ledger::open::{LedgerLock, OpenError, ProvenHead};
 use psdd_ledger::verify::{Answer, AuthorityKey, Certified, Judge, Outcome, Refuted, Settings, Statement, ValueFacts};
@@ -247,7 +247,9 @@ impl World {
             let (key_id, serial): (Arc<[u8]>, u32) = (id(role.number()), 100 + u32::from(role.number()));
             let stamp = self.next_stamp(psd);
             let (algorithm, token) = (Algorithm::EcdsaP256, Arc::from("token"));
-            let made = Event::KeyCreated { stamp, key_id: key_id.clone(), role, algorithm, token, spki: spki.into() };
+            let (key_made, spki_made) = (key_id.clone(), spki.into());
+            let made =
+                Event::KeyCreated { stamp, key_id: key_made, role, algorithm, token, spki: spki_made, wrapped: None };
             records.push(self.take_in(made));
             let stamp = self.next_stamp(psd);
             let chain = vec![Arc::from([&serial.to_be_bytes(), spki].concat())];
@@ -402,6 +404,7 @@ pub fn genesis() -> Record {
             log_key_id: [5, 0][..].into(),
             log_spki: b"log key"[..].into(),
             log_token: "token".into(),
+            charter: Charter::default(),
         }),
     }
 }

@@ -3,15 +3,18 @@
 //! All checks come first, in a fixed order; then the mutation, which cannot fail. Called by the core thread of `psdd`,
 //! which owns every PSD, and by replay. Commits and roll-backs are the caller's: it keeps the [`State`] it wants back.
 
+mod change;
 mod piece;
 mod replay;
 mod value;
 
+pub use change::Change;
 pub use piece::{DateWindow, Piece, PieceContext, PreparedPiece};
 pub use replay::ReplayError;
 pub use value::{Authorisation, Purpose, ValueRefusal, ValueTerms};
 
 use crate::currency::Currency;
+use crate::custody::{Activation, KeyLife};
 use crate::id::{LicenceNumber, PsdId, TenantName};
 use crate::indicium::{Format, LicensingZip, ZipRange};
 use crate::key::{Key, Role};
@@ -78,6 +81,17 @@ pub struct CertifiedKey {
     pub key: Key,
     /// The certificate and its issuers up to but without the root, DER; empty until installed.
     pub chain: Arc<[Arc<[u8]>]>,
+    /// Where it does not live in the token: the salted hash of what the token wrapped.
+    pub wrapped: Option<[u8; 32]>,
+    /// What became of it so far.
+    pub life: KeyLife,
+}
+
+impl CertifiedKey {
+    /// Whether it may be activated as far as certificates go. A secret key has none.
+    pub const fn is_certified(&self) -> bool {
+        self.key.certificate_serial.is_some() || matches!(self.key.role, Role::TokenMac)
+    }
 }
 
 /// What changes in a PSD's life. Cheap to clone: the core keeps one for every chunk in flight.
@@ -155,17 +169,29 @@ impl Psd {
         Stamp { psd: self.identity.psd, sequence: self.state.sequence, registers: self.state.registers }
     }
 
-    /// The newest certified key of a role, with its certificate's serial number.
-    pub fn certified_key(&self, role: Role) -> Option<(&Key, u32)> {
-        self.state.certified_key(role)
+    /// The key of a role that is in use.
+    pub fn key_in_use(&self, role: Role) -> Option<&CertifiedKey> {
+        self.state.key_in_use(role)
     }
 }
 
 impl State {
-    /// The newest certified key of a role, with its certificate's serial number.
-    pub fn certified_key(&self, role: Role) -> Option<(&Key, u32)> {
-        let of_role = self.keys.iter().rev().map(|certified| &certified.key).filter(|key| key.role == role);
-        of_role.filter_map(|key| key.certificate_serial.map(|serial| (key, serial))).next()
+    /// The key of a role that signs: the one that was activated last, unless it was revoked or retired since. No other takes its place by itself.
+    pub fn key_in_use(&self, role: Role) -> Option<&CertifiedKey> {
+        let activated =
+            |certified: &&CertifiedKey| certified.life.activated.map(|Activation { sequence, .. }| sequence);
+        let of_role = self.keys.iter().filter(|certified| certified.key.role == role);
+        of_role.max_by_key(activated).filter(|last| last.life.activated.is_some() && last.life.is_sound())
+    }
+
+    /// Whether a key of the role was ever in use.
+    pub fn has_used(&self, role: Role) -> bool {
+        self.keys.iter().any(|certified| certified.key.role == role && certified.life.activated.is_some())
+    }
+
+    /// The key with this CKA_ID.
+    pub fn key(&self, key_id: &[u8]) -> Option<&CertifiedKey> {
+        self.keys.iter().find(|certified| *certified.key.key_id == *key_id)
     }
 
     /// Whether all that is left was asked to go back: nothing is signed from then on.

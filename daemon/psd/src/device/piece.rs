@@ -79,7 +79,8 @@ impl Psd {
             return Err(Refusal::Withdrawing);
         }
         let at = context.clock?;
-        let (_, certificate_serial) = state.certified_key(Role::Indicium).ok_or(Refusal::NoCertifiedKey)?;
+        let in_use = state.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial);
+        let certificate_serial = in_use.ok_or(Refusal::NoCertifiedKey)?;
         let (takes, asked) = (self.identity.format.kind(), piece.details.kind());
         if takes != asked {
             return Err(Refusal::WrongKind { format: self.identity.format.name(), takes, asked });
@@ -143,7 +144,7 @@ impl Psd {
 
     /// The key that signs this PSD's indicia now.
     pub fn signing_key(&self) -> Option<&Key> {
-        self.certified_key(Role::Indicium).map(|(key, _)| key)
+        self.key_in_use(Role::Indicium).map(|certified| &certified.key)
     }
 
     fn within_limits(&self, postage: PostageAmount) -> Result<(), Refusal> {

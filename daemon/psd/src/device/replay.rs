@@ -1,13 +1,15 @@
 //! Records back into state, each checked against the one before it.
 
 use super::{CertifiedKey, Identity, PendingValue, Psd, Purpose, State};
+use crate::custody::{Activation, KeyLife, KeyStep, Revocation, RevocationReason};
 use crate::id::PsdId;
 use crate::indicium::{LicensingZip, format_named};
-use crate::key::{Key, Role};
+use crate::key::{Algorithm, Key, Role};
 use crate::lifecycle::Lifecycle;
 use crate::money::PostageAmount;
 use crate::record::{Applied, Event, Indicium, Stamp};
 use crate::register::Registers;
+use crate::time::UnixMillis;
 use std::sync::Arc;
 
 /// A record does not follow from those before it.
@@ -70,8 +72,8 @@ impl Psd {
         (stamp.sequence == 1 && stamp.registers == Registers::default()).then_some(psd)
     }
 
-    /// Takes in the next record of this PSD, checking that it follows.
-    pub fn replay(&mut self, event: &Event) -> Result<(), ReplayError> {
+    /// Takes in the next record of this PSD, of this time, checking that it follows.
+    pub fn replay(&mut self, event: &Event, at: UnixMillis) -> Result<(), ReplayError> {
         let psd = self.identity.psd;
         let Some(stamp) = event.stamp().filter(|stamp| stamp.psd == psd) else {
             return Err(ReplayError::UnknownPsd(psd));
@@ -84,19 +86,19 @@ impl Psd {
             return Err(ReplayError::Registers { psd, sequence: stamp.sequence });
         }
         self.check(event, stamp)?;
-        self.fold(event);
+        self.fold(event, at);
         Ok(())
     }
 
     /// Takes in a fact without checking that it follows: for state rebuilt from the records that still matter, whose
     /// completeness the state digest proves.
-    pub fn fold(&mut self, event: &Event) {
+    pub fn fold(&mut self, event: &Event, at: UnixMillis) {
         if let Some(stamp) = event.stamp() {
             self.state.sequence = stamp.sequence;
             self.state.registers = stamp.registers;
         }
         match event {
-            Event::KeyCreated { key_id, role, algorithm, token, spki, .. } => {
+            Event::KeyCreated { stamp, key_id, role, algorithm, token, spki, wrapped } => {
                 let key = Key {
                     key_id: Arc::clone(key_id),
                     role: *role,
@@ -105,17 +107,37 @@ impl Psd {
                     spki: Arc::clone(spki),
                     certificate_serial: None,
                 };
-                let added = CertifiedKey { key, chain: Arc::from([]) };
+                let (wrapped, life) = (*wrapped, KeyLife::begun(at));
+                let mut added = CertifiedKey { key, chain: Arc::from([]), wrapped, life };
+                if added.is_certified() && !self.state.has_used(*role) {
+                    added.life.activated = Some(activation(stamp, at));
+                }
                 self.state.keys = self.state.keys.iter().cloned().chain([added]).collect();
             }
-            Event::CertificateInstalled { key_id, serial, chain, .. } => {
-                let mut keys = self.state.keys.to_vec();
-                for certified in keys.iter_mut().filter(|certified| certified.key.key_id == *key_id) {
+            Event::CertificateInstalled { stamp, key_id, serial, chain } => {
+                let role = self.state.key(key_id).map(|certified| certified.key.role);
+                let first = role.is_some_and(|role| !self.state.has_used(role));
+                self.change_key(key_id, |certified| {
                     certified.key.certificate_serial = Some(*serial);
                     certified.chain = chain.as_slice().into();
-                }
-                self.state.keys = keys.into();
+                    // The first of a role signs from its certificate on; those after it from the record that says so.
+                    if first {
+                        certified.life.activated = Some(activation(stamp, at));
+                    }
+                });
             }
+            Event::KeyStateChanged { stamp, key_id, step, since, reason } => self.change_key(key_id, |certified| {
+                let life = &mut certified.life;
+                match (step, reason) {
+                    (KeyStep::Activated, _) => life.activated = Some(activation(stamp, at)),
+                    (KeyStep::Retired, _) => life.retired = Some(*since),
+                    (KeyStep::Destroyed, _) => life.destroyed = Some(*since),
+                    (KeyStep::Revoked, reason) => {
+                        let reason = reason.unwrap_or(RevocationReason::Unspecified);
+                        life.revoked = Some(Revocation { since: *since, reason });
+                    }
+                }
+            }),
             Event::LifecycleChanged { lifecycle, locks, .. } => {
                 self.state.lifecycle = *lifecycle;
                 self.state.locks = *locks;
@@ -140,9 +162,22 @@ impl Psd {
             | Event::AuthorityKeyInstalled { .. }
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
+            | Event::CeremonyBegun { .. }
+            | Event::CeremonyStep { .. }
+            | Event::CeremonyEnded { .. }
+            | Event::OperatorsChanged { .. }
+            | Event::Revoked { .. }
             | Event::RefusalsNoted { .. }
             | Event::Indicium(_) => {}
         }
+    }
+
+    fn change_key(&mut self, key_id: &[u8], change: impl FnOnce(&mut CertifiedKey)) {
+        let mut keys = self.state.keys.to_vec();
+        if let Some(certified) = keys.iter_mut().find(|certified| *certified.key.key_id == *key_id) {
+            change(certified);
+        }
+        self.state.keys = keys.into();
     }
 
     fn registers_after(&self, event: &Event) -> Option<Registers> {
@@ -154,6 +189,7 @@ impl Psd {
             Event::Genesis(_)
             | Event::PsdCreated { .. }
             | Event::KeyCreated { .. }
+            | Event::KeyStateChanged { .. }
             | Event::CertificateInstalled { .. }
             | Event::LifecycleChanged { .. }
             | Event::ValueRequested { .. }
@@ -163,6 +199,11 @@ impl Psd {
             | Event::AuthorityKeyInstalled { .. }
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
+            | Event::CeremonyBegun { .. }
+            | Event::CeremonyStep { .. }
+            | Event::CeremonyEnded { .. }
+            | Event::OperatorsChanged { .. }
+            | Event::Revoked { .. }
             | Event::RefusalsNoted { .. } => Some(before),
         }
     }
@@ -194,9 +235,29 @@ impl Psd {
             Event::KeyCreated { key_id, .. } if state.keys.iter().any(|k| k.key.key_id == *key_id) => {
                 Some("the key id exists already")
             }
-            Event::CertificateInstalled { key_id, .. } if state.keys.iter().all(|k| k.key.key_id != *key_id) => {
-                Some("the certificate is for a key that was never made")
+            Event::KeyCreated { role, algorithm, .. } if self.weakens(*role, *algorithm) => {
+                Some("the key is weaker than the one before it")
             }
+            Event::CertificateInstalled { key_id, .. } => match state.key(key_id) {
+                None => Some("the certificate is for a key that was never made"),
+                // A new certificate takes a new key: what activated the old one would be superseded with it.
+                Some(certified) if certified.key.certificate_serial.is_some() => {
+                    Some("a second certificate is installed for a key")
+                }
+                Some(certified) if !certified.life.is_sound() => {
+                    Some("the certificate is for a key that is retired, destroyed or revoked")
+                }
+                Some(_) => None,
+            },
+            Event::KeyStateChanged { key_id, step, .. } => match state.key(key_id) {
+                None => Some("the key was never made"),
+                Some(certified) => {
+                    let in_use = state.key_in_use(certified.key.role).is_some_and(|used| used.key.key_id == *key_id);
+                    // What signs nothing any more is in use for nothing.
+                    let in_use = in_use && !matches!(state.lifecycle, Lifecycle::Withdrawn | Lifecycle::Scrapped);
+                    certified.life.admit(*step, certified.is_certified(), in_use).err()
+                }
+            },
             Event::LifecycleChanged { lifecycle, .. }
                 if *lifecycle != state.lifecycle && !state.lifecycle.may_become(*lifecycle) =>
             {
@@ -239,8 +300,8 @@ impl Psd {
             Event::Indicium(_) if state.lifecycle != Lifecycle::Active || !state.locks.is_empty() => {
                 Some("a piece was signed while the PSD was not active")
             }
-            Event::Indicium(_) if state.certified_key(Role::Indicium).is_none() => {
-                Some("a piece was signed before an indicium key was certified")
+            Event::Indicium(_) if state.key_in_use(Role::Indicium).is_none() => {
+                Some("a piece was signed while no indicium key was in use")
             }
             _ => None,
         };
@@ -248,6 +309,17 @@ impl Psd {
         let wrong = wrong.or_else(|| self.beyond_limits(event, stamp));
         wrong.map_or(Ok(()), |what| Err(ReplayError::Contradiction { psd, sequence, what }))
     }
+}
+
+impl Psd {
+    /// Whether a key of this algorithm would be weaker than the newest of its role.
+    fn weakens(&self, role: Role, algorithm: Algorithm) -> bool {
+        self.state.newest_key(role).is_some_and(|newest| algorithm.strength_bits() < newest.algorithm.strength_bits())
+    }
+}
+
+const fn activation(stamp: &Stamp, at: UnixMillis) -> Activation {
+    Activation { at, sequence: stamp.sequence, registers: stamp.registers }
 }
 
 /// What ends with an application.

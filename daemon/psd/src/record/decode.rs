@@ -1,10 +1,12 @@
 //! Bytes → record, strictly: unknown kinds and keys, wrong types and registers that do not add up are errors.
 
 use super::map::{MapReader, RecordError};
-use super::{Applied, AuthorityPurpose, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, Stamp};
+use super::{Applied, AuthorityPurpose, Charter, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, Stamp};
 use crate::authority::{Loaded, Period};
 use crate::clock::{ClockReading, ClockSource};
+use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::device::Purpose;
+use crate::governance::{CeremonyEnd, Operator, Subject};
 use crate::id::PieceKey;
 use crate::indicium::ZipRange;
 use crate::key::{Algorithm, Role};
@@ -81,6 +83,7 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             algorithm: numbered(map, 10, Algorithm::from_number)?,
             token: map.text(11)?.into(),
             spki: shared(map.bytes(12)?),
+            wrapped: map.has(13).then(|| map.array(13)).transpose()?,
         },
         3 => read_psd_created(map)?,
         4 => Event::CertificateInstalled {
@@ -150,8 +153,70 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             period: numbered(map, 9, Period::from_number)?,
             amount: map.has(10).then(|| map.uint(10).and_then(|n| amount(10, n))).transpose()?,
         },
+        19 => read_key_state(map)?,
+        20..=24 => read_governance(kind, map)?,
         other => return Err(RecordError::UnknownKind(other)),
     })
+}
+
+fn read_key_state(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
+    let (stamp, key_id) = (read_stamp(map)?, shared(map.bytes(8)?));
+    let step = numbered(map, 9, KeyStep::from_number)?;
+    let since = UnixMillis(map.uint(10)?);
+    let reason = match step {
+        KeyStep::Revoked => Some(numbered(map, 11, RevocationReason::from_number)?),
+        KeyStep::Activated | KeyStep::Retired | KeyStep::Destroyed => None,
+    };
+    Ok(Event::KeyStateChanged { stamp, key_id, step, since, reason })
+}
+
+fn read_governance(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> {
+    Ok(match kind {
+        20 => Event::CeremonyBegun {
+            number: map.uint(8)?,
+            digest: map.array(9)?,
+            file: shared(map.bytes(10)?),
+            approvals: map.byte_strings(11)?.into_iter().map(shared).collect(),
+        },
+        21 => Event::CeremonyStep { number: map.uint(8)?, step: map.uint(9)?, text: map.text(10)?.into() },
+        22 => Event::CeremonyEnded {
+            number: map.uint(8)?,
+            end: numbered(map, 9, CeremonyEnd::from_number)?,
+            transcript: map.has(10).then(|| map.bytes(10).map(shared)).transpose()?,
+        },
+        23 => Event::OperatorsChanged {
+            operators: {
+                let names = map.byte_strings(8)?;
+                operators(8, &names, map.byte_strings(9)?)?
+            },
+            quorum: map.uint(10)?,
+        },
+        24 => {
+            let number: u8 = map.uint(8).and_then(|number| narrow(8, number))?;
+            let subject = match number {
+                1 => Subject::Operator(parsed(map, 9)?),
+                2 => Subject::Client { tenant: parsed(map, 9)?, client: map.text(10)?.into() },
+                3 => Subject::Account(parsed(map, 9)?),
+                _ => return Err(RecordError::BadValue(8)),
+            };
+            let since = UnixMillis(map.uint(11)?);
+            let reason = numbered(map, 12, RevocationReason::from_number)?;
+            Event::Revoked { subject, revocation: Revocation { since, reason } }
+        }
+        other => return Err(RecordError::UnknownKind(other)),
+    })
+}
+
+/// Operators whose names stand under `key`, each with the key at the same place.
+fn operators(key: u8, names: &[&[u8]], spkis: Vec<&[u8]>) -> Result<Vec<Operator>, RecordError> {
+    if names.len() != spkis.len() {
+        return Err(RecordError::BadValue(key));
+    }
+    let operator = |(name, spki): (&&[u8], &[u8])| {
+        let name = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
+        Ok(Operator { name: name.ok_or(RecordError::BadValue(key))?, spki: shared(spki) })
+    };
+    names.iter().zip(spkis).map(operator).collect()
 }
 
 fn read_loaded(map: &mut MapReader<'_>) -> Result<Loaded, RecordError> {
@@ -160,19 +225,31 @@ fn read_loaded(map: &mut MapReader<'_>) -> Result<Loaded, RecordError> {
 }
 
 fn read_genesis(map: &mut MapReader<'_>) -> Result<Genesis, RecordError> {
+    let appliance = parsed(map, 8)?;
+    let environment = numbered(map, 9, |n| match n {
+        0 => Some(Environment::Development),
+        1 => Some(Environment::Production),
+        _ => None,
+    })?;
+    let spkis = map.byte_strings(10)?;
     Ok(Genesis {
-        appliance: parsed(map, 8)?,
-        environment: numbered(map, 9, |n| match n {
-            0 => Some(Environment::Development),
-            1 => Some(Environment::Production),
-            _ => None,
-        })?,
-        operators: map.byte_strings(10)?.into_iter().map(shared).collect(),
+        appliance,
+        environment,
         quorum: map.uint(11)?,
         authority_root: shared(map.bytes(12)?),
         log_key_id: shared(map.bytes(13)?),
         log_spki: shared(map.bytes(14)?),
         log_token: map.text(15)?.into(),
+        operators: {
+            let names = map.byte_strings(16)?;
+            operators(16, &names, spkis)?
+        },
+        charter: Charter {
+            file: shared(map.bytes(17)?),
+            approvals: map.byte_strings(18)?.into_iter().map(shared).collect(),
+            countersignature: shared(map.bytes(19)?),
+            hosts: map.byte_strings(20)?.into_iter().map(shared).collect(),
+        },
     })
 }
 

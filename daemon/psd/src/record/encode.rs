@@ -3,6 +3,7 @@
 use super::map::MapWriter;
 use super::{Applied, Environment, Event, Genesis, Indicium, Record, Stamp};
 use crate::device::Purpose;
+use crate::governance::Subject;
 use crate::limits::Limits;
 
 impl Record {
@@ -49,6 +50,12 @@ impl Event {
             Event::Indicium(_) => 16,
             Event::InstructionTaken { .. } => 17,
             Event::CeilingSet { .. } => 18,
+            Event::KeyStateChanged { .. } => 19,
+            Event::CeremonyBegun { .. } => 20,
+            Event::CeremonyStep { .. } => 21,
+            Event::CeremonyEnded { .. } => 22,
+            Event::OperatorsChanged { .. } => 23,
+            Event::Revoked { .. } => 24,
         }
     }
 }
@@ -93,13 +100,29 @@ fn write_event(map: &mut MapWriter, event: &Event) {
                 map.uints(15, &[u64::from(zips.low()), u64::from(zips.high())]);
             }
         }
-        Event::KeyCreated { key_id, role, algorithm, token, spki, .. } => {
+        Event::KeyCreated { key_id, role, algorithm, token, spki, wrapped, .. } => {
             map.bytes(8, key_id);
             map.uint(9, u64::from(role.number()));
             map.uint(10, u64::from(algorithm.number()));
             map.text(11, token);
             map.bytes(12, spki);
+            if let Some(wrapped) = wrapped {
+                map.bytes(13, wrapped);
+            }
         }
+        Event::KeyStateChanged { key_id, step, since, reason, .. } => {
+            map.bytes(8, key_id);
+            map.uint(9, u64::from(step.number()));
+            map.uint(10, since.0);
+            if let Some(reason) = reason {
+                map.uint(11, u64::from(reason.number()));
+            }
+        }
+        Event::CeremonyBegun { .. }
+        | Event::CeremonyStep { .. }
+        | Event::CeremonyEnded { .. }
+        | Event::OperatorsChanged { .. }
+        | Event::Revoked { .. } => write_governance(map, event),
         Event::CertificateInstalled { key_id, serial, chain, .. } => {
             map.bytes(8, key_id);
             map.uint(9, u64::from(*serial));
@@ -174,12 +197,60 @@ fn write_genesis(map: &mut MapWriter, genesis: &Genesis) {
             Environment::Production => 1,
         },
     );
-    map.byte_strings(10, genesis.operators.iter().map(AsRef::as_ref));
+    map.byte_strings(10, genesis.operators.iter().map(|operator| &*operator.spki));
     map.uint(11, genesis.quorum);
     map.bytes(12, &genesis.authority_root);
     map.bytes(13, &genesis.log_key_id);
     map.bytes(14, &genesis.log_spki);
     map.text(15, &genesis.log_token);
+    let charter = &genesis.charter;
+    map.byte_strings(16, genesis.operators.iter().map(|operator| operator.name.as_str().as_bytes()));
+    map.bytes(17, &charter.file);
+    map.byte_strings(18, charter.approvals.iter().map(AsRef::as_ref));
+    map.bytes(19, &charter.countersignature);
+    map.byte_strings(20, charter.hosts.iter().map(AsRef::as_ref));
+}
+
+fn write_governance(map: &mut MapWriter, event: &Event) {
+    match event {
+        Event::CeremonyBegun { number, digest, file, approvals } => {
+            map.uint(8, *number);
+            map.bytes(9, digest);
+            map.bytes(10, file);
+            map.byte_strings(11, approvals.iter().map(AsRef::as_ref));
+        }
+        Event::CeremonyStep { number, step, text } => {
+            map.uint(8, *number);
+            map.uint(9, *step);
+            map.text(10, text);
+        }
+        Event::CeremonyEnded { number, end, transcript } => {
+            map.uint(8, *number);
+            map.uint(9, u64::from(end.number()));
+            if let Some(transcript) = transcript {
+                map.bytes(10, transcript);
+            }
+        }
+        Event::OperatorsChanged { operators, quorum } => {
+            map.byte_strings(8, operators.iter().map(|operator| operator.name.as_str().as_bytes()));
+            map.byte_strings(9, operators.iter().map(|operator| &*operator.spki));
+            map.uint(10, *quorum);
+        }
+        Event::Revoked { subject, revocation } => {
+            map.uint(8, u64::from(subject.number()));
+            match subject {
+                Subject::Operator(name) => map.text(9, name.as_str()),
+                Subject::Account(tenant) => map.text(9, tenant.as_str()),
+                Subject::Client { tenant, client } => {
+                    map.text(9, tenant.as_str());
+                    map.text(10, client);
+                }
+            }
+            map.uint(11, revocation.since.0);
+            map.uint(12, u64::from(revocation.reason.number()));
+        }
+        _ => {}
+    }
 }
 
 fn write_indicium(map: &mut MapWriter, indicium: &Indicium) {

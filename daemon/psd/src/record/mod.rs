@@ -12,7 +12,9 @@ pub use map::RecordError;
 use crate::authority::{Loaded, Period};
 use crate::clock::ClockReading;
 use crate::currency::Currency;
+use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::device::Purpose;
+use crate::governance::{CeremonyEnd, Operator, Subject};
 use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
 use crate::indicium::ZipRange;
 use crate::key::{Algorithm, Role};
@@ -20,6 +22,7 @@ use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
 use crate::money::PostageAmount;
 use crate::register::Registers;
+use crate::time::UnixMillis;
 use std::sync::Arc;
 
 /// Most bytes of an encoded record: an entry of a C2SP tlog has a length of 16 bits.
@@ -120,8 +123,8 @@ pub struct Genesis {
     pub appliance: ApplianceId,
     /// Immutable.
     pub environment: Environment,
-    /// Public keys of the operators, SPKI DER. Empty in a development appliance without ceremonies.
-    pub operators: Vec<Arc<[u8]>>,
+    /// The operators.
+    pub operators: Vec<Operator>,
     /// How many of them a ceremony needs.
     pub quorum: u64,
     /// The postal authority's root certificate, DER.
@@ -132,6 +135,21 @@ pub struct Genesis {
     pub log_spki: Arc<[u8]>,
     /// The token it lives in, by its name in the configuration.
     pub log_token: Arc<str>,
+    /// What the operators and the authority signed.
+    pub charter: Charter,
+}
+
+/// The ceremony an appliance was born by.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Charter {
+    /// The reviewed file.
+    pub file: Arc<[u8]>,
+    /// Approvals of all operators: COSE_Sign1, its payload detached, as it follows from the file.
+    pub approvals: Vec<Arc<[u8]>>,
+    /// By the authority's root: COSE_Sign1.
+    pub countersignature: Arc<[u8]>,
+    /// Identity keys of the hosts that may unseal its tokens, SPKI DER.
+    pub hosts: Vec<Arc<[u8]>>,
 }
 
 /// One indicium: the debit together with its proof.
@@ -210,8 +228,23 @@ pub enum Event {
         algorithm: Algorithm,
         /// The token, by its name in the configuration.
         token: Arc<str>,
-        /// Public half, SPKI DER.
+        /// Public half, SPKI DER; empty for a secret key.
         spki: Arc<[u8]>,
+        /// Where it does not live in the token but wrapped beside the record: the salted hash of what the token wrapped.
+        wrapped: Option<[u8; 32]>,
+    },
+    /// A key took a step in its life.
+    KeyStateChanged {
+        /// PSD and registers.
+        stamp: Stamp,
+        /// CKA_ID of the key.
+        key_id: Arc<[u8]>,
+        /// Which.
+        step: KeyStep,
+        /// From this time on; before the record's only where a key is revoked from an earlier time on.
+        since: UnixMillis,
+        /// Why, where it is revoked.
+        reason: Option<RevocationReason>,
     },
     /// A certificate of the postal authority's CA was installed for a key.
     CertificateInstalled {
@@ -309,6 +342,49 @@ pub enum Event {
         /// At most so much may be loaded; none takes the ceiling away.
         amount: Option<PostageAmount>,
     },
+    /// A ceremony that a quorum approved begins.
+    CeremonyBegun {
+        /// Rises by one.
+        number: u64,
+        /// SHA-256 of the file.
+        digest: [u8; 32],
+        /// The reviewed file.
+        file: Arc<[u8]>,
+        /// COSE_Sign1 of the operators, payload detached, as it follows from the file.
+        approvals: Vec<Arc<[u8]>>,
+    },
+    /// A step of it is done; what it did stands before it in the same commit.
+    CeremonyStep {
+        /// Of the ceremony.
+        number: u64,
+        /// Rises by one, from one.
+        step: u64,
+        /// What was done.
+        text: Arc<str>,
+    },
+    /// It ended.
+    CeremonyEnded {
+        /// Of the ceremony.
+        number: u64,
+        /// How.
+        end: CeremonyEnd,
+        /// COSE_Sign1 by the log key over what was done; absent where it was given up.
+        transcript: Option<Arc<[u8]>>,
+    },
+    /// A ceremony named operators and quorum anew.
+    OperatorsChanged {
+        /// From now on.
+        operators: Vec<Operator>,
+        /// From now on.
+        quorum: u64,
+    },
+    /// An operator, a client or an account was revoked.
+    Revoked {
+        /// Whom it is about.
+        subject: Subject,
+        /// Since when and why.
+        revocation: Revocation,
+    },
     /// The digest of all state before this record.
     StateDigest {
         /// SHA-256, as docs/ledger.md defines it.
@@ -349,6 +425,7 @@ impl Event {
         match self {
             Event::PsdCreated { stamp, .. }
             | Event::KeyCreated { stamp, .. }
+            | Event::KeyStateChanged { stamp, .. }
             | Event::CertificateInstalled { stamp, .. }
             | Event::LifecycleChanged { stamp, .. }
             | Event::ValueRequested { stamp, .. }
@@ -362,21 +439,40 @@ impl Event {
             | Event::AuthorityKeyInstalled { .. }
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
+            | Event::CeremonyBegun { .. }
+            | Event::CeremonyStep { .. }
+            | Event::CeremonyEnded { .. }
+            | Event::OperatorsChanged { .. }
+            | Event::Revoked { .. }
             | Event::RefusalsNoted { .. } => None,
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The slot of the record that made a key.
+pub fn key_slot(key_id: &[u8]) -> String {
+    format!("key:{}", hex(key_id))
 }
 
 impl Event {
     /// The slot this fact fills in the state of its PSD, or of the appliance: a later record of the same slot
     /// supersedes it. `None` for what leaves no fact behind but registers (docs/ledger.md, "Live records").
     pub fn slot(&self) -> Option<String> {
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         Some(match self {
             Event::Genesis(_) => "genesis".to_owned(),
             Event::PsdCreated { .. } => "created".to_owned(),
-            Event::KeyCreated { key_id, .. } => format!("key:{}", hex(key_id)),
+            Event::KeyCreated { key_id, .. } => key_slot(key_id),
             Event::CertificateInstalled { key_id, .. } => format!("certificate:{}", hex(key_id)),
+            Event::KeyStateChanged { key_id, step, .. } => format!("{}:{}", step.as_str(), hex(key_id)),
+            Event::CeremonyBegun { number, .. } => format!("ceremony:{number}"),
+            Event::CeremonyStep { number, .. } => format!("ceremony-step:{number}"),
+            Event::CeremonyEnded { number, .. } => format!("ceremony-ended:{number}"),
+            Event::OperatorsChanged { .. } => "operators".to_owned(),
+            Event::Revoked { subject, .. } => format!("revoked:{}:{subject}", subject.number()),
             Event::LifecycleChanged { .. } => "lifecycle".to_owned(),
             Event::ValueRequested { .. } => "value-requested".to_owned(),
             Event::ValueApplied { applied: Applied::Download { .. }, .. } => "value-applied".to_owned(),

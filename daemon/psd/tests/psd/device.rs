@@ -66,6 +66,7 @@ pub fn key_created(psd: &Psd, id: u8, role: Role) -> Event {
         algorithm: Algorithm::EcdsaP256,
         token: "token".into(),
         spki: [id; 91][..].into(),
+        wrapped: None,
     }
 }
 
@@ -97,12 +98,12 @@ pub fn active(value: u64) -> Psd {
 
 pub fn activated(mut psd: Psd, value: u64) -> Psd {
     let event = key_created(&psd, 1, Role::Indicium);
-    psd.replay(&event).unwrap();
+    psd.replay(&event, UnixMillis(1)).unwrap();
     let event = certified(&psd, 1, 77);
-    psd.replay(&event).unwrap();
+    psd.replay(&event, UnixMillis(1)).unwrap();
     for state in [Lifecycle::Authorised, Lifecycle::Active] {
         let event = lifecycle(&psd, state, Locks::NONE);
-        psd.replay(&event).unwrap();
+        psd.replay(&event, UnixMillis(1)).unwrap();
     }
     let mut state = psd.state().clone();
     state.registers = Registers::default().loaded(mills(value)).unwrap();

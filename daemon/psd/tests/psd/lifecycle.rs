@@ -114,7 +114,7 @@ fn no_step_erases_registers() {
             let mut psd = device(from, Locks::NONE, None);
             let before = psd.state().registers;
             let event = lifecycle(&psd, to, Locks::NONE);
-            let taken = psd.replay(&event).is_ok();
+            let taken = psd.replay(&event, UnixMillis(1)).is_ok();
             assert_eq!(taken, from == to || from.may_become(to), "{from} → {to}");
             assert_eq!(psd.state().registers, before, "{from} → {to}");
         }

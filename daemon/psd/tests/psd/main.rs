@@ -1,6 +1,7 @@
 //! The PSD from the outside: refusals in their order, registers against a model, records there and back.
 
 mod device;
+mod governance;
 mod lifecycle;
 mod model;
 mod record;

@@ -269,14 +269,14 @@ fn act(psd: &mut Psd, command: &Command) -> Option<Event> {
         }
         Command::Lifecycle(next) => {
             let event = lifecycle(psd, *next, psd.state().locks);
-            psd.replay(&event).ok().map(|()| event)
+            psd.replay(&event, UnixMillis(1)).ok().map(|()| event)
         }
         Command::Lock(reason) | Command::Unlock(reason) => {
             let (locks, reason) = (psd.state().locks, LockReason::ALL[*reason]);
             let locks: Locks =
                 if matches!(command, Command::Lock(_)) { locks.with(reason) } else { locks.without(reason) };
             let event = lifecycle(psd, psd.state().lifecycle, locks);
-            psd.replay(&event).ok().map(|()| event)
+            psd.replay(&event, UnixMillis(1)).ok().map(|()| event)
         }
         Command::Drop(_) => None,
     }
@@ -314,7 +314,7 @@ proptest! {
             }
         }
         for event in &since {
-            prop_assert_eq!(copy.replay(event), Ok(()));
+            prop_assert_eq!(copy.replay(event, UnixMillis(1)), Ok(()));
         }
         prop_assert_eq!(copy.state(), psd.state());
     }
@@ -325,8 +325,8 @@ proptest! {
         let mut psd = active(0);
         let (mut checked, mut folded) = (psd.clone(), psd.clone());
         for event in commands.iter().filter_map(|command| act(&mut psd, command)) {
-            checked.replay(&event).unwrap();
-            folded.fold(&event);
+            checked.replay(&event, UnixMillis(1)).unwrap();
+            folded.fold(&event, UnixMillis(1));
             prop_assert_eq!(checked.state(), folded.state());
         }
     }

@@ -3,13 +3,16 @@
 use proptest::prelude::*;
 use psd::authority::{Loaded, Period};
 use psd::clock::{ClockReading, ClockSource};
+use psd::custody::{KeyStep, Revocation, RevocationReason};
 use psd::device::Purpose;
+use psd::governance::{CeremonyEnd, Operator, Subject};
 use psd::indicium::ZipRange;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{
-    Applied, AuthorityPurpose, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, RecordError, Stamp,
+    Applied, AuthorityPurpose, Charter, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, RecordError,
+    Stamp,
 };
 use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use std::sync::Arc;
@@ -51,21 +54,75 @@ fn stamp() -> impl Strategy<Value = Stamp> {
     })
 }
 
+fn operators() -> impl Strategy<Value = Vec<Operator>> {
+    let operator = ("[a-z][a-z0-9._-]{0,63}", bytes(99));
+    let operator = operator.prop_map(|(name, spki)| Operator { name: name.parse().unwrap(), spki });
+    prop::collection::vec(operator, 0..5)
+}
+
+fn reason() -> impl Strategy<Value = RevocationReason> {
+    prop::sample::select(RevocationReason::ALL.to_vec())
+}
+
+fn governance() -> impl Strategy<Value = Event> {
+    let name = || "[a-z][a-z0-9._-]{0,63}";
+    let subject = prop_oneof![
+        name().prop_map(|name| Subject::Operator(name.parse().unwrap())),
+        (tenant(), text()).prop_map(|(tenant, client)| Subject::Client { tenant, client }),
+        tenant().prop_map(Subject::Account),
+    ];
+    let revocation = (any::<u64>(), reason());
+    let revocation = revocation.prop_map(|(since, reason)| Revocation { since: UnixMillis(since), reason });
+    let end = prop::sample::select(vec![CeremonyEnd::Done, CeremonyEnd::Abandoned]);
+    let step = (1u8..=4).prop_map(|number| KeyStep::from_number(number).unwrap());
+    prop_oneof![
+        (any::<u64>(), any::<[u8; 32]>(), bytes(900), prop::collection::vec(bytes(200), 0..3))
+            .prop_map(|(number, digest, file, approvals)| Event::CeremonyBegun { number, digest, file, approvals }),
+        (any::<u64>(), any::<u64>(), text()).prop_map(|(number, step, text)| Event::CeremonyStep {
+            number,
+            step,
+            text
+        }),
+        (any::<u64>(), end, prop::option::of(bytes(900))).prop_map(|(number, end, transcript)| Event::CeremonyEnded {
+            number,
+            end,
+            transcript
+        }),
+        (operators(), any::<u64>()).prop_map(|(operators, quorum)| Event::OperatorsChanged { operators, quorum }),
+        (subject, revocation).prop_map(|(subject, revocation)| Event::Revoked { subject, revocation }),
+        (stamp(), bytes(33), step, any::<u64>(), reason()).prop_map(|(stamp, key_id, step, since, reason)| {
+            let reason = (step == KeyStep::Revoked).then_some(reason);
+            Event::KeyStateChanged { stamp, key_id, step, since: UnixMillis(since), reason }
+        }),
+    ]
+}
+
 fn genesis() -> impl Strategy<Value = Event> {
     let environment = prop::sample::select(vec![Environment::Development, Environment::Production]);
-    let keys = (prop::collection::vec(bytes(99), 0..5), any::<u64>(), bytes(900), bytes(33), bytes(99), text());
-    ("[a-z0-9]{1,64}", environment, keys).prop_map(|(name, environment, (operators, quorum, root, id, spki, token))| {
-        Event::Genesis(Genesis {
-            appliance: name.parse().unwrap(),
-            environment,
-            operators,
-            quorum,
-            authority_root: root,
-            log_key_id: id,
-            log_spki: spki,
-            log_token: token,
-        })
-    })
+    let keys = (operators(), any::<u64>(), bytes(900), bytes(33), bytes(99), text());
+    let signed = || prop::collection::vec(bytes(200), 0..3);
+    let charter = (bytes(900), signed(), bytes(200), signed());
+    let charter = charter.prop_map(|(file, approvals, countersignature, hosts)| Charter {
+        file,
+        approvals,
+        countersignature,
+        hosts,
+    });
+    ("[a-z0-9]{1,64}", environment, keys, charter).prop_map(
+        |(name, environment, (operators, quorum, root, id, spki, token), charter)| {
+            Event::Genesis(Genesis {
+                appliance: name.parse().unwrap(),
+                environment,
+                operators,
+                quorum,
+                authority_root: root,
+                log_key_id: id,
+                log_spki: spki,
+                log_token: token,
+                charter,
+            })
+        },
+    )
 }
 
 fn psd_created() -> impl Strategy<Value = Event> {
@@ -92,15 +149,16 @@ fn psd_created() -> impl Strategy<Value = Event> {
 
 fn key_created() -> impl Strategy<Value = Event> {
     let role = (1u8..=5).prop_map(|n| Role::from_number(n).unwrap());
-    let algorithm = (1u8..=2).prop_map(|n| Algorithm::from_number(n).unwrap());
-    (stamp(), bytes(33), role, algorithm, text(), bytes(99)).prop_map(
-        |(stamp, key_id, role, algorithm, token, spki)| Event::KeyCreated {
+    let algorithm = (1u8..=4).prop_map(|n| Algorithm::from_number(n).unwrap());
+    (stamp(), bytes(33), role, algorithm, text(), bytes(99), any::<Option<[u8; 32]>>()).prop_map(
+        |(stamp, key_id, role, algorithm, token, spki, wrapped)| Event::KeyCreated {
             stamp,
             key_id,
             role,
             algorithm,
             token,
             spki,
+            wrapped,
         },
     )
 }
@@ -179,6 +237,7 @@ fn record() -> impl Strategy<Value = Record> {
         3 => value(),
         3 => indicium(),
         6 => small_events(),
+        4 => governance(),
     ];
     (reading(), event).prop_map(|(at, event)| Record { at, event })
 }
@@ -244,7 +303,7 @@ fn what_is_wrong_with_bytes_is_named() {
         ("empty", Vec::new(), RecordError::NotAMap),
         ("keys that fall", changed(3, 0x00), RecordError::NotAMap),
         ("another kind's key", [&[0xa6][..], &started(&[])[1..], &[0x0a, 0x00]].concat(), RecordError::UnknownKey(10)),
-        ("unknown kind", changed(2, 0x13), RecordError::UnknownKind(19)),
+        ("unknown kind", changed(2, 0x00), RecordError::UnknownKind(0)),
         ("unknown clock source", changed(7, 0x04), RecordError::BadValue(2)),
         ("a key missing", [&[0xa4][..], &started(&[])[1..13]].concat(), RecordError::Missing(9)),
         ("wrong type", changed(14, 0x70), RecordError::BadValue(9)),

@@ -12,23 +12,24 @@ use psd::{Psd, Refusal, Registers, UnixMillis};
 /// The contract: every code, in the order in which it is told. A new variant does not compile without its place.
 fn place(refusal: &Refusal) -> (usize, &'static str) {
     match refusal {
-        Refusal::KeyTooOld { .. } => (0, "key-too-old"),
-        Refusal::KeyFromFuture { .. } => (1, "key-from-future"),
-        Refusal::KeyReused => (2, "key-reused"),
-        Refusal::NoneHasFunds { .. } => (3, "insufficient-funds"),
-        Refusal::NoPsdAvailable(_) => (4, "no-psd-available"),
-        Refusal::NotActive(_) => (5, "psd-not-active"),
-        Refusal::Locked(_) => (6, "psd-locked"),
-        Refusal::Withdrawing => (7, "psd-withdrawing"),
-        Refusal::ClockStopped(_) => (8, "clock-stopped"),
-        Refusal::NoCertifiedKey => (9, "no-certified-key"),
-        Refusal::WrongKind { .. } => (10, "item-wrong-kind"),
-        Refusal::DateOutOfWindow { .. } => (11, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (12, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (13, "postage-too-large"),
-        Refusal::Unencodable { .. } => (14, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (15, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (16, "all-or-none"),
+        Refusal::ClientRevoked(_) => (0, "client-revoked"),
+        Refusal::KeyTooOld { .. } => (1, "key-too-old"),
+        Refusal::KeyFromFuture { .. } => (2, "key-from-future"),
+        Refusal::KeyReused => (3, "key-reused"),
+        Refusal::NoneHasFunds { .. } => (4, "insufficient-funds"),
+        Refusal::NoPsdAvailable(_) => (5, "no-psd-available"),
+        Refusal::NotActive(_) => (6, "psd-not-active"),
+        Refusal::Locked(_) => (7, "psd-locked"),
+        Refusal::Withdrawing => (8, "psd-withdrawing"),
+        Refusal::ClockStopped(_) => (9, "clock-stopped"),
+        Refusal::NoCertifiedKey => (10, "no-certified-key"),
+        Refusal::WrongKind { .. } => (11, "item-wrong-kind"),
+        Refusal::DateOutOfWindow { .. } => (12, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (13, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (14, "postage-too-large"),
+        Refusal::Unencodable { .. } => (15, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (16, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (17, "all-or-none"),
     }
 }
 
@@ -110,14 +111,16 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 12);
+    assert_eq!(place(&refusal).0, 13);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 
 /// Codes that the daemon tells, because they need more than one PSD knows.
 #[test]
 fn codes_of_the_daemon_have_their_place() {
+    let reason = psd::custody::RevocationReason::KeyCompromise;
     let told = [
+        Refusal::ClientRevoked(psd::custody::Revocation { since: UnixMillis(1), reason }),
         Refusal::KeyTooOld { key_ms: 1, horizon_ms: 2 },
         Refusal::KeyFromFuture { key_ms: 2, limit_ms: 1 },
         Refusal::KeyReused,
@@ -166,23 +169,23 @@ fn a_debit_is_a_stamp_a_message_and_a_record() {
 
 fn value_place(refusal: &ValueRefusal) -> (usize, &'static str) {
     match refusal {
-        ValueRefusal::NotActive(_) => (0, "psd-not-active"),
-        ValueRefusal::RefundedBefore { .. } => (1, "refunded-before"),
-        ValueRefusal::Withdrawing { .. } => (2, "psd-withdrawing"),
-        ValueRefusal::RequestPending { .. } => (3, "value-request-pending"),
-        ValueRefusal::NoAmount => (4, "value-no-amount"),
-        ValueRefusal::BelowSmallestRefill { .. } => (5, "value-below-smallest-refill"),
-        ValueRefusal::AboveLargestRefill { .. } => (6, "value-above-largest-refill"),
-        ValueRefusal::WrongAppliance(_) => (7, "value-wrong-appliance"),
-        ValueRefusal::WrongPsd(_) => (8, "value-wrong-psd"),
-        ValueRefusal::WrongSequence { .. } => (9, "value-wrong-sequence"),
-        ValueRefusal::WrongPiece { .. } => (10, "value-wrong-piece"),
-        ValueRefusal::WrongAmount { .. } => (11, "value-wrong-amount"),
-        ValueRefusal::Overflow => (12, "value-overflow"),
-        ValueRefusal::AboveLargestDescending { .. } => (13, "value-above-largest-descending"),
-        ValueRefusal::WrongControlTotal { .. } => (14, "value-wrong-control-total"),
-        ValueRefusal::Expired(_) => (15, "value-expired"),
-        ValueRefusal::AboveCeiling(_) => (16, "value-above-ceiling"),
+        ValueRefusal::NotActive(_) => (1, "psd-not-active"),
+        ValueRefusal::RefundedBefore { .. } => (2, "refunded-before"),
+        ValueRefusal::Withdrawing { .. } => (3, "psd-withdrawing"),
+        ValueRefusal::RequestPending { .. } => (4, "value-request-pending"),
+        ValueRefusal::NoAmount => (5, "value-no-amount"),
+        ValueRefusal::BelowSmallestRefill { .. } => (6, "value-below-smallest-refill"),
+        ValueRefusal::AboveLargestRefill { .. } => (7, "value-above-largest-refill"),
+        ValueRefusal::WrongAppliance(_) => (8, "value-wrong-appliance"),
+        ValueRefusal::WrongPsd(_) => (9, "value-wrong-psd"),
+        ValueRefusal::WrongSequence { .. } => (10, "value-wrong-sequence"),
+        ValueRefusal::WrongPiece { .. } => (11, "value-wrong-piece"),
+        ValueRefusal::WrongAmount { .. } => (12, "value-wrong-amount"),
+        ValueRefusal::Overflow => (13, "value-overflow"),
+        ValueRefusal::AboveLargestDescending { .. } => (14, "value-above-largest-descending"),
+        ValueRefusal::WrongControlTotal { .. } => (15, "value-wrong-control-total"),
+        ValueRefusal::Expired(_) => (16, "value-expired"),
+        ValueRefusal::AboveCeiling(_) => (17, "value-above-ceiling"),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::device::*;
 use psd::authority::Loaded;
-use psd::device::{Purpose, ReplayError};
+use psd::custody::{KeyStep, RevocationReason};
+use psd::device::{Change, Purpose, ReplayError};
 use psd::key::Role;
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
 use psd::record::{Applied, Event, Indicium};
-use psd::{Psd, Registers};
+use psd::{Psd, Registers, UnixMillis};
 
 fn indicium(psd: &Psd, postage: u64) -> Event {
     psd.clone().prepare(&piece(postage), &context(&tenant())).unwrap().signed(&[0; 64]).event
@@ -15,7 +16,7 @@ fn indicium(psd: &Psd, postage: u64) -> Event {
 fn with_pending(value: u64) -> Psd {
     let mut psd = active(value);
     let event = requested(&psd, 1, 500);
-    psd.replay(&event).unwrap();
+    psd.replay(&event, UnixMillis(1)).unwrap();
     psd
 }
 
@@ -37,7 +38,7 @@ fn asked_for(psd: &Psd, purpose: Purpose, amount: u64) -> Event {
 fn withdrawing(value: u64) -> Psd {
     let mut psd = active(value);
     let event = asked_for(&psd, Purpose::Withdrawal, value);
-    psd.replay(&event).unwrap();
+    psd.replay(&event, UnixMillis(1)).unwrap();
     psd
 }
 
@@ -74,7 +75,7 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
         ("neither authorised nor active", || {
             let mut psd = active(0);
             let event = lifecycle(&psd, Lifecycle::Withdrawn, Locks::NONE);
-            psd.replay(&event).unwrap();
+            psd.replay(&event, UnixMillis(1)).unwrap();
             let event = requested(&psd, 1, 500);
             (psd, event)
         }),
@@ -93,7 +94,7 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
         ("register is above its limit", || {
             let mut psd = active(1);
             let event = requested(&psd, 1, 1 << 40);
-            psd.replay(&event).unwrap();
+            psd.replay(&event, UnixMillis(1)).unwrap();
             let event = applied(&psd, 1, 1 << 40);
             (psd, event)
         }),
@@ -253,13 +254,13 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
         }),
         ("not the value requested", || {
             let mut psd = with_pending(0);
-            psd.replay(&voided(&psd, 1, 500)).unwrap();
+            psd.replay(&voided(&psd, 1, 500), UnixMillis(1)).unwrap();
             let event = applied(&psd, 1, 500);
             (psd, event)
         }),
         ("request is out of turn", || {
             let mut psd = with_pending(0);
-            psd.replay(&voided(&psd, 1, 500)).unwrap();
+            psd.replay(&voided(&psd, 1, 500), UnixMillis(1)).unwrap();
             let event = requested(&psd, 1, 500);
             (psd, event)
         }),
@@ -271,7 +272,7 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
             psd.restore(state);
             (psd, event)
         }),
-        ("before an indicium key was certified", || {
+        ("while no indicium key was in use", || {
             let mut psd = active(1_000);
             let event = indicium(&psd, 100);
             let mut state = psd.state().clone();
@@ -283,7 +284,7 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
     for (says, row) in rows {
         let (mut psd, event) = row();
         let before = psd.state().clone();
-        let error: ReplayError = psd.replay(&event).unwrap_err();
+        let error: ReplayError = psd.replay(&event, UnixMillis(1)).unwrap_err();
         assert!(error.to_string().contains(says), "{says}: {error}");
         assert_eq!(*psd.state(), before, "{says}: changed the PSD");
     }
@@ -322,14 +323,50 @@ fn a_first_record_must_be_a_birth() {
 }
 
 #[test]
-fn the_newest_certified_key_of_a_role_signs() {
+fn the_key_activated_last_signs() {
     let mut psd = active(0);
+    let serial = |psd: &Psd| psd.key_in_use(Role::Indicium).and_then(|used| used.key.certificate_serial);
     let event = key_created(&psd, 2, Role::Indicium);
-    psd.replay(&event).unwrap();
-    assert_eq!(psd.certified_key(Role::Indicium).unwrap().1, 77, "a key without certificate signs nothing");
+    psd.replay(&event, UnixMillis(1)).unwrap();
+    assert_eq!(serial(&psd), Some(77), "a key without certificate signs nothing");
     assert_eq!(*psd.state().newest_key(Role::Indicium).unwrap().key_id, [2]);
     let event = certified(&psd, 2, 78);
-    psd.replay(&event).unwrap();
-    assert_eq!(psd.certified_key(Role::Indicium).unwrap().1, 78);
-    assert!(psd.certified_key(Role::Device).is_none());
+    psd.replay(&event, UnixMillis(2)).unwrap();
+    assert_eq!(serial(&psd), Some(77), "nor one that was not activated, where another is in use");
+    psd.change(&step(2, KeyStep::Activated), UnixMillis(3)).unwrap();
+    assert_eq!(serial(&psd), Some(78));
+    assert!(psd.key_in_use(Role::Device).is_none());
+    let activated = psd.state().key(&[2]).unwrap().life.activated.unwrap();
+    assert_eq!((activated.at, activated.sequence), (UnixMillis(3), psd.state().sequence));
+}
+
+fn step(id: u8, step: KeyStep) -> Change {
+    let reason = (step == KeyStep::Revoked).then_some(RevocationReason::KeyCompromise);
+    Change::Key { key_id: [id][..].into(), step, since: None, reason }
+}
+
+#[test]
+fn a_revoked_key_signs_no_more_and_none_takes_its_place_by_itself() {
+    let mut psd = active(0);
+    let old = step(1, KeyStep::Activated);
+    assert!(psd.change(&old, UnixMillis(1)).is_err(), "it is in use already");
+    let event = key_created(&psd, 2, Role::Indicium);
+    psd.replay(&event, UnixMillis(1)).unwrap();
+    let event = certified(&psd, 2, 78);
+    psd.replay(&event, UnixMillis(1)).unwrap();
+    psd.change(&step(2, KeyStep::Activated), UnixMillis(2)).unwrap();
+    let before = psd.state().clone();
+    assert!(psd.change(&step(2, KeyStep::Retired), UnixMillis(3)).is_err(), "the key in use is not retired");
+    assert!(psd.change(&step(1, KeyStep::Destroyed), UnixMillis(3)).is_err(), "nor one destroyed that was not");
+    assert_eq!(*psd.state(), before, "what is refused changes nothing");
+    psd.change(&step(2, KeyStep::Revoked), UnixMillis(4)).unwrap();
+    assert!(psd.signing_key().is_none(), "the one before it stays out of use");
+    assert!(psd.change(&step(2, KeyStep::Revoked), UnixMillis(5)).is_err());
+    psd.change(&step(1, KeyStep::Retired), UnixMillis(6)).unwrap();
+    psd.change(&step(1, KeyStep::Destroyed), UnixMillis(7)).unwrap();
+    psd.change(&step(2, KeyStep::Destroyed), UnixMillis(8)).unwrap();
+    let life = psd.state().key(&[2]).unwrap().life;
+    let revoked = life.revoked.unwrap();
+    assert_eq!((revoked.since, revoked.reason), (UnixMillis(4), RevocationReason::KeyCompromise));
+    assert!(psd.change(&step(9, KeyStep::Revoked), UnixMillis(9)).is_err(), "a key that was never made");
 }

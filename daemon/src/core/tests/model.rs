@@ -386,6 +386,9 @@ impl Model {
             | ValueReply::Stopping
             | ValueReply::Withdrawn(_)
             | ValueReply::Instructed(_)
+            | ValueReply::Changed(_)
+            | ValueReply::ChangeRefused(_)
+            | ValueReply::ClientRevoked
             | ValueReply::InstructionRefused(_) => panic!("{reply:?}"),
         }
     }
@@ -470,7 +473,7 @@ impl World {
                 model.open_value.insert(request);
                 let step = ValueStep::Request { amount: mills(*amount), nonce: [1; 16] };
                 let (tenant, psd) = (tenant(*psd), psd_id(*psd));
-                shell.event(Event::Value(crate::core::ValueCommand { request, tenant, psd, step }));
+                shell.event(Event::Value(crate::core::ValueCommand { request, tenant, client: None, psd, step }));
             }
             Step::ApplyValue(psd, right) => {
                 let (sequence, amount) = model.requested[*psd].unwrap_or((model.ended[*psd], 1_000));

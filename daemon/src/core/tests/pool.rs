@@ -1,6 +1,6 @@
 //! One licence over many PSDs: which of them signs, what is passed over, and what a refusal by all of them waits for.
 
-use super::shell::{Setup, Shell, any_psd, key, mills, piece, word};
+use super::shell::{CLIENT, Setup, Shell, any_psd, key, mills, piece, word};
 use crate::core::engine::Device;
 use crate::core::{
     Event, Outcome, RequestId, Selection, SignTarget, Span, Submission, SubmitReply, TokenIndex, ValueStep,
@@ -38,9 +38,10 @@ impl Shell {
     fn ask_within(&mut self, selection: Selection, within: Vec<Span>, items: &[(u64, u64)]) -> RequestId {
         let request = self.request_id();
         let pieces = items.iter().map(|(ms, postage)| (piece(ROUND_ROBIN, key(*ms), *postage), None)).collect();
-        let target = SignTarget::Licence { licence: "L-1".parse().unwrap(), selection, within };
-        let (tenant, policy) = ("acme".parse().unwrap(), self.policy);
-        self.event(Event::Submit(Submission { request, tenant, target, pieces, all_or_none: false, policy }));
+        let licences = self.engine.licences();
+        let target = SignTarget::Licence { licence: "L-1".parse().unwrap(), selection, licences, within };
+        let (tenant, client, policy) = ("acme".parse().unwrap(), CLIENT.into(), self.policy);
+        self.event(Event::Submit(Submission { request, tenant, client, target, pieces, all_or_none: false, policy }));
         request
     }
 
@@ -192,9 +193,11 @@ fn a_member_that_the_client_may_not_use_is_no_candidate() {
     let none = shell.ask_within(Selection::RoundRobin, Vec::new(), &[(9_001, 600)]);
     assert_eq!(shell.refusal(none), Refusal::NoPsdAvailable(OutOfUse::default()));
     let request = shell.request_id();
-    let target = SignTarget::Licence { licence: "L-2".parse().unwrap(), selection: Selection::Zip, within: Vec::new() };
+    let (licences, within) = (shell.engine.licences(), Vec::new());
+    let target = SignTarget::Licence { licence: "L-2".parse().unwrap(), selection: Selection::Zip, licences, within };
     let (tenant, pieces, policy) = ("acme".parse().unwrap(), vec![(piece(ROUND_ROBIN, key(1), 1), None)], shell.policy);
-    shell.event(Event::Submit(Submission { request, tenant, target, pieces, all_or_none: false, policy }));
+    let client = CLIENT.into();
+    shell.event(Event::Submit(Submission { request, tenant, client, target, pieces, all_or_none: false, policy }));
     assert!(matches!(shell.replies.get(&request), Some(SubmitReply::UnknownLicence)));
 }
 

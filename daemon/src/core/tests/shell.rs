@@ -3,8 +3,8 @@
 use crate::config::TopUpRule;
 use crate::core::pool::Standing;
 use crate::core::{
-    Action, ChunkId, Engine, EngineSettings, Event, InstructionCommand, Outcome, PolicyGeneration, RequestId,
-    Selection, SignTarget, Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, ValueStep, View,
+    Action, ChunkId, Engine, EngineSettings, Event, Fleet, InstructionCommand, KeyNews, Outcome, PolicyGeneration,
+    RequestId, Selection, SignTarget, Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, ValueStep, View,
 };
 use psd::authority::{Act, Instruction, Loaded};
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
@@ -13,7 +13,7 @@ use psd::indicium::{Details, Postal, Validity, Voucher, ZipRange};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
-use psd::record::{Applied, AuthorityPurpose, Environment, Event as RecordEvent, Genesis, Record, Stamp};
+use psd::record::{Applied, AuthorityPurpose, Charter, Environment, Event as RecordEvent, Genesis, Record, Stamp};
 use psd::{Currency, PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::{FaultClass, HsmFault};
@@ -46,6 +46,8 @@ pub fn any_psd(selection: Selection, tenant: usize) -> usize {
 }
 
 const ANY_PSD: usize = 100;
+/// CN of every client here.
+pub const CLIENT: &str = "mail";
 const SELECTIONS: [Selection; 3] = [Selection::RoundRobin, Selection::MostFunds, Selection::Zip];
 
 /// The number of a PSD's record.
@@ -173,6 +175,8 @@ pub struct Shell {
     pub value_replies: BTreeMap<RequestId, ValueReply>,
     pub views: BTreeMap<RequestId, View>,
     pub drained: Vec<Option<ClockReading>>,
+    pub fleets: Vec<Arc<Fleet>>,
+    pub key_news: Vec<KeyNews>,
     /// PSDs that need value, and how much, in the order in which it was said.
     pub needs: Vec<(PsdId, u64)>,
     /// Every order in which chunks were handed over.
@@ -218,6 +222,8 @@ impl Shell {
             value_replies: BTreeMap::new(),
             views: BTreeMap::new(),
             drained: Vec::new(),
+            fleets: Vec::new(),
+            key_news: Vec::new(),
             needs: Vec::new(),
             handed_over: Vec::new(),
             policy: PolicyGeneration(1),
@@ -292,6 +298,8 @@ impl Shell {
                 }
                 Action::TopUp { psd, amount, .. } => self.needs.push((psd, amount.mills())),
                 Action::ViewReply(request, view) => assert!(self.views.insert(request, view).is_none()),
+                Action::Fleet(fleet) => self.fleets.push(fleet),
+                Action::Keys(news) => self.key_news.push(news),
                 Action::Drained(reading) => self.drained.push(reading),
             }
         }
@@ -313,10 +321,14 @@ impl Shell {
             Some(kind) => SignTarget::Licence {
                 licence: "L-1".parse().unwrap(),
                 selection: SELECTIONS[kind / 2],
+                licences: self.engine.licences(),
                 within: std::iter::once(0..self.setup.funds.len()).collect(),
             },
         };
-        (request, Event::Submit(Submission { request, tenant, target, pieces, all_or_none, policy }))
+        (
+            request,
+            Event::Submit(Submission { request, tenant, client: CLIENT.into(), target, pieces, all_or_none, policy }),
+        )
     }
 
     /// Submits pieces of so many mills under keys of so many milliseconds.
@@ -337,7 +349,7 @@ impl Shell {
 
     pub fn value(&mut self, psd: usize, step: ValueStep) -> RequestId {
         let request = self.request_id();
-        self.event(Event::Value(ValueCommand { request, tenant: tenant(psd), psd: psd_id(psd), step }));
+        self.event(Event::Value(ValueCommand { request, tenant: tenant(psd), client: None, psd: psd_id(psd), step }));
         request
     }
 
@@ -572,8 +584,9 @@ fn engine(setup: &Setup, appliance: &Appliance, reader: &Reader) -> Engine {
     };
     let clock = ClockGuard::resume(rules, appliance.latest.epoch, appliance.latest.time);
     let greatest = reader.greatest_keys().unwrap();
-    let (psds, authority) = (appliance.psds.values().cloned(), appliance.authority.clone());
-    Engine::new(setup.engine(), clock, psds, authority, greatest, PolicyGeneration(1))
+    let psds = appliance.psds.values().cloned();
+    let held = (appliance.authority.clone(), appliance.governance.clone());
+    Engine::new(setup.engine(), clock, psds, held, greatest, PolicyGeneration(1))
 }
 
 fn reading() -> ClockReading {
@@ -590,6 +603,7 @@ fn genesis() -> Record {
         log_key_id: [5, 0][..].into(),
         log_spki: b"log key"[..].into(),
         log_token: "token-0".into(),
+        charter: Charter::default(),
     };
     Record { at: reading(), event: RecordEvent::Genesis(genesis) }
 }
@@ -627,6 +641,7 @@ fn birth(setup: &Setup, number: usize, funds: u64, loaded: u64) -> Vec<Record> {
             algorithm,
             token,
             spki,
+            wrapped: None,
         });
         let chain = vec![b"a certificate"[..].into()];
         events.push(RecordEvent::CertificateInstalled { stamp: stamp(), key_id, serial: 7, chain });

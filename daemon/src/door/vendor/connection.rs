@@ -1,9 +1,10 @@
 //! One client on one connection: its identity, and its policy questions prepared.
 
+use super::places::TenantPlace;
 use super::problems::Failure;
 use super::{PolicyInForce, VendorState};
-use crate::core::{PolicyGeneration, Span};
-use crate::door::identity::{IdentityError, VendorIdentity};
+use crate::core::{Licences, PolicyGeneration, Span};
+use crate::door::identity::VendorIdentity;
 use psd::{LicenceNumber, PsdId};
 use psdd_policy::{Action, ApplianceAction, AppliancePairing, Decision, Pairing, Reason, Subject};
 use std::collections::{HashMap, HashSet};
@@ -14,12 +15,14 @@ const KEPT_PAIRINGS: usize = 1_024;
 /// Permits kept per connection; beyond it all are asked for again.
 const KEPT_PERMITS: usize = 1_024;
 
-pub(super) struct Connection {
+/// One client on one connection.
+pub struct Connection {
     pub(super) identity: VendorIdentity,
     pub(super) state: Arc<VendorState>,
     subject: Subject,
     pairings: Mutex<HashMap<PsdId, Arc<Pairing>>>,
     permits: Mutex<Permits>,
+    _place: TenantPlace,
 }
 
 /// What the policy in force permitted before. A decision depends on nothing but the policy and the question, and single pieces ask
@@ -44,17 +47,27 @@ impl Permits {
     }
 }
 
+/// Members of a licence that a client may use.
+pub(super) struct Permitted {
+    /// In ascending order.
+    pub(super) within: Vec<Span>,
+    /// What they are places in.
+    pub(super) licences: Arc<Licences>,
+    /// By which policy.
+    pub(super) policy: PolicyGeneration,
+}
+
 impl Connection {
-    pub(super) fn new(certificate: Option<&[u8]>, state: Arc<VendorState>) -> Result<Self, IdentityError> {
-        let identity = VendorIdentity::from_certificate(certificate.ok_or(IdentityError::Unreadable)?)?;
+    pub(super) fn new(identity: VendorIdentity, place: TenantPlace, state: Arc<VendorState>) -> Self {
         let subject = Subject::new(&identity.tenant, &identity.client);
-        Ok(Self {
+        Self {
             identity,
             state,
             subject,
             pairings: Mutex::new(HashMap::new()),
             permits: Mutex::new(Permits::default()),
-        })
+            _place: place,
+        }
     }
 
     /// Whether the client may do this on a PSD, and under which policy; `None` where there is no such PSD.
@@ -67,14 +80,11 @@ impl Connection {
     /// Which members of a licence the client may do this on, and under which policy; `None` where there is no such licence.
     ///
     /// Each member is judged as if it were named. Those that the policies in force cannot tell apart are judged once.
-    pub(super) fn may_under(
-        &self,
-        licence: &LicenceNumber,
-        action: Action,
-    ) -> Option<Result<(Vec<Span>, PolicyGeneration), Failure>> {
-        let policy = self.state.policy.load();
-        let (number, members) = self.state.licences.find(licence)?;
-        let places = policy.policies.named_psds().iter().filter_map(|psd| self.state.licences.place(*psd));
+    pub(super) fn may_under(&self, licence: &LicenceNumber, action: Action) -> Option<Result<Permitted, Failure>> {
+        let (policy, fleet) = (self.state.policy.load(), self.state.fleet.load());
+        let licences = &fleet.licences;
+        let (number, members) = licences.find(licence)?;
+        let places = policy.policies.named_psds().iter().filter_map(|psd| licences.place(*psd));
         let mut named: Vec<usize> = places.filter(|place| place.licence == number).map(|place| place.member).collect();
         named.sort_unstable();
         let mut within: Vec<Span> = Vec::new();
@@ -93,7 +103,10 @@ impl Connection {
         }
         denied.sort();
         denied.dedup();
-        Some(if within.is_empty() { Err(Failure::denied(&denied)) } else { Ok((within, policy.generation)) })
+        if within.is_empty() {
+            return Some(Err(Failure::denied(&denied)));
+        }
+        Some(Ok(Permitted { within, licences: Arc::clone(licences), policy: policy.generation }))
     }
 
     fn decide(&self, policy: &PolicyInForce, psd: PsdId, action: Action) -> Option<Result<(), Vec<Reason>>> {
@@ -125,7 +138,7 @@ impl Connection {
         if let Some(pairing) = pairings.get(&psd) {
             return Some(Arc::clone(pairing));
         }
-        let pairing = Arc::new(Pairing::new(&self.subject, self.state.psds.get(&psd)?));
+        let pairing = Arc::new(Pairing::new(&self.subject, self.state.fleet.load().psds.get(&psd)?));
         if pairings.len() < KEPT_PAIRINGS {
             pairings.insert(psd, Arc::clone(&pairing));
         }

@@ -2,8 +2,7 @@
 
 mod connection;
 mod instruction;
-mod listener;
-mod opening;
+mod places;
 mod problems;
 mod reads;
 mod refund;
@@ -12,16 +11,18 @@ mod sign;
 mod value;
 mod withdrawal;
 
-pub use listener::{Listening, VendorDoor};
+pub use places::TenantPlaces;
 
 use crate::authority::AuthorityKeys;
-use crate::core::{Licences, PolicyGeneration};
+use crate::ceremony::Ceremonies;
+use crate::core::{Fleet, Licences, PolicyGeneration};
+use crate::door::listener::Limits;
 use crate::spine::{Handle, Metrics, Newest};
 use arc_swap::ArcSwap;
+use psd::device::Identity;
 use psd::{ApplianceId, PsdId};
 use psdd_policy::{PolicySet, Resource};
 use psdd_wire::checkpoint::LogKey;
-use rustls::ServerConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -34,18 +35,35 @@ pub struct PolicyInForce {
     pub policies: PolicySet,
 }
 
+/// The PSDs as the door knows them.
+pub struct VendorFleet {
+    /// For policy decisions.
+    pub psds: HashMap<PsdId, Resource>,
+    /// Every licence with its PSDs, as the core knows them.
+    pub licences: Arc<Licences>,
+}
+
+impl VendorFleet {
+    /// Of the fleet that the core has.
+    pub fn of(fleet: &Fleet) -> Self {
+        let resource =
+            |identity: &Arc<Identity>| (identity.psd, Resource::new(identity.psd, &identity.licence, &identity.tenant));
+        Self { psds: fleet.identities.iter().map(resource).collect(), licences: Arc::clone(&fleet.licences) }
+    }
+}
+
 /// What every connection of the door shares.
 pub struct VendorState {
     /// Into the core.
     pub core: Handle,
+    /// What signs the status list.
+    pub ceremonies: Ceremonies,
     /// The policy in force.
     pub policy: ArcSwap<PolicyInForce>,
-    /// TLS for connections to come.
-    pub tls: ArcSwap<ServerConfig>,
-    /// Every PSD, for policy decisions.
-    pub psds: HashMap<PsdId, Resource>,
-    /// Every licence with its PSDs, as the core knows them.
-    pub licences: Arc<Licences>,
+    /// Connections of each tenant.
+    pub places: Arc<TenantPlaces>,
+    /// Every PSD there is.
+    pub fleet: Arc<ArcSwap<VendorFleet>>,
     /// The newest checkpoint.
     pub newest: Arc<Newest>,
     /// Leaves in the log, at least: a validly signed larger checkpoint means that this ledger was rolled back.
@@ -66,21 +84,4 @@ pub struct VendorState {
     pub metrics: Arc<Metrics>,
     /// Bounds of requests and connections.
     pub limits: Limits,
-}
-
-/// Bounds of requests and connections.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Most connections.
-    pub max_connections: usize,
-    /// Most streams on a connection.
-    pub max_streams: u32,
-    /// Longest body.
-    pub max_body_bytes: usize,
-    /// For handshake and headers.
-    pub header_timeout: std::time::Duration,
-    /// For the body.
-    pub body_timeout: std::time::Duration,
-    /// Between pings.
-    pub keep_alive: std::time::Duration,
 }

@@ -1,7 +1,8 @@
 //! Every error of the door as a problem with its HTTP status: the one place that maps them (docs/protocol.md lists all codes).
 
 use crate::core::{Fault, Outcome, SubmitReply, ValueReply};
-use crate::spine::Unavailable;
+pub(super) use crate::door::failure::Failure;
+use crate::door::failure::SOON_MS;
 use http::StatusCode;
 use psd::Refusal;
 use psd::authority::InstructionRefusal;
@@ -9,41 +10,7 @@ use psd::refusal::OutOfUse;
 use psdd_policy::Reason;
 use psdd_wire::problem::Problem;
 
-/// A problem and the status of the response it makes.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) status: StatusCode,
-    pub(super) problem: Problem,
-    /// The one method that the route has, where another was used (RFC 9110 §15.5.6 wants it in the answer).
-    pub(super) allow: Option<&'static str>,
-}
-
-/// When to come back after an overload or a fault of the token.
-const SOON_MS: u64 = 100;
-
 impl Failure {
-    pub(super) fn lasting(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, problem: Problem::lasting(code, detail), allow: None }
-    }
-
-    /// A problem that may be gone soon: the request can be made again as it is.
-    fn passing(code: &'static str, detail: impl Into<String>, retry_after_ms: u64) -> Self {
-        Self::unavailable(Problem::passing(code, detail, retry_after_ms))
-    }
-
-    fn unavailable(problem: Problem) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, problem, allow: None }
-    }
-
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
-        let detail = format!("this route has the method {allow} only");
-        Self { allow: Some(allow), ..Self::lasting(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail) }
-    }
-
-    pub(super) fn malformed(detail: impl Into<String>) -> Self {
-        Self::lasting(StatusCode::BAD_REQUEST, "malformed", detail)
-    }
-
     pub(super) fn unknown_psd(psd: &str) -> Self {
         let shown: String = psd.chars().take(40).collect();
         Self::lasting(StatusCode::NOT_FOUND, "psd-unknown", format!("there is no PSD {shown:?} here"))
@@ -58,23 +25,6 @@ impl Failure {
     pub(super) fn denied(reasons: &[Reason]) -> Self {
         let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
         Self::lasting(StatusCode::FORBIDDEN, "not-permitted", reasons.join("; "))
-    }
-
-    pub(super) fn overloaded() -> Self {
-        Self::passing("overloaded", "too much is waiting; nothing was debited", SOON_MS)
-    }
-
-    pub(super) fn stopping() -> Self {
-        Self::passing("stopping", "the daemon is stopping; nothing was debited", 1_000)
-    }
-}
-
-impl From<Unavailable> for Failure {
-    fn from(unavailable: Unavailable) -> Self {
-        match unavailable {
-            Unavailable::Full => Self::overloaded(),
-            Unavailable::Stopping => Self::stopping(),
-        }
     }
 }
 
@@ -132,7 +82,12 @@ pub(super) fn of_value(reply: ValueReply, psd: &str) -> Failure {
         ValueReply::Fault(fault) => Failure::unavailable(of_fault(&fault)),
         ValueReply::Overloaded => Failure::overloaded(),
         ValueReply::UnknownPsd => Failure::unknown_psd(psd),
+        ValueReply::ClientRevoked => {
+            Failure::lasting(StatusCode::FORBIDDEN, "client-revoked", "this client was revoked".to_owned())
+        }
         ValueReply::Stopping
+        | ValueReply::Changed(_)
+        | ValueReply::ChangeRefused(_)
         | ValueReply::Requested { .. }
         | ValueReply::Applied(_)
         | ValueReply::Voided(_)

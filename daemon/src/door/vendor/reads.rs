@@ -7,7 +7,7 @@ use crate::core::View;
 use http::StatusCode;
 use psd::clock::ClockReading;
 use psd::device::Identity;
-use psd::key::{Algorithm, Role};
+use psd::key::Role;
 use psd::{PieceKey, PsdId, State};
 use psdd_policy::{Action, ApplianceAction};
 use psdd_wire::message::{
@@ -53,11 +53,7 @@ pub(super) async fn certificates(connection: &Connection, psd: &str) -> Result<V
         chain: certified.chain.iter().map(|der| ByteBuf::from(der.to_vec())).collect(),
         key_id: certified.key.key_id.to_vec(),
         serial: certified.key.certificate_serial,
-        algorithm: match certified.key.algorithm {
-            Algorithm::EcdsaP256 => "ecdsa-p256",
-            Algorithm::Ed25519 => "ed25519",
-        }
-        .to_owned(),
+        algorithm: certified.key.algorithm.to_string(),
     });
     Ok(psdd_wire::encode(&CertificatesResponse {
         psd: identity.psd,
@@ -132,6 +128,6 @@ fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> 
         currency: identity.currency,
         sequence: state.sequence,
         registers: state.registers.into(),
-        certificate: state.certified_key(Role::Indicium).map(|(_, serial)| serial),
+        certificate: state.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial),
     }
 }

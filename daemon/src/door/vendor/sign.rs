@@ -1,7 +1,7 @@
 //! POST /v1/indicia: decode → authorise → the core → encode what is durable.
 
 use super::VendorState;
-use super::connection::Connection;
+use super::connection::{Connection, Permitted};
 use super::problems::{Failure, not_judged, of_outcome};
 use crate::core::{Outcome, PolicyGeneration, Selection, SignTarget, Submission, SubmitReply};
 use crate::spine::{Fatal, Metrics, die};
@@ -19,6 +19,7 @@ use psdd_wire::message::{
 };
 use psdd_wire::problem::Problem;
 use rand::RngCore;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A signed piece in a response takes some bytes less.
@@ -111,6 +112,7 @@ async fn pass_core(
     let submission = Submission {
         request: connection.state.core.next_request(),
         tenant: connection.identity.tenant.clone(),
+        client: Arc::clone(&connection.identity.client),
         target,
         pieces,
         all_or_none: request.all_or_none,
@@ -179,8 +181,10 @@ fn authorise(
         }
         Signer::Licence(licence, selection) => {
             let unknown = || Failure::unknown_licence(licence.as_str());
-            let (within, policy) = connection.may_under(licence, action).ok_or_else(unknown)??;
-            Ok((SignTarget::Licence { licence: licence.clone(), selection: *selection, within }, policy))
+            let Permitted { within, licences, policy } =
+                connection.may_under(licence, action).ok_or_else(unknown)??;
+            let (licence, selection) = (licence.clone(), *selection);
+            Ok((SignTarget::Licence { licence, selection, licences, within }, policy))
         }
     }
 }

@@ -137,7 +137,8 @@ pub(super) fn not_signed(error: NotSigned) -> Failure {
 pub(super) async fn command(connection: &Connection, psd: PsdId, step: ValueStep) -> Result<ValueReply, Failure> {
     let core = &connection.state.core;
     let tenant = connection.identity.tenant.clone();
-    let answer = core.value(ValueCommand { request: core.next_request(), tenant, psd, step })?;
+    let client = Some(Arc::clone(&connection.identity.client));
+    let answer = core.value(ValueCommand { request: core.next_request(), tenant, client, psd, step })?;
     answer.await.ok().ok_or_else(Failure::stopping)
 }
 

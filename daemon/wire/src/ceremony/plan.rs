@@ -1,5 +1,6 @@
-//! The plan file of new PSDs: TOML, reviewed before anything is made.
+//! Groups of new PSDs, as a ceremony file and the local console's plan file write them: TOML, reviewed before anything is made.
 
+use super::TokenName;
 use psd::device::Identity;
 use psd::indicium::{AddressError, LicensingZip, ZipRange, format_named};
 use psd::limits::Limits;
@@ -65,17 +66,28 @@ pub struct PlannedLimits {
 }
 
 /// A group that was checked.
-pub(super) struct Group {
-    pub(super) psds: Vec<PsdId>,
-    pub(super) tenant: TenantName,
-    pub(super) licence: LicenceNumber,
-    pub(super) licensing_zip: LicensingZip,
-    pub(super) format: &'static str,
-    pub(super) software_id: [u8; 6],
-    pub(super) token: String,
-    pub(super) limits: Limits,
-    pub(super) currency: Currency,
-    pub(super) zips: Option<ZipRange>,
+#[derive(Clone, PartialEq, Debug)]
+pub struct Group {
+    /// Device IDs, consecutive.
+    pub psds: Vec<PsdId>,
+    /// Whose they are.
+    pub tenant: TenantName,
+    /// Licence number.
+    pub licence: LicenceNumber,
+    /// ZIP of the licence.
+    pub licensing_zip: LicensingZip,
+    /// Name of the indicium layout.
+    pub format: &'static str,
+    /// Software ID in the marks.
+    pub software_id: [u8; 6],
+    /// Token of the keys.
+    pub token: TokenName,
+    /// Limits on value.
+    pub limits: Limits,
+    /// What the registers count.
+    pub currency: Currency,
+    /// First and last ZIP of the destinations they are meant for; all where it is absent.
+    pub zips: Option<ZipRange>,
 }
 
 /// A field of the plan is not valid.
@@ -92,7 +104,7 @@ pub struct PlanError {
 
 impl Group {
     /// Whether a PSD is what this group says.
-    pub(super) fn describes(&self, identity: &Identity) -> bool {
+    pub fn describes(&self, identity: &Identity) -> bool {
         let Identity { psd: _, tenant, licence, licensing_zip, format, software_id, limits, currency, zips } = identity;
         (tenant, licence, licensing_zip) == (&self.tenant, &self.licence, &self.licensing_zip)
             && (format.name(), software_id, limits, currency)
@@ -102,7 +114,17 @@ impl Group {
 }
 
 impl PlannedPsds {
-    pub(super) fn check(&self, group: usize) -> Result<Group, PlanError> {
+    /// How many PSDs it asks for.
+    pub(super) fn count(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(usize::MAX)
+    }
+
+    /// The group, if every field of it is valid. `group` counts from 1 and is for the error.
+    ///
+    /// # Errors
+    ///
+    /// With the first field that is not valid.
+    pub fn check(&self, group: usize) -> Result<Group, PlanError> {
         let wrong = |field: &'static str, problem: String| PlanError { group, field, problem };
         let amount = |field: &'static str, text: &str| {
             text.parse::<PostageAmount>().map_err(|error| wrong(field, error.to_string()))
@@ -148,7 +170,7 @@ impl PlannedPsds {
             software_id: software_id
                 .filter(|id| *id != psd::indicium::ibi::SPECIMEN)
                 .ok_or_else(|| wrong("software_id", "six ASCII characters, and not those of a specimen".to_owned()))?,
-            token: self.token.clone(),
+            token: self.token.parse().map_err(|error: psd::id::NameError| wrong("token", error.to_string()))?,
             limits: limits.checked().map_err(|error| wrong("limits", error.to_string()))?,
             currency,
             zips: zips.map_err(|error: AddressError| wrong("zips", error.to_string()))?,
@@ -166,7 +188,7 @@ mod tests {
              format = \"ibi\"\nsoftware_id = \"psdd01\"\ntoken = \"main\"\n{lines}\n[psds.limits]\nsmallest_postage = \"0.01\"\n\
              largest_postage = \"100\"\nlargest_descending = \"1000\"\n"
         );
-        let plan: Plan = hsm_profiles::parse_toml("plan", &text).map_err(|error| error.to_string())?;
+        let plan: Plan = toml::from_str(&text).map_err(|error| error.to_string())?;
         plan.groups[0].check(1).map_err(|error| error.to_string())
     }
 

@@ -1,0 +1,140 @@
+//! Why a ceremony is not run, or stops.
+
+use crate::birth::ConsoleError;
+use crate::core::{Fault, ValueReply};
+use crate::spine::Unavailable;
+use psd::PsdId;
+use psdd_hsm::link::CallError;
+use psdd_wire::ceremony::{CeremonyError, QuorumRefusal};
+
+/// Why a ceremony is not run, or stops between two steps.
+#[derive(Debug, thiserror::Error)]
+pub enum CeremonyFailure {
+    /// The file cannot be read.
+    #[error("{0}")]
+    File(#[from] CeremonyError),
+    /// It has no quorum.
+    #[error("{0}")]
+    Quorum(#[from] QuorumRefusal),
+    /// File and approvals together are more than a record holds.
+    #[error(
+        "file and approvals together have {bytes} bytes; a record holds 60000: split the act over several ceremonies"
+    )]
+    TooLarge {
+        /// Together.
+        bytes: usize,
+    },
+    /// Another one has not ended.
+    #[error("ceremony no. {0} is under way; run it to its end with its own file, or give it up with an act `abandon`")]
+    UnderWay(u64),
+    /// What the appliance is differs from what was approved.
+    #[error("{0}")]
+    Unexpected(String),
+    /// It is done at the host's console.
+    #[error("{act} is done at the host's console: {command}")]
+    AtTheConsole {
+        /// The act.
+        act: &'static str,
+        /// What does it.
+        command: &'static str,
+    },
+    /// The key waits for its certificate.
+    #[error(
+        "the new {role} key of {psd} waits for its certificate: fetch the request, bring the certificate, run the ceremony again"
+    )]
+    AwaitingCertificate {
+        /// The PSD.
+        psd: PsdId,
+        /// The role.
+        role: psd::key::Role,
+    },
+    /// The configuration names no such token.
+    #[error("the configuration names no token {0:?}")]
+    NoSuchToken(String),
+    /// The token does not do it.
+    #[error("token: {0}")]
+    Token(#[from] CallError),
+    /// A key could not be made.
+    #[error("{0}")]
+    Key(#[from] ConsoleError),
+    /// The core refuses the change.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no time.
+    #[error("no trusted time: {0}")]
+    NoClock(#[from] psd::clock::ClockStop),
+    /// Something broke.
+    #[error("{0}")]
+    Fault(Fault),
+    /// The core takes nothing more now.
+    #[error("{0}")]
+    Unavailable(#[from] Unavailable),
+    /// A file of the back-up.
+    #[error("the back-up: {0}")]
+    BackUp(String),
+}
+
+impl CeremonyFailure {
+    /// The stable code on the wire (docs/protocol.md, "Operator door").
+    pub fn code(&self) -> &'static str {
+        match self {
+            CeremonyFailure::File(_) => "ceremony-malformed",
+            CeremonyFailure::Quorum(refusal) => refusal.code(),
+            CeremonyFailure::TooLarge { .. } => "ceremony-too-large",
+            CeremonyFailure::UnderWay(_) => "ceremony-under-way",
+            CeremonyFailure::Unexpected(_) => "ceremony-unexpected-state",
+            CeremonyFailure::AtTheConsole { .. } => "ceremony-at-the-console",
+            CeremonyFailure::AwaitingCertificate { .. } => "awaiting-certificate",
+            CeremonyFailure::NoSuchToken(_) => "token-unknown",
+            CeremonyFailure::Token(_) | CeremonyFailure::Key(_) => "token-unavailable",
+            CeremonyFailure::Refused(_) => "change-refused",
+            CeremonyFailure::NoClock(_) => "clock-stopped",
+            CeremonyFailure::Fault(fault) => fault.code(),
+            CeremonyFailure::Unavailable(_) => "overloaded",
+            CeremonyFailure::BackUp(_) => "back-up-failed",
+        }
+    }
+
+    /// Whether the same request can succeed later as it is.
+    pub const fn retryable(&self) -> bool {
+        match self {
+            CeremonyFailure::Token(_)
+            | CeremonyFailure::Key(_)
+            | CeremonyFailure::NoClock(_)
+            | CeremonyFailure::Fault(_)
+            | CeremonyFailure::Unavailable(_) => true,
+            CeremonyFailure::File(_)
+            | CeremonyFailure::Quorum(_)
+            | CeremonyFailure::TooLarge { .. }
+            | CeremonyFailure::UnderWay(_)
+            | CeremonyFailure::Unexpected(_)
+            | CeremonyFailure::AtTheConsole { .. }
+            | CeremonyFailure::AwaitingCertificate { .. }
+            | CeremonyFailure::NoSuchToken(_)
+            | CeremonyFailure::Refused(_)
+            | CeremonyFailure::BackUp(_) => false,
+        }
+    }
+
+    /// A reply of the core that is no success.
+    pub(super) fn of_reply(reply: ValueReply) -> Self {
+        match reply {
+            ValueReply::ChangeRefused(why) => CeremonyFailure::Refused(why),
+            ValueReply::NoClock(stop) => CeremonyFailure::NoClock(stop),
+            ValueReply::Fault(fault) => CeremonyFailure::Fault(fault),
+            ValueReply::Overloaded => CeremonyFailure::Unavailable(Unavailable::Full),
+            ValueReply::UnknownPsd => CeremonyFailure::Refused("there is no such PSD".to_owned()),
+            ValueReply::Requested { .. }
+            | ValueReply::Applied(_)
+            | ValueReply::Voided(_)
+            | ValueReply::Withdrawn(_)
+            | ValueReply::Instructed(_)
+            | ValueReply::Changed(_)
+            | ValueReply::ClientRevoked
+            | ValueReply::EndedBefore
+            | ValueReply::InstructionRefused(_)
+            | ValueReply::Refused(_)
+            | ValueReply::Stopping => CeremonyFailure::Unavailable(Unavailable::Stopping),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Ceremonies in the running daemon: judged, begun, carried out step by step, ended with a transcript.
+//!
+//! Owns the order of things: a quorum is judged over the very bytes that are recorded, the record of the beginning is durable before the first step, and
+//! each step is recorded with what it did. So whatever interrupts a ceremony, what is left of it follows from records, and the next start goes on with it. What
+//! a change needs of the core is judged there; keys are made in tokens by `psdd-hsm`. Called by the operator door.
+
+mod desk;
+mod error;
+mod keys;
+mod perform;
+mod status;
+mod steps;
+mod transcript;
+
+pub use desk::{Ceremonies, CeremonyParts, Progress};
+pub use error::CeremonyFailure;
+pub use keys::{CertificateRefusal, request_of};
+pub use status::standing;
+
+use psdd_wire::ceremony::Ceremony;
+
+/// How many steps a ceremony has.
+pub fn steps_of(ceremony: &Ceremony) -> u64 {
+    steps::steps(ceremony).map_or(0, |steps| u64::try_from(steps.len()).unwrap_or(u64::MAX))
+}
