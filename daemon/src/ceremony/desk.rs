@@ -12,7 +12,7 @@ use psd::record::Event;
 use psd::{ApplianceId, PsdId, State, UnixMillis};
 use psdd_hsm::link::Link;
 use psdd_ledger::Durable;
-use psdd_wire::ceremony::{Act, Ceremony, Operator, P256PublicKey, Situation, fits, quorum};
+use psdd_wire::ceremony::{Act, Approval, Ceremony, Operator, P256PublicKey, Situation, fits, quorum};
 use psdd_wire::spki::KeyKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -190,6 +190,7 @@ impl Ceremonies {
         let ceremony = Ceremony::read(&open.file)?;
         let total = steps(&ceremony)?.len();
         let before = self.progress(open.number);
+        let (begun, approvers) = self.0.begun(open.number)?;
         let progress = Progress {
             number: open.number,
             digest: ceremony.digest(),
@@ -198,9 +199,9 @@ impl Ceremonies {
             running: true,
             stopped: None,
             lines: before.as_ref().map_or_else(Vec::new, |before| before.lines.clone()),
-            keys: before.as_ref().map_or_else(Vec::new, |before| before.keys.clone()),
-            begun: before.as_ref().map_or(0, |before| before.begun),
-            approvers: before.map_or_else(Vec::new, |before| before.approvers),
+            keys: before.map_or_else(Vec::new, |before| before.keys),
+            begun,
+            approvers,
         };
         tracing::info!(number = open.number, step = open.steps + 1, "ceremony goes on");
         self.start(ceremony, progress)
@@ -265,6 +266,19 @@ impl Desk {
     pub(super) fn view(&self) -> Result<View, CeremonyFailure> {
         let answer = self.core.view()?;
         answer.blocking_recv().ok().ok_or(CeremonyFailure::Unavailable(crate::spine::Unavailable::Stopping))
+    }
+
+    /// When a ceremony began and who approved it, by its record.
+    fn begun(&self, number: u64) -> Result<(u64, Vec<String>), CeremonyFailure> {
+        let stopping = || CeremonyFailure::Unavailable(crate::spine::Unavailable::Stopping);
+        let answer = self.core.live(String::new(), format!("ceremony:{number}"))?;
+        let begun = answer.blocking_recv().ok().flatten().ok_or_else(stopping)?;
+        let Event::CeremonyBegun { approvals, .. } = &begun.record().event else { return Err(stopping()) };
+        let operators = operators(&self.view()?);
+        // They were judged when it began; one whose operator is on the list no more keeps its place in the record.
+        let approved = approvals.iter().filter_map(|approval| Approval::verify(approval, &operators).ok());
+        let approvers = approved.map(|approval| approval.operator.to_string()).collect();
+        Ok((begun.record().at.time.0, approvers))
     }
 
     pub(super) fn state(&self, psd: PsdId) -> Result<State, CeremonyFailure> {

@@ -335,6 +335,10 @@ fn a_ceremony_goes_on_after_every_kill_and_its_psds_sign_without_a_restart() {
         let operators = door(&appliance);
         let told = operators.appliance().await.expect("the appliance");
         assert_eq!((told.psds, told.last_ceremony), (u64::from(PSDS) + 1, 1));
+        // Whoever carried it out to its end, the transcript names who approved and when it began.
+        let transcript = operators.ceremony(1).await.expect("the ceremony").transcript.expect("a transcript");
+        let claims = TranscriptClaims::verify(&transcript, &log_spki(&appliance)).expect("it verifies");
+        assert!(claims.approvers == QUORUM && claims.begun > 0 && claims.begun <= claims.ended, "{claims:?}");
         let new: PsdId = "PS010000501".parse().expect("a device ID");
         let installed = certify(&appliance, &operators).await;
         assert_eq!(installed.len(), usize::try_from(PSDS * 2).expect("few"));
