@@ -44,7 +44,7 @@ pub(super) fn signed(desk: &Desk, progress: &Progress, ended: u64) -> Result<Vec
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    // Its output is of that length.
-    digest.as_ref().try_into().unwrap_or_default()
+    let mut out = [0; 32];
+    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    out
 }

@@ -144,7 +144,7 @@ pub struct Genesis {
 pub struct Charter {
     /// The reviewed file.
     pub file: Arc<[u8]>,
-    /// Approvals of all operators: COSE_Sign1, its payload detached, as it follows from the file.
+    /// Approvals of all operators: COSE_Sign1 each, with the file in its payload.
     pub approvals: Vec<Arc<[u8]>>,
     /// By the authority's root: COSE_Sign1.
     pub countersignature: Arc<[u8]>,
@@ -350,7 +350,7 @@ pub enum Event {
         digest: [u8; 32],
         /// The reviewed file.
         file: Arc<[u8]>,
-        /// COSE_Sign1 of the operators, payload detached, as it follows from the file.
+        /// COSE_Sign1 of the operators, each with the file in its payload.
         approvals: Vec<Arc<[u8]>>,
     },
     /// A step of it is done; what it did stands before it in the same commit.
