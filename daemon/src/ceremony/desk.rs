@@ -140,6 +140,26 @@ impl Ceremonies {
         if let Some(before) = again {
             return Ok(before);
         }
+        // One that ended before a restart is told to have ended, not refused as a replay.
+        let number = ceremony.head().number;
+        if number <= view.governance.newest() && self.0.was(number, &ceremony.digest())? {
+            let steps_total = u64::try_from(steps(&ceremony)?.len()).unwrap_or(u64::MAX);
+            let (begun, approvers) = self.0.begun(number)?;
+            let (running, stopped, lines, keys) = (false, None, Vec::new(), Vec::new());
+            let (digest, steps_done) = (ceremony.digest(), steps_total);
+            return Ok(Progress {
+                number,
+                digest,
+                steps_done,
+                steps_total,
+                running,
+                stopped,
+                lines,
+                keys,
+                begun,
+                approvers,
+            });
+        }
         let operators = operators(&view);
         let quorum = quorum(&ceremony, approvals, &self.0.situation(&view, &operators)?)?;
         under_way(&view, ceremony.act())?;
@@ -266,6 +286,15 @@ impl Desk {
     pub(super) fn view(&self) -> Result<View, CeremonyFailure> {
         let answer = self.core.view()?;
         answer.blocking_recv().ok().ok_or(CeremonyFailure::Unavailable(crate::spine::Unavailable::Stopping))
+    }
+
+    /// Whether the ceremony of this number was of this file.
+    fn was(&self, number: u64, digest: &[u8; 32]) -> Result<bool, CeremonyFailure> {
+        let answer = self.core.live(String::new(), format!("ceremony:{number}"))?;
+        let begun = answer.blocking_recv().ok().flatten();
+        Ok(begun.is_some_and(
+            |begun| matches!(&begun.record().event, Event::CeremonyBegun { digest: before, .. } if before == digest),
+        ))
     }
 
     /// When a ceremony began and who approved it, by its record.
