@@ -62,7 +62,7 @@ fn deadline_ms() -> u64 {
 }
 
 fn most_requests() -> usize {
-    16
+    2
 }
 
 impl FundsConfig {

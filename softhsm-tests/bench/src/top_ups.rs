@@ -1,4 +1,5 @@
-//! Automatic top-up of many PSDs at once, and what signing elsewhere loses by it. The authority shares the cores with all else here.
+//! Automatic top-up of many PSDs at once, and what signing elsewhere loses by it: a flood on one PSD while all others sign a piece that brings
+//! them below their threshold, against the same with pieces that do not. The authority shares the cores with all else here.
 
 use crate::appliance::Appliance;
 use crate::load::{Shape, flood, item, psd};
@@ -17,6 +18,8 @@ const PSDS: u32 = 100;
 const SHAPE: Shape = (256, 8);
 /// Their threshold, and how much they ask for.
 const LEVEL_MILLS: u64 = 50_000;
+/// Less than a top-up leaves above the threshold.
+const SMALL_MILLS: u64 = 10;
 /// A wave begins in the steady state of the load.
 const HEAD_START: Duration = Duration::from_millis(350);
 /// Asking for all registers costs something itself.
@@ -36,40 +39,55 @@ pub fn measure(rounds: usize, span: Duration) -> anyhow::Result<TopUps> {
     runtime.block_on(settled(&client))?;
     appliance.load_value(psd(1)?, mills(3_900_000_000)?)?;
     let mut told = TopUps { psds: PSDS, ratio: Vec::new(), wave_ms: Vec::new() };
-    let quiet = || runtime.block_on(flood(&appliance, &client, 1, SHAPE, span)).map(|rate| rate.per_second);
-    quiet()?;
-    let mut before = quiet()?;
-    for _ in 0..rounds {
-        let (with, took) = runtime.block_on(async {
-            tokio::join!(flood(&appliance, &client, 1, SHAPE, span), async {
+    let round = |pieces: Pieces| {
+        runtime.block_on(async {
+            let (flood, took) = tokio::join!(flood(&appliance, &client, 1, SHAPE, span), async {
                 tokio::time::sleep(HEAD_START).await;
-                wave(&client).await
-            })
-        });
-        let after = quiet()?;
-        told.ratio.push(with?.per_second / ((before + after) / 2.0));
-        told.wave_ms.push(took?.as_secs_f64() * 1e3);
+                wave(&client, pieces).await
+            });
+            anyhow::Ok((flood?.per_second, took?))
+        })
+    };
+    round(Pieces::Small)?;
+    let (mut before, _) = round(Pieces::Small)?;
+    for _ in 0..rounds {
+        let (with, took) = round(Pieces::DownToTopUp)?;
+        let (after, _) = round(Pieces::Small)?;
+        told.ratio.push(with / ((before + after) / 2.0));
+        told.wave_ms.push(took.as_secs_f64() * 1e3);
         before = after;
     }
     Ok(told)
 }
 
-/// One piece each brings all below the threshold; how long until all are above it.
-async fn wave(client: &Arc<Client>) -> anyhow::Result<Duration> {
+/// What each PSD of a wave signs.
+#[derive(Clone, Copy)]
+enum Pieces {
+    /// A piece that leaves it above its threshold.
+    Small,
+    /// A piece that brings it below.
+    DownToTopUp,
+}
+
+/// One piece each; how long until all have signed it and are above the threshold.
+async fn wave(client: &Arc<Client>, pieces: Pieces) -> anyhow::Result<Duration> {
     let views = client.psds().await?;
     let begun = Instant::now();
-    let mut pieces = tokio::task::JoinSet::new();
+    let mut signing = tokio::task::JoinSet::new();
     for view in views.into_iter().filter(|view| view.psd.serial() > 1) {
-        let postage = view.registers.descending.mills() + 10 - LEVEL_MILLS;
+        let postage = match pieces {
+            Pieces::Small => SMALL_MILLS,
+            Pieces::DownToTopUp => view.registers.descending.mills() + SMALL_MILLS - LEVEL_MILLS,
+        };
         let (client, psd) = (Arc::clone(client), view.psd);
-        pieces.spawn(async move {
+        signing.spawn(async move {
             let piece = item(postage).context("a piece")?;
             let outcomes = client.sign(psd, vec![piece], false).await?;
             anyhow::ensure!(matches!(outcomes[..], [Outcome::Signed(_)]), "refused: {outcomes:?}");
             Ok(())
         });
     }
-    while let Some(piece) = pieces.join_next().await {
+    while let Some(piece) = signing.join_next().await {
         piece??;
     }
     settled(client).await?;

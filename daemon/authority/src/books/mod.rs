@@ -1,4 +1,4 @@
-//! The authority's books: one SQLite file, one transaction for each decision, nothing kept in memory between two of them.
+//! The authority's books: one SQLite file, each decision in one transaction, nothing kept in memory between two of them.
 //!
 //! Owns accounts, journal, licences, PSDs with their certificates, downloads, findings and the numbers of instructions. Several
 //! processes may have them open; each transaction takes the write lock before it reads. After a failed transaction this value refuses
@@ -26,7 +26,7 @@ pub use report::{PsdLine, Report, Totals};
 pub use revocation::{CertifiedView, CrlIssuer, KeyRevocation, Revoke, RevokeError, Revoked, StoredList};
 
 use fault::AtStep;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use std::fs::File;
 use std::path::Path;
 
@@ -37,12 +37,13 @@ const BETWEEN_COPIES: u32 = 256;
 pub struct Books {
     connection: Connection,
     since_copy: u32,
+    together: bool,
     dead: bool,
 }
 
-/// A transaction on the books: all of what is done in it is durable afterwards, or nothing.
+/// Inside a transaction on the books: all of what is done in it is durable afterwards, or nothing.
 pub struct Entry<'a> {
-    transaction: Transaction<'a>,
+    connection: &'a Connection,
 }
 
 impl Books {
@@ -58,33 +59,53 @@ impl Books {
 
     /// Opens existing books. Nothing is read before everything in the file is on stable storage.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        Ok(Self { connection: schema::open(path)?, since_copy: 0, dead: false })
+        Ok(Self { connection: schema::open(path)?, since_copy: 0, together: false, dead: false })
     }
 
-    /// Runs one transaction. Where `act` gives an error, nothing of it remains, and these books are dead.
+    /// Runs one transaction, or takes part in the one that [`Books::begin`] began. Where `act` gives an error, nothing of the
+    /// transaction remains, and these books are dead.
     pub fn enter<T>(&mut self, act: impl FnOnce(&Entry<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let alone = !self.together;
+        if alone {
+            self.begin()?;
+        }
+        let value = self.fatal(|books| act(&Entry { connection: &books.connection }))?;
+        if alone {
+            self.commit()?;
+        }
+        Ok(value)
+    }
+
+    /// Begins a transaction that all entries take part in until [`Books::commit`]: they share its sync. Nothing that they give may leave
+    /// this process before that.
+    pub fn begin(&mut self) -> Result<(), Fault> {
         if self.dead {
             return Err(Fault::Dead);
         }
-        let done = Self::attempt(&mut self.connection, act).and_then(|value| self.copy_wal().map(|()| value));
-        self.dead = done.as_ref().is_err_and(|fault| !fault.is_busy());
-        done
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(Fault::begin).inspect_err(|fault| {
+            self.dead = !fault.is_busy();
+        })?;
+        self.together = true;
+        Ok(())
     }
 
-    fn copy_wal(&mut self) -> Result<(), Fault> {
+    /// Ends the transaction: what was entered since [`Books::begin`] is on stable storage.
+    pub fn commit(&mut self) -> Result<(), Fault> {
+        self.fatal(|books| books.connection.execute_batch("COMMIT").at("committing"))?;
+        self.together = false;
         self.since_copy += 1;
-        if self.since_copy < BETWEEN_COPIES {
-            return Ok(());
+        if self.since_copy >= BETWEEN_COPIES {
+            self.since_copy = 0;
+            self.fatal(|books| schema::copy_wal(&books.connection))?;
         }
-        self.since_copy = 0;
-        schema::copy_wal(&self.connection)
+        Ok(())
     }
 
-    fn attempt<T>(connection: &mut Connection, act: impl FnOnce(&Entry<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Fault::begin)?;
-        let entry = Entry { transaction };
-        let value = act(&entry)?;
-        entry.transaction.commit().at("committing")?;
-        Ok(value)
+    /// An error is the end of these books; what is uncommitted is given up with the connection.
+    fn fatal<T>(&mut self, act: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        if self.dead {
+            return Err(Fault::Dead);
+        }
+        act(self).inspect_err(|_| self.dead = true)
     }
 }

@@ -42,7 +42,7 @@ impl Entry<'_> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, Fault> {
-        let mut statement = self.transaction.prepare_cached(sql).at("reading")?;
+        let mut statement = self.connection.prepare_cached(sql).at("reading")?;
         statement.query_row(params, read).optional().at("reading")
     }
 
@@ -59,7 +59,7 @@ impl Entry<'_> {
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, Fault> {
-        let mut statement = self.transaction.prepare_cached(sql).at("reading")?;
+        let mut statement = self.connection.prepare_cached(sql).at("reading")?;
         let rows = statement.query_map(params, read).at("reading")?;
         rows.collect::<rusqlite::Result<Vec<T>>>().at("reading")
     }
@@ -74,6 +74,6 @@ impl Entry<'_> {
 
     /// A statement that changes any number of rows; gives it.
     pub(super) fn change(&self, sql: &str, params: impl Params) -> Result<usize, Fault> {
-        self.transaction.prepare_cached(sql).at("writing")?.execute(params).at("writing")
+        self.connection.prepare_cached(sql).at("writing")?.execute(params).at("writing")
     }
 }

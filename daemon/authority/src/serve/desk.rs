@@ -1,4 +1,4 @@
-//! The one thread that has the books: statements come over a bounded queue and are answered in order.
+//! The one thread that has the books: statements come over a bounded queue and are answered in order, all that wait in one transaction.
 
 use super::clock::now;
 use super::problems::Failure;
@@ -9,6 +9,9 @@ use crate::statement::Kind;
 use psdd_wire::enrolment::EnrolmentRequest;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
+
+/// Most statements in one transaction: they share its sync.
+const MOST_TOGETHER: usize = 64;
 
 /// What a client wants of the books.
 pub(super) enum Ask {
@@ -82,35 +85,53 @@ pub(super) fn start(
 }
 
 fn work(mut offices: Offices, mut waiting: mpsc::Receiver<Job>) -> Result<(), Fault> {
-    while let Some(Job { caller, ask, reply }) = waiting.blocking_recv() {
-        let outcome = match answer(&mut offices, &caller, ask) {
-            Ok(body) => Ok(body),
-            Err(NoAnswer::Refused(failure)) => Err(failure),
-            Err(NoAnswer::Fault(fault)) if fault.is_busy() => Err(Failure::overloaded()),
-            // Whether it is on stable storage is not known, so nothing is answered.
-            Err(NoAnswer::Fault(fault)) => return Err(fault),
-        };
-        if reply.send(outcome).is_err() {
-            tracing::debug!(caller, "the client went away; it repeats what it said");
+    let mut jobs = Vec::with_capacity(MOST_TOGETHER);
+    while waiting.blocking_recv_many(&mut jobs, MOST_TOGETHER) > 0 {
+        match offices.funds.books().begin() {
+            Ok(()) => {}
+            Err(fault) if fault.is_busy() => {
+                jobs.drain(..).for_each(|job| job.tell(Err(Failure::overloaded())));
+                continue;
+            }
+            Err(fault) => return Err(fault),
         }
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in &jobs {
+            answers.push(match answer(&mut offices, &job.caller, &job.ask) {
+                Ok(body) => Ok(body),
+                Err(NoAnswer::Refused(failure)) => Err(failure),
+                Err(NoAnswer::Fault(fault)) => return Err(fault),
+            });
+        }
+        // Where this fails, whether it is on stable storage is not known, so nothing is answered.
+        offices.funds.books().commit()?;
+        jobs.drain(..).zip(answers).for_each(|(job, answer)| job.tell(answer));
     }
     Ok(())
 }
 
-fn answer(offices: &mut Offices, caller: &str, ask: Ask) -> Result<Vec<u8>, NoAnswer> {
+impl Job {
+    fn tell(self, answer: Result<Vec<u8>, Failure>) {
+        if self.reply.send(answer).is_err() {
+            tracing::debug!(caller = self.caller, "the client went away; it repeats what it said");
+        }
+    }
+}
+
+fn answer(offices: &mut Offices, caller: &str, ask: &Ask) -> Result<Vec<u8>, NoAnswer> {
     let Offices { funds, enrolment } = offices;
     let caller = Some(caller);
     let now = now().map_err(|error| NoAnswer::Fault(Fault::Broken(error.to_string())))?;
     let (kind, bytes) = match ask {
         Ask::Statement(kind, bytes) => (kind, bytes),
-        Ask::Account(licence) => return Ok(encoded(funds.account(caller, &licence)?)),
-        Ask::Certificate(asked) => return Ok(encoded(enrolment.enrol(funds.books(), caller, &asked, now)?)),
+        Ask::Account(licence) => return Ok(encoded(funds.account(caller, licence)?)),
+        Ask::Certificate(asked) => return Ok(encoded(enrolment.enrol(funds.books(), caller, asked, now)?)),
     };
     Ok(match kind {
-        Kind::ValueRequest => encoded(funds.value_request(caller, &bytes, now)?),
-        Kind::ValueVoid => encoded(funds.void_statement(caller, &bytes, now)?),
-        Kind::WithdrawalRequest => encoded(funds.withdrawal_request(caller, &bytes, now)?),
-        Kind::WithdrawalReport => encoded(funds.withdrawal_report(caller, &bytes, now)?),
+        Kind::ValueRequest => encoded(funds.value_request(caller, bytes, now)?),
+        Kind::ValueVoid => encoded(funds.void_statement(caller, bytes, now)?),
+        Kind::WithdrawalRequest => encoded(funds.withdrawal_request(caller, bytes, now)?),
+        Kind::WithdrawalReport => encoded(funds.withdrawal_report(caller, bytes, now)?),
     })
 }
 
