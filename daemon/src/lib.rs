@@ -4,12 +4,14 @@
 //! dozen lines over [`cli::main`].
 
 pub mod authority;
+mod backoff;
 pub mod birth;
 pub mod ceremony;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
+mod custodian;
 pub mod door;
 pub mod funds;
 mod run;

@@ -9,6 +9,7 @@ use crate::ceremony::{Ceremonies, CeremonyParts};
 use crate::clock::Sampler;
 use crate::config::{Config, DoorConfig};
 use crate::core::{Engine, EngineSettings, Event, Fleet, PolicyGeneration, TokenIndex};
+use crate::custodian::{self, CustodianParts};
 use crate::door::calendar::Calendar;
 use crate::door::listener::{Door, Listening};
 use crate::door::local::{self, LocalState};
@@ -22,7 +23,7 @@ use arc_swap::ArcSwap;
 use psd::clock::{ClockGuard, ClockReading, ClockStop};
 use psd::key::{Algorithm, Key, Role};
 use psd::record::{AuthorityPurpose, Environment, Event as RecordEvent, Genesis, Record};
-use psdd_client::FundsSystem;
+use psdd_client::{CertificationAuthority, FundsSystem};
 use psdd_hsm::link::WrappedKey;
 use psdd_ledger::open::ProvenHead;
 use psdd_ledger::{Appliance, Ledger, OpenError, Reader, Recovered, StoreFault, WrappedBody};
@@ -327,6 +328,7 @@ fn finish_start(
             appliance: genesis.appliance.clone(),
             environment: genesis.environment.as_str(),
             limits: door.operator_limits(),
+            rotations: config.rotations(),
         })
     });
     let (going_on, resumed) = (ceremonies.clone(), "going on with a ceremony");
@@ -377,6 +379,7 @@ async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("watching signals"))?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(io("watching signals"))?;
     start_top_ups(config, started)?;
+    start_custodian(config, started)?;
     local::open(&config.local.socket, Arc::clone(&started.local)).map_err(io("opening the local door"))?;
     started.local.calendar.log(UnixTime::now());
     // First the one that nobody waits for: with the vendor door the daemon is ready.
@@ -442,6 +445,23 @@ fn start_top_ups(config: &Config, started: &Started) -> Result<(), RunError> {
         funds::start(core, keys, system, funds.most_requests, Arc::clone(&started.local.metrics), needs);
     }
     Ok(())
+}
+
+/// Starts to look after keys, where the configuration says how.
+fn start_custodian(config: &Config, started: &Started) -> Result<(), RunError> {
+    let Some(custodian) = &config.custodian else { return Ok(()) };
+    let ca = custodian.ca.as_ref().map(|ca| CertificationAuthority::start(&ca.client())).transpose();
+    let ca = ca.map_err(|error| RunError::Unfit(format!("custodian.ca: {error}")))?;
+    let parts = CustodianParts {
+        ceremonies: started.state.ceremonies.clone(),
+        rotations: config.rotations(),
+        ca: ca.map(|ca| (ca, tokio::runtime::Handle::current())),
+        authority_root: Arc::clone(&started.state.authority_root),
+        every: Duration::from_secs(custodian.every_s),
+        metrics: Arc::clone(&started.local.metrics),
+        stop: Arc::clone(&started.stop),
+    };
+    custodian::start(parts).map_err(|error| RunError::Unfit(error.to_string()))
 }
 
 /// SIGHUP: policies, certificates and CRLs anew; connections go on whose clients are still good, requests under way all.

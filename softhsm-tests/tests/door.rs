@@ -32,6 +32,8 @@ mod operator;
 mod python;
 #[path = "door/reload.rs"]
 mod reload;
+#[path = "door/rotation.rs"]
+mod rotation;
 #[path = "door/staying.rs"]
 mod staying;
 #[path = "door/timing.rs"]

@@ -19,6 +19,7 @@ pub mod money;
 pub mod record;
 pub mod refusal;
 pub mod register;
+pub mod rotation;
 pub mod time;
 
 pub use currency::Currency;

@@ -11,11 +11,13 @@ mod perform;
 mod status;
 mod steps;
 mod transcript;
+mod upkeep;
 
 pub use desk::{Ceremonies, CeremonyParts, Progress};
 pub use error::CeremonyFailure;
 pub use keys::{CertificateRefusal, request_of};
 pub use status::standing;
+pub use upkeep::Enrolment;
 
 use psdd_wire::ceremony::Ceremony;
 

@@ -92,7 +92,7 @@ pub(super) fn perform(desk: &Desk, step: &Step<'_>, recorded: Recorded<'_>) -> R
     }
 }
 
-fn step_of(key_id: Arc<[u8]>, step: KeyStep, reason: Option<RevocationReason>) -> PsdChange {
+pub(super) fn step_of(key_id: Arc<[u8]>, step: KeyStep, reason: Option<RevocationReason>) -> PsdChange {
     PsdChange::Key { key_id, step, since: None, reason }
 }
 
@@ -102,7 +102,7 @@ fn the_key(state: &State, (psd, role, generation): (PsdId, Role, u8)) -> Result<
 }
 
 /// Only what is retired or revoked may go; the record follows once nothing of it is left.
-fn destroy(desk: &Desk, certified: &CertifiedKey) -> Result<(), CeremonyFailure> {
+pub(super) fn destroy(desk: &Desk, certified: &CertifiedKey) -> Result<(), CeremonyFailure> {
     let link = desk.link_named(&certified.key.token)?;
     Ok(link.blocking().destroy(&certified.key.key_id, DESTROY_PATIENCE)?)
 }
@@ -120,8 +120,8 @@ fn of_psd(
 }
 
 /// A key made in a token, as a change and in words.
-struct MadeKey {
-    change: (PsdChange, Option<Body>),
+pub(super) struct MadeKey {
+    pub(super) change: (PsdChange, Option<Body>),
     told: (String, Arc<[u8]>),
 }
 
@@ -182,19 +182,23 @@ fn add_key(
     (psd, role, generation): (PsdId, Role, u8),
     recorded: Recorded<'_>,
 ) -> Result<Outcome, CeremonyFailure> {
-    let state = desk.state(psd)?;
-    let before = state.keys.iter().rev().find(|certified| certified.key.role == role);
-    let before = before.ok_or_else(|| CeremonyFailure::Refused(format!("{psd} has no {role} key")))?;
-    if newest_generation(&state, role) + 1 != generation {
-        let what = format!("the newest {role} key of {psd} is generation {}", newest_generation(&state, role));
-        return Err(CeremonyFailure::Refused(what));
-    }
-    let residence = if before.wrapped.is_some() { Residence::Wrapped } else { Residence::Resident };
-    let MadeKey { change, told } =
-        made(desk, &before.key.token, (psd, role, generation), before.key.algorithm, residence)?;
+    let MadeKey { change, told } = next_key(desk, (psd, role, generation))?;
     let line = format!("the {role} key of {psd}, generation {generation}, is made");
     desk.change(Change::Psd { psd, changes: vec![change], step: Some(recorded(line.clone())) })?;
     Ok(Outcome { line, keys: vec![told] })
+}
+
+/// The next key of a role, made in the token of the one before, with its algorithm and residence.
+pub(super) fn next_key(desk: &Desk, (psd, role, generation): (PsdId, Role, u8)) -> Result<MadeKey, CeremonyFailure> {
+    let state = desk.state(psd)?;
+    let before = state.keys.iter().rev().find(|certified| certified.key.role == role);
+    let before = before.ok_or_else(|| CeremonyFailure::Refused(format!("{psd} has no {role} key")))?;
+    let newest = newest_generation(&state, role);
+    if newest.checked_add(1) != Some(generation) {
+        return Err(CeremonyFailure::Refused(format!("the newest {role} key of {psd} is generation {newest}")));
+    }
+    let residence = if before.wrapped.is_some() { Residence::Wrapped } else { Residence::Resident };
+    made(desk, &before.key.token, (psd, role, generation), before.key.algorithm, residence)
 }
 
 fn activate(

@@ -3,6 +3,7 @@
 //! Relative paths are relative to the file. Absence of a limit means its documented default, never "no limit".
 
 mod clock;
+mod custodian;
 mod doors;
 mod funds;
 mod ledger;
@@ -10,6 +11,7 @@ mod signing;
 mod token;
 
 pub use clock::ClockConfig;
+pub use custodian::{CustodianConfig, Rotation, RotationConfig, rule_for};
 pub use doors::{DoorConfig, LocalConfig};
 pub use funds::{FundsConfig, TopUpConfig, TopUpRule};
 pub use ledger::LedgerConfig;
@@ -49,6 +51,8 @@ pub struct Config {
     /// When to top up; the first rule that names a PSD's licence, else the first that names none.
     #[serde(rename = "top_up", default)]
     pub top_ups: Vec<TopUpConfig>,
+    /// The custodian of keys; without it keys are rotated by order alone.
+    pub custodian: Option<CustodianConfig>,
     /// The ledger.
     #[serde(default)]
     pub ledger: LedgerConfig,
@@ -98,6 +102,7 @@ impl Config {
             .chain(self.vendor.paths_mut())
             .chain(self.operator.iter_mut().flat_map(DoorConfig::paths_mut))
             .chain(self.funds.iter_mut().flat_map(FundsConfig::paths_mut))
+            .chain(self.custodian.iter_mut().filter_map(|it| it.ca.as_mut()).flat_map(FundsConfig::paths_mut))
             .chain(self.tokens.iter_mut().map(|token| &mut token.socket));
         for path in paths {
             *path = base.join(&*path);
@@ -147,6 +152,7 @@ impl Config {
             }
             None => {}
         }
+        self.custodian.as_ref().map_or(Ok(()), CustodianConfig::check)?;
         if self.crl_alarm_days > 366 {
             return wrong("crl_alarm_days", "0 to 366");
         }
@@ -155,6 +161,12 @@ impl Config {
             Some(operator) => operator.check("operator").and_then(|()| DoorConfig::check_apart(&self.vendor, operator)),
             None => Ok(()),
         }
+    }
+
+    /// The rules of rotation, checked.
+    pub fn rotations(&self) -> Vec<Rotation> {
+        let configured = self.custodian.iter().flat_map(|custodian| &custodian.rotations);
+        configured.filter_map(|rotation| rotation.check().ok()).collect()
     }
 
     /// The rules of top-up, checked.

@@ -7,6 +7,7 @@
 mod breaker;
 
 use crate::authority::{AuthorityKeys, NotSigned};
+use crate::backoff::pause_after;
 use crate::core::{Event, ValueCommand, ValueReply, ValueStep};
 use crate::spine::{Handle, Metrics, Unavailable};
 use breaker::Breaker;
@@ -14,7 +15,7 @@ use psd::device::{Purpose, ValueRefusal};
 use psd::{PostageAmount, PsdId, TenantName};
 use psdd_client::{ClientError, FundsSystem};
 use psdd_wire::cose::VALUE_AUTHORISATION;
-use rand::{Rng, RngCore};
+use rand::RngCore;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,7 +41,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 enum TopUpError {
     /// The funds system cannot be reached, or refuses.
-    #[error("the funds system: {}", chain(.0))]
+    #[error("the funds system: {}", crate::backoff::chain(.0))]
     Funds(#[from] ClientError),
     /// The breaker is open.
     #[error("the funds system could not be reached lately; it is asked again in {} s", .0.as_secs())]
@@ -54,18 +55,6 @@ enum TopUpError {
     /// The daemon has no time for it.
     #[error("the core: {0}")]
     Core(String),
-}
-
-/// An error with what lies behind it.
-fn chain(error: &ClientError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 impl From<Unavailable> for TopUpError {
@@ -132,7 +121,7 @@ impl TopUps {
             }
             Err(error) => {
                 let count = failed(&mut self.lock_failures());
-                let pause = pause_after(count);
+                let pause = pause_after(count, FIRST_PAUSE, LONGEST_PAUSE);
                 Metrics::add(&self.metrics.top_ups_failed, 1);
                 tracing::warn!(psd = %need.psd, amount = %need.amount, %error, pause_ms = pause.as_millis(), "not topped up");
                 tokio::time::sleep(pause).await;
@@ -193,27 +182,5 @@ fn refused(reply: ValueReply) -> TopUpError {
         ValueReply::NoClock(stop) => TopUpError::Core(format!("no trusted time: {stop}")),
         ValueReply::Fault(fault) => TopUpError::Core(fault.to_string()),
         other => TopUpError::Core(format!("{other:?}")),
-    }
-}
-
-/// Doubling, and spread over half of itself, so that many PSDs do not come back together.
-fn pause_after(failures: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
-    doubled.mul_f64(rand::rng().random_range(0.5..1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_bound() {
-        let mut longest = Duration::ZERO;
-        for failures in 1..=40 {
-            let pause = pause_after(failures);
-            assert!(pause >= FIRST_PAUSE / 2 && pause <= LONGEST_PAUSE, "{failures}: {pause:?}");
-            longest = longest.max(pause);
-        }
-        assert!(longest >= LONGEST_PAUSE / 2);
     }
 }

@@ -24,6 +24,10 @@ pub struct Metrics {
     pub top_ups: AtomicU64,
     /// Top-ups that failed and will be tried again.
     pub top_ups_failed: AtomicU64,
+    /// Keys that took over by a rule.
+    pub rotations: AtomicU64,
+    /// What the custodian of keys could not do and will try again.
+    pub custodian_failures: AtomicU64,
     /// Items in flight at the last look.
     pub in_flight: AtomicU64,
     /// Items waiting at the last look.
@@ -63,6 +67,12 @@ impl Metrics {
             ("psdd_frames_failed_total", "Frames that tokens failed", &self.frames_failed),
             ("psdd_top_ups_total", "Automatic top-ups that loaded value", &self.top_ups),
             ("psdd_top_ups_failed_total", "Automatic top-ups that failed", &self.top_ups_failed),
+            ("psdd_rotations_total", "Keys that took over by a rule of rotation", &self.rotations),
+            (
+                "psdd_custodian_failures_total",
+                "What the custodian of keys could not do at once",
+                &self.custodian_failures,
+            ),
         ];
         let gauges = [
             ("psdd_items_in_flight", "Items prepared and not yet durable", &self.in_flight),

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 const QUORUM: [&str; 2] = [OPERATORS[0], OPERATORS[1]];
 
-fn door(appliance: &Appliance) -> OperatorClient {
+pub fn door(appliance: &Appliance) -> OperatorClient {
     let config = OperatorConfig::read(Some(&appliance.layout.psdctl_config())).expect("psdctl.toml");
     config.client().expect("a client of the operator door")
 }

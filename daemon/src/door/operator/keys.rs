@@ -2,13 +2,16 @@
 
 use super::OperatorState;
 use crate::ceremony::standing;
+use crate::config::{Rotation, rule_for};
 use crate::core::View;
+use crate::custodian::validity;
 use crate::door::failure::Failure;
 use http::StatusCode;
 use psd::device::{CertifiedKey, Identity};
-use psd::key::{Residence, Role};
-use psd::{PostageAmount, PsdId, State};
-use psdd_wire::operator::{KeyState, KeysResponse, MOST_ROWS, OperatorKeyView};
+use psd::key::Residence;
+use psd::rotation::{RotationRule, due_at, signed};
+use psd::{PostageAmount, PsdId, State, UnixMillis};
+use psdd_wire::operator::{KeyState, KeysResponse, MOST_ROWS, NextRotation, OperatorKeyView};
 use psdd_wire::status;
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
@@ -65,7 +68,10 @@ pub(super) async fn keys(state: &OperatorState, query: Option<&str>) -> Result<V
         (identity.psd, Arc::clone(&certified.key.key_id))
     };
     let (rows, next) = page(rows.collect(), query, name)?;
-    let keys = rows.into_iter().map(|(identity, state, certified)| key_view(identity.psd, state, certified)).collect();
+    let shown = |(identity, of, certified): (&Arc<Identity>, &State, &CertifiedKey)| {
+        key_view(identity, of, certified, &state.rotations)
+    };
+    let keys = rows.into_iter().map(shown).collect();
     let time = view.clock.as_ref().map_or(0, |clock| clock.time.0);
     Ok(psdd_wire::encode(&KeysResponse { keys, next, time }))
 }
@@ -85,25 +91,16 @@ fn key_state(state: &State, certified: &CertifiedKey) -> KeyState {
     }
 }
 
-/// What an indicium key signed: from its activation to that of the one after it, or to now.
-fn signed(state: &State, certified: &CertifiedKey) -> (u64, PostageAmount) {
-    let (Some(from), Role::Indicium) = (certified.life.activated, certified.key.role) else {
-        return (0, PostageAmount::ZERO);
-    };
-    let later = state.keys.iter().filter(|other| other.key.role == certified.key.role);
-    let later = later.filter_map(|other| other.life.activated).filter(|other| other.sequence > from.sequence);
-    let until = later.min_by_key(|other| other.sequence).map_or(state.registers, |next| next.registers);
-    let pieces = until.piece_count().saturating_sub(from.registers.piece_count());
-    let value = until.ascending().checked_sub(from.registers.ascending()).unwrap_or(PostageAmount::ZERO);
-    (pieces, value)
-}
-
-fn key_view(psd: PsdId, state: &State, certified: &CertifiedKey) -> OperatorKeyView {
+fn key_view(identity: &Identity, state: &State, certified: &CertifiedKey, rotations: &[Rotation]) -> OperatorKeyView {
     let (pieces, value) = signed(state, certified);
     let key = &certified.key;
+    let validity = validity(certified);
+    let in_use = state.key_in_use(key.role).is_some_and(|used| used.key.key_id == key.key_id);
+    let rule = rule_for(rotations, &identity.licence, key.role).filter(|_| in_use);
+    let next_rotation = rule.map(|rule| next_rotation(rule, (pieces, value), due_at(rule, certified, validity)));
     let residence = if certified.wrapped.is_some() { Residence::Wrapped } else { Residence::Resident };
     OperatorKeyView {
-        psd,
+        psd: identity.psd,
         role: key.role.to_string(),
         spki: key.spki.to_vec(),
         chain: certified.chain.iter().map(|der| ByteBuf::from(der.to_vec())).collect(),
@@ -116,15 +113,26 @@ fn key_view(psd: PsdId, state: &State, certified: &CertifiedKey) -> OperatorKeyV
         created: certified.life.created.0,
         activated: certified.life.activated.map(|activated| activated.at.0),
         algorithm: key.algorithm.to_string(),
-        not_after: certified.chain.first().and_then(|leaf| not_after(leaf)),
+        not_after: validity.map(|validity| validity.until.0),
         residence: residence.as_str().to_owned(),
         generation: key.key_id.last().copied().unwrap_or(1),
-        next_rotation: None,
+        next_rotation,
     }
 }
 
-/// The end of a certificate, milliseconds since 1970.
-fn not_after(certificate: &[u8]) -> Option<u64> {
-    let end = psdd_tls::not_after(&[psdd_tls::CertificateDer::from(certificate)]).ok()?;
-    end.as_secs().checked_mul(1_000)
+/// When the key in use gives way, in words where it depends on what it signs.
+fn next_rotation(rule: &RotationRule, (pieces, value): (u64, PostageAmount), due: Option<UnixMillis>) -> NextRotation {
+    let by_time = match (rule.after_ms, rule.before_expiry_ms) {
+        (Some(_), Some(_)) => Some("by age or its certificate's end"),
+        (Some(_), None) => Some("by age"),
+        (None, Some(_)) => Some("by its certificate's end"),
+        (None, None) => None,
+    };
+    let by_pieces = rule.after_pieces.map(|after| format!("in {} pieces", after.saturating_sub(pieces)));
+    let by_value = rule.after_value.map(|after| {
+        let left = after.checked_sub(value).unwrap_or(PostageAmount::ZERO);
+        format!("in {left} of value")
+    });
+    let reasons: Vec<String> = by_time.map(str::to_owned).into_iter().chain(by_pieces).chain(by_value).collect();
+    NextRotation { time: due.map(|due| due.0), reason: reasons.join(" or ") }
 }

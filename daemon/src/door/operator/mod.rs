@@ -15,6 +15,7 @@ pub use ceremonies::status;
 pub use identity::OperatorClient;
 
 use crate::ceremony::Ceremonies;
+use crate::config::Rotation;
 use crate::spine::Handle;
 use crate::tokens::Router;
 use psd::ApplianceId;
@@ -39,6 +40,8 @@ pub struct OperatorState {
     pub appliance: ApplianceId,
     /// `development` or `production`.
     pub environment: &'static str,
+    /// When keys are rotated without an order.
+    pub rotations: Vec<Rotation>,
     /// Bounds of requests and connections.
     pub limits: super::listener::Limits,
 }
