@@ -6,7 +6,7 @@
 //! again after a pause that doubles; keys in use go on signing meanwhile.
 
 use crate::backoff::pause_after;
-use crate::ceremony::{Ceremonies, CeremonyFailure, CertificateRefusal, Enrolment};
+use crate::ceremony::{Ceremonies, CeremonyFailure, CertificateRefusal, Enrolment, Installed};
 use crate::config::{Rotation, rule_for};
 use crate::spine::Metrics;
 use psd::custody::KeyStep;
@@ -30,6 +30,8 @@ const ROLES: [Role; 3] = [Role::Indicium, Role::Certification, Role::Device];
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+/// Certificates that are fetched before they are installed together.
+const MOST_CERTIFICATES: usize = 256;
 /// Between two looks at whether the daemon stops.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -75,6 +77,13 @@ enum Trouble {
 enum Job {
     Certify(Arc<[u8]>),
     Task(Task),
+}
+
+/// A certificate on its way from the CA into the records.
+struct Fetched {
+    psd: PsdId,
+    job: Job,
+    chain: Vec<Vec<u8>>,
 }
 
 struct Custodian {
@@ -135,40 +144,58 @@ impl Custodian {
         let view = self.parts.ceremonies.view()?;
         let now = view.clock?.time;
         let ordered = view.governance.open().is_some();
-        let (mut done, mut certified) = (0, 0);
+        let mut done = 0;
+        let mut fetched = Vec::new();
         for (identity, state) in view.psds.iter().filter(|(_, state)| state.lifecycle == Lifecycle::Active) {
-            if self.stops() {
+            if self.stops() || fetched.len() >= MOST_CERTIFICATES {
                 break;
             }
-            certified += self.certify_all(identity.psd, state);
+            self.fetch_all(identity.psd, state, &mut fetched);
             if !ordered {
                 done += self.rotate(identity, state, now);
             }
         }
-        if ordered && certified > 0 {
+        let installed = self.install(fetched)?;
+        if ordered && installed > 0 {
             self.parts.ceremonies.go_on()?;
         }
-        Ok(done + certified)
+        Ok(done + installed)
     }
 
     /// Fetches the certificates that keys of a PSD wait for.
-    fn certify_all(&mut self, psd: PsdId, state: &State) -> usize {
-        let (Some(_), Some(device)) = (&self.parts.ca, state.key_in_use(Role::Device)) else { return 0 };
-        let open = state.keys.iter().filter(|key| !key.is_certified() && key.life.is_sound());
-        let certify = |key: &CertifiedKey| {
+    fn fetch_all(&mut self, psd: PsdId, state: &State, fetched: &mut Vec<Fetched>) {
+        let (Some(_), Some(device)) = (&self.parts.ca, state.key_in_use(Role::Device)) else { return };
+        for key in state.keys.iter().filter(|key| !key.is_certified() && key.life.is_sound()) {
             let job = Job::Certify(Arc::clone(&key.key.key_id));
-            self.attempt(psd, job, |custodian| custodian.certify(psd, device, key))
-        };
-        open.map(certify).filter(|done| *done).count()
+            let chain = self.attempt(psd, job.clone(), |custodian| custodian.fetch(psd, device, key));
+            fetched.extend(chain.flatten().map(|chain| Fetched { psd, job, chain }));
+        }
     }
 
-    fn certify(&self, psd: PsdId, device: &CertifiedKey, key: &CertifiedKey) -> Result<(), Trouble> {
-        let Some((ca, runtime)) = &self.parts.ca else { return Ok(()) };
+    fn fetch(&self, psd: PsdId, device: &CertifiedKey, key: &CertifiedKey) -> Result<Option<Vec<Vec<u8>>>, Trouble> {
+        let Some((ca, runtime)) = &self.parts.ca else { return Ok(None) };
         let Enrolment { csr, statement } = self.parts.ceremonies.enrolment(psd, &device.key, &key.key)?;
-        let chain = runtime.block_on(ca.enrol(&csr, &statement))?;
-        let (_, key, serial) = self.parts.ceremonies.install(&self.root, &chain)?;
-        tracing::info!(%psd, role = %key.role, serial, "the next key is certified");
-        Ok(())
+        Ok(Some(runtime.block_on(ca.enrol(&csr, &statement))?))
+    }
+
+    /// Installs what was fetched, all at once. Gives how many are in place.
+    fn install(&mut self, fetched: Vec<Fetched>) -> Result<usize, CeremonyFailure> {
+        if fetched.is_empty() {
+            return Ok(0);
+        }
+        let (subjects, chains): (Vec<_>, Vec<_>) =
+            fetched.into_iter().map(|Fetched { psd, job, chain }| ((psd, job), chain)).unzip();
+        let mut installed = 0;
+        for (subject, result) in subjects.into_iter().zip(self.parts.ceremonies.install(&self.root, chains)?) {
+            match result {
+                Ok(Installed { psd, role, serial }) => {
+                    tracing::info!(%psd, %role, serial, "the next key is certified");
+                    installed += 1;
+                }
+                Err(refusal) => self.failed(subject, &refusal.into()),
+            }
+        }
+        Ok(installed)
     }
 
     fn rotate(&mut self, identity: &Identity, state: &State, now: UnixMillis) -> usize {
@@ -182,7 +209,7 @@ impl Custodian {
             let job = Job::Task(task.clone());
             self.attempt(identity.psd, job, |custodian| custodian.perform(identity.psd, state, &task))
         };
-        wanted.into_iter().map(&mut attempt).filter(|done| *done).count()
+        wanted.into_iter().flat_map(&mut attempt).count()
     }
 
     fn perform(&self, psd: PsdId, state: &State, task: &Task) -> Result<(), Trouble> {
@@ -212,27 +239,30 @@ impl Custodian {
         Ok(())
     }
 
-    /// Tries something unless it failed lately; whether it was done.
-    fn attempt(&mut self, psd: PsdId, job: Job, act: impl FnOnce(&Self) -> Result<(), Trouble>) -> bool {
+    /// Tries something unless it failed lately; none where it was not done.
+    fn attempt<T>(&mut self, psd: PsdId, job: Job, act: impl FnOnce(&Self) -> Result<T, Trouble>) -> Option<T> {
         let subject = (psd, job);
-        let failures = match self.troubles.get(&subject) {
-            Some((_, until)) if Instant::now() < *until => return false,
-            Some((failures, _)) => *failures,
-            None => 0,
-        };
+        if self.troubles.get(&subject).is_some_and(|(_, until)| Instant::now() < *until) {
+            return None;
+        }
         match act(self) {
-            Ok(()) => {
+            Ok(done) => {
                 self.troubles.remove(&subject);
-                true
+                Some(done)
             }
-            Err(error) => {
-                let failures = failures.saturating_add(1);
-                let pause = pause_after(failures, FIRST_PAUSE, LONGEST_PAUSE);
-                Metrics::add(&self.parts.metrics.custodian_failures, 1);
-                tracing::warn!(%psd, job = ?subject.1, %error, pause_ms = pause.as_millis(), "a key is not looked after");
-                self.troubles.insert(subject, (failures, Instant::now() + pause));
-                false
+            Err(trouble) => {
+                self.failed(subject, &trouble);
+                None
             }
         }
+    }
+
+    fn failed(&mut self, subject: (PsdId, Job), trouble: &Trouble) {
+        let failures = self.troubles.get(&subject).map_or(0, |(failures, _)| *failures).saturating_add(1);
+        let pause = pause_after(failures, FIRST_PAUSE, LONGEST_PAUSE);
+        Metrics::add(&self.parts.metrics.custodian_failures, 1);
+        let (psd, job) = (subject.0, &subject.1);
+        tracing::warn!(%psd, ?job, %trouble, pause_ms = pause.as_millis(), "a key is not looked after");
+        self.troubles.insert(subject, (failures, Instant::now() + pause));
     }
 }

@@ -5,17 +5,17 @@
 
 use crate::authority::{AuthorityKey, AuthorityKeys};
 use crate::birth::permits_software_token;
-use crate::ceremony::{Ceremonies, CeremonyParts};
+use crate::ceremony::{Ceremonies, CeremonyParts, LogKeyParts};
 use crate::clock::Sampler;
 use crate::config::{Config, DoorConfig};
-use crate::core::{Engine, EngineSettings, Event, Fleet, PolicyGeneration, TokenIndex};
+use crate::core::{Engine, EngineSettings, Event, PolicyGeneration, TokenIndex};
 use crate::custodian::{self, CustodianParts};
 use crate::door::calendar::Calendar;
 use crate::door::listener::{Door, Listening};
 use crate::door::local::{self, LocalState};
 use crate::door::operator::OperatorState;
 use crate::door::tls::DoorTls;
-use crate::door::vendor::{PolicyInForce, TenantPlaces, VendorFleet, VendorState};
+use crate::door::vendor::{PolicyInForce, TenantPlaces, VendorState};
 use crate::funds::{self, Need};
 use crate::spine::{Listeners, Metrics, Newest, Spine, SpineParts, SpineSettings};
 use crate::tokens::{ExpectedKey, Guard, GuardError, Tokens, TokensError};
@@ -26,7 +26,7 @@ use psd::record::{AuthorityPurpose, Environment, Event as RecordEvent, Genesis, 
 use psdd_client::{CertificationAuthority, FundsSystem};
 use psdd_hsm::link::WrappedKey;
 use psdd_ledger::open::ProvenHead;
-use psdd_ledger::{Appliance, Ledger, OpenError, Reader, Recovered, StoreFault, WrappedBody};
+use psdd_ledger::{Appliance, Ledger, OpenError, Reader, Recovered, StoreFault};
 use psdd_policy::PolicySet;
 use psdd_tls::{ServerTls, TlsError, UnixTime};
 use psdd_wire::checkpoint::{Checkpoint, LogKey, origin};
@@ -231,7 +231,6 @@ fn finish_start(
     let metrics = Arc::new(Metrics::default());
     metrics.log_size.store(journal.size(), Ordering::Release);
     metrics.checkpoint_size.store(newest.size(), Ordering::Relaxed);
-    let identities = appliance.psds.values().map(|psd| Arc::clone(psd.identity())).collect();
     let generation = PolicyGeneration(1);
     let settings = engine_settings(config, &genesis);
     let log_token = settings.tokens.iter().position(|name| *name == genesis.log_token).map(TokenIndex);
@@ -254,13 +253,10 @@ fn finish_start(
     let (need, needs) = mpsc::channel(MOST_PSDS);
     let held = (appliance.authority, appliance.governance);
     let engine = Engine::new(settings, clock, appliance.psds.into_values(), held, greatest, generation);
-    let fleet = Fleet { licences: engine.licences(), identities };
-    let fleet = Arc::new(ArcSwap::from_pointee(VendorFleet::of(&fleet)));
-    let (grown, router) = (Arc::clone(&fleet), Arc::clone(&tokens.router));
-    let listeners = Listeners {
-        fleet: Box::new(move |fleet| grown.store(Arc::new(VendorFleet::of(fleet)))),
-        keys: Box::new(move |news| router.note(news)),
-    };
+    let licences = Arc::new(ArcSwap::new(engine.licences()));
+    let (grown, router) = (Arc::clone(&licences), Arc::clone(&tokens.router));
+    let listeners =
+        Listeners { fleet: Box::new(move |fleet| grown.store(fleet)), keys: Box::new(move |news| router.note(news)) };
     let parts = SpineParts {
         engine,
         journal,
@@ -294,9 +290,12 @@ fn finish_start(
         tokens: config.tokens.clone(),
         appliance: genesis.appliance.clone(),
         genesis: genesis_digest,
-        log_key_id: Arc::clone(&genesis.log_key_id),
-        log_kind,
-        log_token,
+        log_key: LogKeyParts {
+            key_id: Arc::clone(&genesis.log_key_id),
+            spki: Arc::clone(&genesis.log_spki),
+            kind: log_kind,
+            token: log_token,
+        },
         state_dir: config.state_dir.clone(),
     });
     let state = Arc::new(VendorState {
@@ -304,7 +303,7 @@ fn finish_start(
         ceremonies: ceremonies.clone(),
         policy: ArcSwap::from_pointee(PolicyInForce { generation, policies }),
         places: Arc::new(TenantPlaces::new(config.vendor.per_tenant())),
-        fleet,
+        licences,
         newest,
         log_size: Arc::clone(&metrics.log_size),
         log_key,
@@ -331,13 +330,10 @@ fn finish_start(
             rotations: config.rotations(),
         })
     });
-    let (going_on, resumed) = (ceremonies.clone(), "going on with a ceremony");
-    let resume = move || {
-        if let Err(error) = going_on.go_on() {
-            tracing::error!(%error, "the ceremony that was interrupted does not go on");
-        }
-    };
-    std::thread::Builder::new().name("ceremony".to_owned()).spawn(resume).map_err(io(resumed))?;
+    // Before a door opens: whoever asks is told that it is under way.
+    if let Err(error) = ceremonies.go_on() {
+        tracing::error!(%error, "the ceremony that was interrupted does not go on");
+    }
     let local = Arc::new(LocalState {
         core,
         router: tokens.router,
@@ -361,17 +357,16 @@ fn genesis_digest(reader: &Reader) -> Result<[u8; 32], RunError> {
 
 /// Gives every link the keys that live wrapped beside their records.
 fn adopt_wrapped(config: &Config, reader: &Reader, appliance: &Appliance, tokens: &Tokens) -> Result<(), RunError> {
-    let wrapped = reader.wrapped_keys().map_err(|error| RunError::Unfit(error.to_string()))?;
     let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
     let by_id: HashMap<&[u8], &Key> = keys.map(|key| (&*key.key_id, key)).collect();
-    for WrappedBody { key_id, body } in wrapped {
-        let Some(key) = by_id.get(&*key_id) else { continue };
+    let adopted = reader.each_wrapped_key(|key_id, wrapped| {
+        let Some(key) = by_id.get(key_id) else { return };
         let index = config.tokens.iter().position(|token| token.name == *key.token);
-        let Some(link) = index.and_then(|index| tokens.link(TokenIndex(index))) else { continue };
-        let (role, algorithm, spki) = (key.role, key.algorithm, Arc::clone(&key.spki));
-        link.adopt(WrappedKey { key_id, role, algorithm, spki, wrapped: Arc::from(&*body.body) });
-    }
-    Ok(())
+        let Some(link) = index.and_then(|index| tokens.link(TokenIndex(index))) else { return };
+        let (key_id, spki) = (Arc::clone(&key.key_id), Arc::clone(&key.spki));
+        link.adopt(WrappedKey { key_id, role: key.role, algorithm: key.algorithm, spki, wrapped: wrapped.into() });
+    });
+    adopted.map_err(|error| RunError::Unfit(error.to_string()))
 }
 
 async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
@@ -495,7 +490,7 @@ fn report(started: &Started, door: &Listening) {
     let mut text = format!(
         "vendor door {}; {} PSDs; {} records; {} pieces since start",
         door.address,
-        started.state.fleet.load().psds.len(),
+        started.state.licences.load().psds(),
         metrics.log_size.load(Ordering::Relaxed),
         metrics.pieces.load(Ordering::Relaxed)
     );
@@ -620,14 +615,18 @@ fn check_fit(config: &Config, appliance: &Appliance) -> Result<(), RunError> {
 
 fn expected_keys(appliance: &Appliance, token: &str) -> Vec<ExpectedKey> {
     let genesis = &appliance.genesis;
-    let log = (&*genesis.log_token == token)
-        .then(|| ExpectedKey { key_id: Arc::clone(&genesis.log_key_id), spki: Arc::clone(&genesis.log_spki) });
+    let log = (&*genesis.log_token == token).then_some((&genesis.log_key_id, &genesis.log_spki, false));
     // What lives wrapped is no object of the token, and what was destroyed is gone from it.
     let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter());
     let keys = keys.filter(|certified| certified.wrapped.is_none() && certified.life.destroyed.is_none());
-    let of_token = keys.map(|certified| &certified.key).filter(|key| &*key.token == token);
-    let expected = of_token.map(|key| ExpectedKey { key_id: Arc::clone(&key.key_id), spki: Arc::clone(&key.spki) });
-    log.into_iter().chain(expected).collect()
+    let of_token = keys.filter(|certified| &*certified.key.token == token);
+    let of_token = of_token.map(|certified| (&certified.key.key_id, &certified.key.spki, !certified.life.is_sound()));
+    let expected = |(key_id, spki, ended): (&Arc<[u8]>, &Arc<[u8]>, bool)| ExpectedKey {
+        key_id: Arc::clone(key_id),
+        spki: Arc::clone(spki),
+        ended,
+    };
+    log.into_iter().chain(of_token).map(expected).collect()
 }
 
 fn resume_clock(config: &Config, appliance: &Appliance) -> ClockGuard {

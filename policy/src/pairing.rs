@@ -1,9 +1,9 @@
 //! Clients and PSDs in Cedar's terms, built ahead of the requests that name them.
 //!
 //! Owns the mapping from our names to entity UIDs and attributes; `psdd.cedarschema` is the other half of it, and a
-//! test holds them together. A [`Subject`] lives as long as a connection, a [`Resource`] as long as its PSD keeps
-//! licence and tenant. A [`Pairing`] of both costs more than the decision itself, so a connection keeps those it uses,
-//! within a bound of its own choosing.
+//! test holds them together. A [`Subject`] lives as long as a connection, a [`Resource`], of some 5 KB, as long as it takes to
+//! pair it. A [`Pairing`] of both costs more than the decision itself, so a connection keeps those it uses, within a bound of
+//! its own choosing, and one for all PSDs that its policies cannot tell apart.
 
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use psd::{ApplianceId, LicenceNumber, PsdId, TenantName};
@@ -29,7 +29,7 @@ impl Subject {
 
 /// All that policies may know of a PSD but its name: among PSDs that agree in it, they tell only those apart that they name
 /// ([`crate::PolicySet::named_psds`]).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PsdAttributes {
     tenant: TenantName,
     licence: LicenceNumber,

@@ -96,7 +96,7 @@ impl PolicySet {
         self.digest
     }
 
-    /// The PSDs that a policy names, each once. All others are told apart by their [`crate::PsdAttributes`] alone, because a policy
+    /// The PSDs that a policy names, each once, in ascending order. All others are told apart by their [`crate::PsdAttributes`] alone, because a policy
     /// can compare a UID with those that it names and with nothing else.
     pub fn named_psds(&self) -> &[PsdId] {
         &self.named_psds

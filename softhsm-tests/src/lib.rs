@@ -9,7 +9,7 @@ pub mod checker;
 pub mod load;
 pub mod notes;
 
-pub use appliance::{Appliance, options};
+pub use appliance::{Appliance, copy_dir, options};
 pub use checker::Verdict;
 pub use load::{Load, LoadOptions};
 pub use notes::Notes;

@@ -12,28 +12,42 @@ mod authority;
 mod bench;
 #[path = "door/ceremonies.rs"]
 mod ceremonies;
+#[path = "door/certificates.rs"]
+mod certificates;
 #[path = "door/client.rs"]
 mod client;
 #[path = "door/configuration.rs"]
 mod configuration;
 #[path = "door/form.rs"]
 mod form;
+#[path = "door/hindered.rs"]
+mod hindered;
+#[path = "door/holding.rs"]
+mod holding;
 #[path = "door/instructions.rs"]
 mod instructions;
 #[path = "door/judging.rs"]
 mod judging;
+#[path = "door/killed.rs"]
+mod killed;
 #[path = "door/licence.rs"]
 mod licence;
 #[path = "door/load.rs"]
 mod load;
 #[path = "door/operator.rs"]
 mod operator;
+#[path = "door/operator_token.rs"]
+mod operator_token;
 #[path = "door/python.rs"]
 mod python;
 #[path = "door/reload.rs"]
 mod reload;
+#[path = "door/revoked_keys.rs"]
+mod revoked_keys;
 #[path = "door/rotation.rs"]
 mod rotation;
+#[path = "door/script.rs"]
+mod script;
 #[path = "door/staying.rs"]
 mod staying;
 #[path = "door/timing.rs"]

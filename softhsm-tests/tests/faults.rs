@@ -8,6 +8,8 @@ mod contract;
 mod bench;
 #[path = "door/client.rs"]
 mod client;
+#[path = "door/script.rs"]
+mod script;
 
 #[path = "faults/birth.rs"]
 mod birth;
@@ -17,44 +19,31 @@ mod login;
 mod signing;
 
 use bench::{Wanted, raise};
+use script::Script;
 use softhsm_tests::Appliance;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// An appliance whose token does what a script says.
 pub(crate) struct Faulty {
     pub(crate) appliance: Appliance,
-    script: PathBuf,
-    _dir: tempfile::TempDir,
+    script: Script,
 }
 
 impl Faulty {
     /// With deadlines that tests can wait for.
     pub(crate) fn raise(psds: u32) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let script = dir.path().join("script");
-        let faulty = |wanted: Wanted<'_>| Self { appliance: raise(wanted), script: script.clone(), _dir: dir };
-        std::fs::write(&script, "").expect("a script");
-        let mut options = softhsm_tests::options();
-        options.module = Some(faulty_pkcs11::built_module().expect("the faulty module is built beside this test"));
-        let real = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"];
-        let real = real.into_iter().find(|path| Path::new(path).exists()).expect("SoftHSM: install softhsm2");
-        options.worker_environment = BTreeMap::from([
-            ("FAULTY_PKCS11_REAL".to_owned(), real.to_owned()),
-            ("FAULTY_PKCS11_SCRIPT".to_owned(), script.display().to_string()),
-        ]);
+        let script = Script::new();
+        let mut options = script.options();
         options.hsm_extra = "deadlines = { sign_ms = 1000 }\n".to_owned();
         options.psdd_extra = "sign_deadline_ms = 3000\n".to_owned();
         let end = "[ledger]\ncheckpoint_every_ms = 500\ncheckpoint_bound_ms = 1500\n[signing]\nchunk_items = 64\n";
-        faulty(Wanted { psds, value: "10000.00", end, options, ..Wanted::default() })
+        let appliance = raise(Wanted { psds, value: "10000.00", end, options, ..Wanted::default() });
+        Self { appliance, script }
     }
 
     /// From now on, or from the next look of the module at the file, some milliseconds later.
     pub(crate) fn script(&self, text: &str) {
-        let new = self.script.with_extension("new");
-        std::fs::write(&new, text).expect("a script");
-        std::fs::rename(&new, &self.script).expect("a script");
+        self.script.write(text);
     }
 }
 

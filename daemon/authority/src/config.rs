@@ -11,6 +11,7 @@ pub(crate) const DEFAULT: &str = "\
 # Terms of the postal authority and bounds of its funds system. docs/authority.md explains each.
 
 listen = \"127.0.0.1:8446\"         # port 0 takes a free one
+# publish = \"0.0.0.0:8447\"        # revocation lists for everybody, over plain HTTP; without it nobody is served
 
 [terms]
 authorisation_hours = 72          # how long an authorisation can be applied
@@ -33,6 +34,8 @@ queued = 256                      # statements that wait for the books
 pub struct Config {
     /// Where the funds system listens.
     pub listen: SocketAddr,
+    /// Where revocation lists are published, over plain HTTP; nowhere where it is absent.
+    pub publish: Option<SocketAddr>,
     /// The terms.
     pub terms: TermsSection,
     /// The bounds.

@@ -7,6 +7,7 @@ use crate::config::ClientConfig;
 use crate::error::{ClientError, ContractError};
 use crate::exchange::{Call, Exchange};
 use psd::PsdId;
+use psdd_wire::message::StatusResponse;
 use psdd_wire::operator::{
     CeremonyResponse, CertificateChain, InstallRequest, InstallResponse, InstallResult, KeysResponse, MOST_CHAINS,
     OperatorAppliance, OperatorKeyView, PlanRequest, PlanResponse, RequestView, RequestsResponse, RunRequest,
@@ -62,15 +63,21 @@ impl OperatorClient {
     pub async fn requests(&self) -> Result<Vec<RequestView>, ClientError> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let page: RequestsResponse =
-                self.exchange.ask(&Call::get(paged("/v1/requests", None, after.as_deref()))).await?;
-            all.extend(page.requests);
-            match page.next {
-                // A page that leads to itself would never end.
-                Some(next) if after.as_ref() != Some(&next) => after = Some(next),
-                _ => return Ok(all),
+            let (page, next) = self.requests_page(after.as_deref()).await?;
+            all.extend(page);
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
             }
         }
+    }
+
+    /// A page of them, and what to give as `after` for the next one, if there is one: each is signed in its token when it is asked for.
+    pub async fn requests_page(&self, after: Option<&str>) -> Result<(Vec<RequestView>, Option<String>), ClientError> {
+        let page: RequestsResponse = self.exchange.ask(&Call::get(paged("/v1/requests", None, after))).await?;
+        // A page that leads to itself would never end.
+        let next = page.next.filter(|next| after != Some(next.as_str()));
+        Ok((page.requests, next))
     }
 
     /// Brings certificates with their issuers (DER, the key's own first). Repeating it installs nothing twice.
@@ -101,6 +108,12 @@ impl OperatorClient {
                 _ => return Ok((page.time, all)),
             }
         }
+    }
+
+    /// What the appliance says of every key of every tenant, COSE_Sign1 by its log key (`psdd_wire::status`).
+    pub async fn status_list(&self) -> Result<Vec<u8>, ClientError> {
+        let told: StatusResponse = self.exchange.ask(&Call::get("/v1/status".to_owned())).await?;
+        Ok(told.list)
     }
 
     /// What the keeper says of tokens that wait for shares; opaque to psdd.

@@ -18,6 +18,7 @@ pub mod key;
 pub mod ledger;
 pub mod operator;
 pub mod output;
+pub mod progress;
 pub mod render;
 pub mod vendor;
 

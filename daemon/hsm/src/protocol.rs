@@ -11,7 +11,7 @@ use crate::role::{Algorithm, Residence, Role, algorithm_codec, residence_codec, 
 use minicbor::{Decode, Encode};
 
 /// The version both sides state in their Hello.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What every message to be MACed for a digital token begins with, so that no MAC of a token key is good for anything
 /// else. One byte at least follows.
@@ -20,6 +20,9 @@ pub const TOKEN_MAC_DOMAIN: &[u8] = b"psdd/token-mac/v1\0";
 /// What a MAC key is told by: it has no public half, so the MAC of these bytes stands wherever a key pair has its
 /// SubjectPublicKeyInfo. They do not begin with [`TOKEN_MAC_DOMAIN`], so that no digital token has this MAC.
 pub const KEY_CHECK: &[u8] = b"psdd/key-check/v1\0";
+
+/// The code by which a key is not made: there is one of its CKA_ID.
+pub const KEY_EXISTS: &str = "key-exists";
 
 /// The most messages one frame may carry.
 pub const MAX_MESSAGES: usize = 16_384;
@@ -267,6 +270,19 @@ pub enum Request {
         #[cbor(n(5), with = "minicbor::bytes")]
         wrapped: Vec<u8>,
     },
+    /// Search the token, anew, for the key objects of a CKA_ID. A key that no sweep found can be used from then on.
+    #[n(9)]
+    Find {
+        /// Chosen by psdd.
+        #[n(0)]
+        request: u64,
+        /// The worker process meant.
+        #[n(1)]
+        incarnation: u64,
+        /// CKA_ID of the key.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        key_id: Vec<u8>,
+    },
     /// Destroy a key, wherever it is: private and public objects, session copies, what was adopted.
     #[n(8)]
     Destroy {
@@ -414,6 +430,19 @@ pub enum Reply {
     /// Some of the keys; any number of these come before the Welcome.
     #[n(9)]
     Keys(#[n(0)] Vec<KeyEntry>),
+    /// The key that the token has under a CKA_ID, or that it has none.
+    #[n(10)]
+    Found {
+        /// The request answered.
+        #[n(0)]
+        request: u64,
+        /// The worker process that answers.
+        #[n(1)]
+        incarnation: u64,
+        /// The key.
+        #[n(2)]
+        key: Option<FoundKey>,
+    },
 }
 
 /// Whose fault a failure is, and so what is done about it.
@@ -581,6 +610,17 @@ pub struct KeyEntry {
     /// Why the key must not be used, if it must not.
     #[n(4)]
     pub unusable: Option<String>,
+}
+
+/// A key of the token as it is found there now.
+#[derive(Encode, Decode, Clone, PartialEq, Eq, Debug)]
+pub struct FoundKey {
+    /// What the sweep of a new worker would say of it.
+    #[n(0)]
+    pub entry: KeyEntry,
+    /// CKA_LABEL of its private or secret object.
+    #[n(1)]
+    pub label: String,
 }
 
 /// What the worker tells its keeper, ten times a second.

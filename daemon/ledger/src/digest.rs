@@ -6,7 +6,7 @@ use minicbor::Encoder;
 use psd::record::Stamp;
 use psd::{PsdId, Registers};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What the digest says of one PSD, or of the appliance itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,16 +45,15 @@ impl StateFacts {
         }
     }
 
-    /// The rows of `live` for these facts.
-    pub(crate) fn live_rows(&self) -> BTreeSet<LiveRow> {
+    /// The rows of `live` for these facts, in their order.
+    pub(crate) fn live_rows(&self) -> impl Iterator<Item = LiveRow> {
+        // The order of device IDs is that of their texts, and that of no name comes first.
         let psds = self.psds.iter().map(|(psd, facts)| (psd.to_string(), facts));
-        let all = psds.chain([(String::new(), &self.appliance)]);
-        all.flat_map(|(name, facts)| {
+        [(String::new(), &self.appliance)].into_iter().chain(psds).flat_map(|(name, facts)| {
             let row =
                 move |(slot, leaf): (&String, &u64)| LiveRow { name: name.clone(), slot: slot.clone(), leaf: *leaf };
             facts.live.iter().map(row)
         })
-        .collect()
     }
 
     /// Whether this is a row of `live` for these facts.

@@ -5,6 +5,7 @@
 
 mod back_up;
 mod batch;
+mod ceremony;
 mod checkpoints;
 mod copier;
 pub mod digest;
@@ -21,9 +22,10 @@ pub mod verify;
 mod write;
 
 pub use back_up::{BackUpError, back_up};
+pub use ceremony::DoneStep;
 pub use journal::{Body, Journal, NewRecord, Rules};
 pub use open::{Ledger, OpenError, Recovered};
-pub use reader::{Reader, WrappedBody};
+pub use reader::Reader;
 pub use replay::{Appliance, FollowError};
 pub use tree::Hash;
 

@@ -37,18 +37,9 @@ pub enum ReadError {
     },
 }
 
-/// What a token wrapped of a key that lives beside its record.
-#[derive(Clone, Debug)]
-pub struct WrappedBody {
-    /// CKA_ID of the key.
-    pub key_id: Arc<[u8]>,
-    /// What the token wrapped, with the salt of its commitment.
-    pub body: Body,
-}
-
 /// A connection that only reads.
 pub struct Reader {
-    connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 impl Reader {
@@ -110,8 +101,9 @@ impl Reader {
         row.map(durable).transpose()
     }
 
-    /// What tokens wrapped of the keys that live beside their records. Keys that were destroyed are not among them.
-    pub fn wrapped_keys(&self) -> Result<Vec<WrappedBody>, ReadError> {
+    /// Gives CKA_ID and blob of every key that lives beside its record, as its token wrapped it. Keys that were destroyed are not among
+    /// them.
+    pub fn each_wrapped_key(&self, mut take: impl FnMut(&[u8], &[u8])) -> Result<(), ReadError> {
         let step = "reading wrapped keys";
         let mut statement = self
             .connection
@@ -122,18 +114,17 @@ impl Reader {
             )
             .at(step)?;
         let mut rows = statement.query([]).at(step)?;
-        let mut keys = Vec::new();
         while let Some(row) = rows.next().at(step)? {
             let found = durable((row.get(0).at(step)?, row.get(1).at(step)?))?;
             let body = Body { salt: row.get(2).at(step)?, body: row.get::<_, Vec<u8>>(3).at(step)?.into() };
             match &found.record.event {
                 Event::KeyCreated { key_id, wrapped: Some(hash), .. } if *hash == body.commitment() => {
-                    keys.push(WrappedBody { key_id: Arc::clone(key_id), body });
+                    take(key_id, &body.body);
                 }
                 _ => return Err(ReadError::Wrapped { leaf: found.leaf }),
             }
         }
-        Ok(keys)
+        Ok(())
     }
 
     /// The root of the first `size` leaves, from the stored tree.
@@ -171,7 +162,7 @@ fn is_of(found: &Durable, tenant: &TenantName, key: &PieceKey) -> bool {
     matches!(&found.record.event, Event::Indicium(piece) if piece.tenant == *tenant && piece.key == *key)
 }
 
-fn durable((leaf, bytes): (i64, Vec<u8>)) -> Result<Durable, ReadError> {
+pub(crate) fn durable((leaf, bytes): (i64, Vec<u8>)) -> Result<Durable, ReadError> {
     let leaf = u64::try_from(leaf).unwrap_or(u64::MAX);
     let record = Record::decode(&bytes).map_err(|source| ReadError::Damaged { leaf, source })?;
     Ok(Durable { leaf, record: Arc::new(record) })

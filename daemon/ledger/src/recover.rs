@@ -8,9 +8,8 @@ use crate::rows::{self, LiveRow, RegisterRows};
 use crate::tile::{Nodes, TileError};
 use crate::tree::{Hash, Tree, leaf_hash, root_of_path};
 use crate::{AtStep, sql};
-use psd::record::{Event, Record};
+use psd::record::{Event, Record, Repeated};
 use rusqlite::Connection;
-use std::collections::BTreeSet;
 
 /// State on its way from records.
 pub(crate) struct Replay {
@@ -18,6 +17,7 @@ pub(crate) struct Replay {
     pub(crate) facts: StateFacts,
     pub(crate) tree: Tree,
     pub(crate) last_digest_leaf: Option<u64>,
+    repeated: Repeated,
     /// What `snapshot` and `live` must say, unless they were what this replay began from.
     at_digest: Option<StateFacts>,
 }
@@ -29,7 +29,8 @@ impl Replay {
         let (mut facts, mut tree) = (StateFacts::default(), Tree::default());
         facts.note(0, &genesis.event);
         tree.append(leaf_hash(bytes), &mut Vec::new());
-        Ok(Self { appliance, facts, tree, last_digest_leaf: None, at_digest: Some(StateFacts::default()) })
+        let (repeated, at_digest) = (Repeated::default(), Some(StateFacts::default()));
+        Ok(Self { appliance, facts, tree, last_digest_leaf: None, repeated, at_digest })
     }
 
     /// From the last state digest, if its leaf is covered by the signed checkpoint and the caches agree with it.
@@ -48,13 +49,15 @@ impl Replay {
         if root_of_path(leaf, leaf_hash(&bytes), proven.size, &path) != Some(proven.root) {
             return Err(OpenError::Altered(proven.size));
         }
-        let Some((mut appliance, facts)) = cached_state(connection, leaf, genesis)? else { return Ok(None) };
+        let mut repeated = Repeated::default();
+        let cached = cached_state(connection, leaf, genesis, &mut repeated)?;
+        let Some((mut appliance, facts)) = cached else { return Ok(None) };
         if facts.digest() != *digest {
             return Ok(None);
         }
         appliance.latest = record.at;
         let tree = nodes.tree(leaf + 1)?;
-        Ok(Some(Self { appliance, facts, tree, last_digest_leaf: Some(leaf), at_digest: None }))
+        Ok(Some(Self { appliance, facts, tree, last_digest_leaf: Some(leaf), repeated, at_digest: None }))
     }
 
     /// Takes in the records that follow, up to `size`. On the way the tree must have the proven root at the proven size.
@@ -76,7 +79,8 @@ impl Replay {
                 return Err(TileError::MissingEntry(leaf).into());
             }
             let bytes = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).at(step)?;
-            let record = Record::decode(bytes).map_err(|source| OpenError::Record { leaf, source })?;
+            let mut record = Record::decode(bytes).map_err(|source| OpenError::Record { leaf, source })?;
+            self.repeated.share(&mut record);
             self.take(leaf, &record, bytes).map_err(|source| OpenError::Follow { leaf, source })?;
             self.check_proven(proven)?;
         }
@@ -127,16 +131,21 @@ impl Replay {
             }
         }
         // A start from the digest has proven the older rows; those of now must follow in any case.
-        let found: BTreeSet<LiveRow> = rows::live(connection)?.into_iter().collect();
-        let expected = self.facts.live_rows();
-        let old = |row: &&LiveRow| self.last_digest_leaf.is_some_and(|leaf| row.leaf < leaf);
-        let missing = expected.difference(&found).next();
-        let surplus = found.difference(&expected).find(|row| match &self.at_digest {
-            Some(at_digest) => !at_digest.has(row),
-            None => !old(row),
-        });
-        match missing.or(surplus) {
-            Some(row) => Err(OpenError::Live { psd: row.name.clone(), slot: row.slot.clone(), leaf: row.leaf }),
+        let old = |row: &LiveRow| self.last_digest_leaf.is_some_and(|leaf| row.leaf < leaf);
+        let allowed = |row: &LiveRow| self.at_digest.as_ref().map_or_else(|| old(row), |facts| facts.has(row));
+        // Both come in the same order, so neither need be held.
+        let mut expected = self.facts.live_rows().peekable();
+        let (mut missing, mut surplus) = (None, None);
+        rows::each_live(connection, |found| {
+            while let Some(absent) = expected.next_if(|expected| *expected < found) {
+                missing.get_or_insert(absent);
+            }
+            if expected.next_if_eq(&found).is_none() && !allowed(&found) {
+                surplus.get_or_insert(found);
+            }
+        })?;
+        match missing.or_else(|| expected.next()).or(surplus) {
+            Some(LiveRow { name, slot, leaf }) => Err(OpenError::Live { psd: name, slot, leaf }),
             None => Ok(()),
         }
     }
@@ -154,21 +163,26 @@ fn cached_state(
     connection: &Connection,
     digest_leaf: u64,
     genesis: &Record,
+    repeated: &mut Repeated,
 ) -> Result<Option<(Appliance, StateFacts)>, OpenError> {
     let mut appliance = Appliance::born(genesis).map_err(|source| OpenError::Follow { leaf: 0, source })?;
     let mut facts = StateFacts::default();
     let nodes = Nodes::new(connection);
-    for row in rows::live_before(connection, digest_leaf)? {
-        let leaf = row.leaf;
+    let leaves = rows::live_before(connection, digest_leaf)?;
+    // A row under another name would fold its record in twice.
+    if leaves.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Ok(None);
+    }
+    for leaf in leaves {
         // The digest names the leaf of a live record, and the tree its bytes.
-        let (record, bytes) = read_record(connection, leaf)?;
+        let (mut record, bytes) = read_record(connection, leaf)?;
         if nodes.node(0, leaf)? != leaf_hash(&bytes) {
             return Err(OpenError::Tile(TileError::NotInTree(leaf)));
         }
-        // A row under another name would fold its record in twice.
-        if LiveRow::of(leaf, &record.event).as_ref() != Some(&row) {
+        if record.event.slot().is_none() {
             return Ok(None);
         }
+        repeated.share(&mut record);
         facts.note(leaf, &record.event);
         if leaf > 0 && appliance.fold(&record).is_err() {
             return Ok(None);

@@ -4,7 +4,6 @@ use crate::digest::Facts;
 use crate::journal::Body;
 use crate::tree::{FullTile, Hash};
 use crate::{AtStep, StoreFault, sql};
-use psd::record::Event;
 use psd::{PostageAmount, PsdId, TenantName};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeMap, HashMap};
@@ -17,14 +16,6 @@ pub(crate) struct LiveRow {
     pub(crate) name: String,
     pub(crate) slot: String,
     pub(crate) leaf: u64,
-}
-
-impl LiveRow {
-    /// The row that a record makes, if it makes one.
-    pub(crate) fn of(leaf: u64, event: &Event) -> Option<Self> {
-        let name = event.stamp().map_or_else(String::new, |stamp| stamp.psd.to_string());
-        event.slot().map(|slot| Self { name, slot, leaf })
-    }
 }
 
 /// The two tables of registers.
@@ -208,33 +199,41 @@ pub(crate) fn registers(connection: &Connection, table: Registers) -> Result<Reg
     Ok(registers)
 }
 
-/// Every row of `live`, in order.
-pub(crate) fn live(connection: &Connection) -> Result<Vec<LiveRow>, StoreFault> {
+/// Gives every row of `live`, in order. A fleet has too many to hold them all at a start.
+pub(crate) fn each_live(connection: &Connection, mut take: impl FnMut(LiveRow)) -> Result<(), StoreFault> {
     let step = "reading live records";
     let mut statement = connection.prepare("SELECT psd, slot, leaf FROM live ORDER BY psd, slot, leaf").at(step)?;
     let rows = statement
         .query_map([], |row| Ok(LiveRow { name: row.get(0)?, slot: row.get(1)?, leaf: unsigned(row.get(2)?) }))
         .at(step)?;
-    rows.map(|row| row.at(step)).collect()
+    for row in rows {
+        take(row.at(step)?);
+    }
+    Ok(())
 }
 
-/// The newest row of each PSD and slot below a leaf, in order of leaf.
-pub(crate) fn live_before(connection: &Connection, leaf: u64) -> Result<Vec<LiveRow>, StoreFault> {
-    let mut newest: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for row in live(connection)?.into_iter().filter(|row| row.leaf < leaf) {
-        // Leaves rise within a slot, so the last one stays.
-        newest.insert((row.name, row.slot), row.leaf);
-    }
-    let mut rows: Vec<LiveRow> = newest.into_iter().map(|((name, slot), leaf)| LiveRow { name, slot, leaf }).collect();
-    rows.sort_unstable_by_key(|row| row.leaf);
-    Ok(rows)
+/// The leaves of the newest row of each PSD and slot below a leaf, in order.
+pub(crate) fn live_before(connection: &Connection, leaf: u64) -> Result<Vec<u64>, StoreFault> {
+    let step = "reading live records";
+    let newest = "SELECT max(leaf) FROM live WHERE leaf < ?1 GROUP BY psd, slot";
+    let mut statement = connection.prepare(newest).at(step)?;
+    // Leaves rise within a slot, so the greatest is the newest.
+    let rows = statement.query_map([sql(leaf)], |row| row.get(0).map(unsigned)).at(step)?;
+    let mut leaves = rows.collect::<Result<Vec<u64>, _>>().at(step)?;
+    leaves.sort_unstable();
+    Ok(leaves)
 }
 
 /// Rows of `live` that a newer row of the same PSD and slot superseded.
 pub(crate) fn superseded(connection: &Connection) -> Result<Vec<LiveRow>, StoreFault> {
-    let rows = live(connection)?;
-    let same = |pair: &[LiveRow]| pair[0].name == pair[1].name && pair[0].slot == pair[1].slot;
-    Ok(rows.windows(2).filter(|pair| same(pair)).map(|pair| pair[0].clone()).collect())
+    let mut superseded = Vec::new();
+    let mut before: Option<LiveRow> = None;
+    each_live(connection, |row| {
+        let same = |before: &LiveRow| before.name == row.name && before.slot == row.slot;
+        superseded.extend(before.take().filter(same));
+        before = Some(row);
+    })?;
+    Ok(superseded)
 }
 
 pub(crate) fn tenants(connection: &Connection) -> Result<HashMap<TenantName, i64>, StoreFault> {

@@ -3,6 +3,7 @@
 use crate::tree::{Hash, TILE, Tree, leaf_hash, node_hash};
 use crate::{AtStep, StoreFault, sql};
 use rusqlite::{Connection, OptionalExtension};
+use std::cell::RefCell;
 
 /// Why the tree cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +30,14 @@ pub enum TileError {
 /// Reads nodes of the stored tree.
 pub struct Nodes<'a> {
     connection: &'a Connection,
+    /// The tile that was read last, with level and number: leaves are mostly asked for in their order.
+    last: RefCell<Option<(u8, u64, Vec<u8>)>>,
 }
 
 impl<'a> Nodes<'a> {
     /// Over this connection.
     pub fn new(connection: &'a Connection) -> Self {
-        Self { connection }
+        Self { connection, last: RefCell::new(None) }
     }
 
     /// The root of the perfect subtree of 2^`height` leaves with this index among those of its height.
@@ -121,39 +124,33 @@ impl<'a> Nodes<'a> {
 
     fn hash_in_tile(&self, level: u8, index: u64) -> Result<Option<Hash>, TileError> {
         let number = index / 256;
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND number = ?2")
-            .at("reading a tile")?;
-        let row = statement
-            .query_row((i64::from(level), sql(number)), |row| {
-                let hashes = row.get_ref(0)?.as_blob()?;
-                let at = usize::try_from(index % 256).unwrap_or(0) * 32;
-                let right_length = hashes.len() == TILE * 32;
-                Ok(if right_length { hashes[at..at + 32].try_into().ok() } else { None })
-            })
-            .optional()
-            .at("reading a tile")?;
-        match row {
-            None => Ok(None),
-            Some(Some(hash)) => Ok(Some(hash)),
-            Some(None) => Err(TileError::BadTile { level, number }),
+        let mut last = self.last.borrow_mut();
+        if last.as_ref().is_none_or(|(of, nth, _)| (*of, *nth) != (level, number)) {
+            let Some(hashes) = self.tile(level, number)? else { return Ok(None) };
+            *last = Some((level, number, hashes));
+        }
+        let at = usize::try_from(index % 256).unwrap_or(0) * 32;
+        let hash = last.as_ref().and_then(|(.., hashes)| hashes.get(at..at + 32)?.try_into().ok());
+        hash.map(Some).ok_or(TileError::BadTile { level, number })
+    }
+
+    /// The hashes of a full tile, one after the other, if it is there.
+    fn tile(&self, level: u8, number: u64) -> Result<Option<Vec<u8>>, TileError> {
+        let step = "reading a tile";
+        let query = "SELECT hashes FROM tile WHERE level = ?1 AND number = ?2";
+        let mut statement = self.connection.prepare_cached(query).at(step)?;
+        let hashes: Option<Vec<u8>> =
+            statement.query_row((i64::from(level), sql(number)), |row| row.get(0)).optional().at(step)?;
+        match hashes {
+            Some(hashes) if hashes.len() != TILE * 32 => Err(TileError::BadTile { level, number }),
+            hashes => Ok(hashes),
         }
     }
 
     /// The root of a full tile, which is the hash above it.
     fn root_of_tile(&self, level: u8, number: u64) -> Result<Option<Hash>, TileError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND number = ?2")
-            .at("reading a tile")?;
-        let hashes: Option<Vec<u8>> =
-            statement.query_row((i64::from(level), sql(number)), |row| row.get(0)).optional().at("reading a tile")?;
-        let Some(hashes) = hashes else { return Ok(None) };
+        let Some(hashes) = self.tile(level, number)? else { return Ok(None) };
         let mut row: Vec<Hash> = hashes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
-        if hashes.len() != TILE * 32 {
-            return Err(TileError::BadTile { level, number });
-        }
         while row.len() > 1 {
             row = row.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
         }

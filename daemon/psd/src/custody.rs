@@ -6,6 +6,7 @@
 use crate::register::Registers;
 use crate::time::UnixMillis;
 use std::fmt;
+use std::str::FromStr;
 
 /// A step in the life of a key that was certified.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -109,10 +110,22 @@ impl RevocationReason {
             RevocationReason::PrivilegeWithdrawn => "privilegeWithdrawn",
         }
     }
+}
 
-    /// The reason of that name.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+/// The word is the name of no reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no reason; one of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn"
+)]
+pub struct ReasonError(String);
+
+impl FromStr for RevocationReason {
+    type Err = ReasonError;
+
+    /// From the name of RFC 5280.
+    fn from_str(text: &str) -> Result<Self, ReasonError> {
+        let found = Self::ALL.into_iter().find(|reason| reason.as_str() == text);
+        found.ok_or_else(|| ReasonError(text.chars().take(40).collect()))
     }
 }
 
@@ -198,7 +211,7 @@ mod tests {
     fn numbers_and_words_go_both_ways() {
         for reason in RevocationReason::ALL {
             assert_eq!(RevocationReason::from_number(reason.number()), Some(reason));
-            assert_eq!(RevocationReason::named(reason.as_str()), Some(reason));
+            assert_eq!(reason.as_str().parse(), Ok(reason));
         }
         assert_eq!(RevocationReason::from_number(6), None, "a hold ends trust for a while only");
         for number in 0..=u8::MAX {

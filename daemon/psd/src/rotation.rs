@@ -4,6 +4,7 @@
 //! certificate holds, and what was superseded is retired and destroyed when its time has come. Nothing here takes a key out of use before another is
 //! in its place. Revoked keys are left to operators.
 
+use crate::custody::Activation;
 use crate::device::CertifiedKey;
 use crate::key::Role;
 use crate::{PostageAmount, State, UnixMillis};
@@ -61,19 +62,18 @@ pub fn signed(state: &State, certified: &CertifiedKey) -> (u64, PostageAmount) {
     let (Some(from), Role::Indicium) = (certified.life.activated, certified.key.role) else {
         return (0, PostageAmount::ZERO);
     };
-    let until = successor(state, certified).and_then(|next| next.life.activated);
-    let until = until.map_or(state.registers, |next| next.registers);
+    let until = successor(state, certified).map_or(state.registers, |next| next.registers);
     let pieces = until.piece_count().saturating_sub(from.registers.piece_count());
     let value = until.ascending().checked_sub(from.registers.ascending()).unwrap_or(PostageAmount::ZERO);
     (pieces, value)
 }
 
-/// The key that took over from this one.
-fn successor<'s>(state: &'s State, certified: &CertifiedKey) -> Option<&'s CertifiedKey> {
+/// The activation of the key that took over from this one.
+pub fn successor(state: &State, certified: &CertifiedKey) -> Option<Activation> {
     let from = certified.life.activated?.sequence;
-    let after = |other: &&CertifiedKey| other.life.activated.map(|other| other.sequence).filter(|other| *other > from);
-    let of_role = state.keys.iter().filter(|other| other.key.role == certified.key.role);
-    of_role.filter(|other| after(other).is_some()).min_by_key(after)
+    let later = state.keys.iter().filter(|other| other.key.role == certified.key.role);
+    let later = later.filter_map(|other| other.life.activated).filter(|other| other.sequence > from);
+    later.min_by_key(|other| other.sequence)
 }
 
 /// When a key is due by age or by the end of its certificate, whichever comes first.
@@ -138,7 +138,7 @@ pub fn tasks(
         }
     }
     for old in of_role() {
-        let superseded = successor(state, old).and_then(|next| next.life.activated).map(|next| next.at);
+        let superseded = successor(state, old).map(|next| next.at);
         let (retire, destroy) = (rule.retire_after_ms.zip(superseded), rule.destroy_after_ms.zip(old.life.retired));
         let key_id = || Arc::clone(&old.key.key_id);
         if old.life.is_sound() && retire.is_some_and(|(after, superseded)| past(superseded, after)) {
@@ -154,7 +154,7 @@ pub fn tasks(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::custody::{Activation, KeyLife, Revocation, RevocationReason};
+    use crate::custody::{KeyLife, Revocation, RevocationReason};
     use crate::key::{Algorithm, Key};
     use crate::lifecycle::{Lifecycle, Locks};
     use crate::register::Registers;

@@ -1,6 +1,6 @@
 //! Leaf 0, by a ceremony at the local console: all operators have approved the file, and the authority has countersigned it.
 
-use super::{ConsoleClock, ConsoleError, TOKEN_PATIENCE, connect, make_key};
+use super::{ConsoleClock, ConsoleError, TOKEN_PATIENCE, WantedKey, connect, make_key};
 use crate::config::Config;
 use psd::ApplianceId;
 use psd::clock::ClockSource;
@@ -49,9 +49,6 @@ pub enum GenesisError {
         "{0} is a software token: a production appliance refuses it without the authority's permit in the countersignature"
     )]
     SoftwareToken(String),
-    /// A name in the file.
-    #[error("{0}")]
-    Name(#[from] psd::id::NameError),
 }
 
 impl From<OpenError> for GenesisError {
@@ -87,15 +84,17 @@ pub fn bear(config: &Config, options: &GenesisOptions) -> Result<ApplianceId, Ge
     let ledger = Ledger::create(&config.state_dir)?;
     let log_key_id = [&[Role::Log.number()], appliance.as_str().as_bytes()].concat();
     let label = format!("log {appliance}");
-    let made = make_key(&link, log_token, (Role::Log, algorithm), &log_key_id, &label, Residence::Resident)?;
-    let operator = |operator: &psdd_wire::ceremony::NewOperator| {
-        let name = operator.name.as_str().parse()?;
-        Ok::<_, GenesisError>(Operator { name, spki: operator.public_key.spki().into() })
+    let (role, residence) = (Role::Log, Residence::Resident);
+    let made =
+        make_key(&link, log_token, &WantedKey { role, algorithm, key_id: &log_key_id, label: &label, residence })?;
+    let operator = |operator: &psdd_wire::ceremony::NewOperator| Operator {
+        name: operator.name.clone(),
+        spki: operator.public_key.spki().into(),
     };
     let genesis = Genesis {
         appliance: appliance.clone(),
         environment,
-        operators: file.operators().iter().map(operator).collect::<Result<_, _>>()?,
+        operators: file.operators().iter().map(operator).collect(),
         quorum: file.quorum(),
         authority_root: file.authority_root().into(),
         log_key_id: log_key_id.into(),

@@ -5,23 +5,24 @@
 
 mod certificates;
 mod genesis;
+mod make_key;
 mod psds;
 mod request;
 
 pub use certificates::{InstallError, install_certificates};
 pub(crate) use genesis::permits_software_token;
 pub use genesis::{GenesisError, GenesisOptions, bear};
+pub(crate) use make_key::{WantedKey, make_key};
 pub use psdd_wire::ceremony::plan::{Plan, PlannedLimits, PlannedPsds};
 pub use psds::{CreateError, create_psds};
-pub(crate) use psds::{key_id, psd_created};
+pub(crate) use psds::{key_id, key_label, psd_created};
 pub use request::{RequestError, certification_request};
 
 use crate::clock::Sampler;
 use crate::config::Config;
 use crate::run::verify_note;
 use psd::clock::{ClockGuard, ClockReading, ClockStop};
-use psd::key::{Algorithm, Residence, Role};
-use psdd_hsm::link::{CallError, Generated, Link, StartError};
+use psdd_hsm::link::{CallError, Link, StartError};
 use psdd_ledger::{Ledger, OpenError, Recovered};
 use std::time::{Duration, Instant};
 use x509_cert::Certificate;
@@ -29,8 +30,6 @@ use x509_cert::der::{Decode, Encode};
 
 /// How long a provisioning step waits for a token.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(60);
-/// And for a key.
-const KEY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A token, its ledger or its clock is not there.
 #[derive(Debug, thiserror::Error)]
@@ -83,34 +82,6 @@ fn connect(config: &Config, token: &str) -> Result<Link, ConsoleError> {
     let up = link.blocking().wait_up(TOKEN_PATIENCE);
     up.map_err(|source| ConsoleError::Token { token: token.to_owned(), source })?;
     Ok(link)
-}
-
-/// Makes a key and gives its public half, SPKI DER. Where a step that was interrupted had made it, and no record knows it yet, it is
-/// taken over: the same CKA_ID, role and algorithm, and fit to be used.
-pub(crate) fn make_key(
-    link: &Link,
-    token: &str,
-    (role, algorithm): (Role, Algorithm),
-    key_id: &[u8],
-    label: &str,
-    residence: Residence,
-) -> Result<Generated, ConsoleError> {
-    let on_token = |source| ConsoleError::Token { token: token.to_owned(), source };
-    let welcome = link.blocking().wait_up(TOKEN_PATIENCE).map_err(on_token)?;
-    let Some(found) = welcome.keys.iter().find(|key| key.key_id == key_id) else {
-        return link.blocking().generate(role, algorithm, key_id, label, residence, KEY_PATIENCE).map_err(on_token);
-    };
-    let unfit = |problem: String| ConsoleError::UnfitKey { token: token.to_owned(), key: label.to_owned(), problem };
-    if let Some(problem) = &found.unusable {
-        return Err(unfit(problem.clone()));
-    }
-    if (found.role, found.algorithm) != (role, algorithm) {
-        return Err(unfit(format!("it is a {} key of another kind", found.role)));
-    }
-    if residence != Residence::Resident {
-        return Err(unfit("it is an object of the token".to_owned()));
-    }
-    Ok(Generated { spki: found.spki.clone(), wrapped: None })
 }
 
 /// The ledger of a stopped daemon.

@@ -1,7 +1,7 @@
 //! New PSDs: identity, keys in the token, certification requests for the authority's CA.
 
 use super::request::{RequestError, certification_request};
-use super::{ConsoleClock, ConsoleError, connect, make_key, open_ledger};
+use super::{ConsoleClock, ConsoleError, WantedKey, connect, make_key, open_ledger};
 use crate::config::Config;
 use psd::PsdId;
 use psd::Registers;
@@ -127,6 +127,11 @@ pub(crate) fn key_id(psd: PsdId, role: Role, generation: u8) -> Vec<u8> {
     id
 }
 
+/// CKA_LABEL of a key, which people know it by.
+pub(crate) fn key_label(psd: PsdId, role: Role, generation: u8) -> String {
+    format!("{role} {psd} {generation}")
+}
+
 fn key_created(
     link: &Link,
     group: &Group,
@@ -136,15 +141,16 @@ fn key_created(
     requests: &Path,
 ) -> Result<Event, CreateError> {
     let id = key_id(psd, role, 1);
-    let label = format!("{role} {psd} 1");
-    let kind = (role, Algorithm::EcdsaP256);
-    let spki = make_key(link, group.token.as_str(), kind, &id, &label, Residence::Resident)?.spki;
+    let label = key_label(psd, role, 1);
+    let (algorithm, residence) = (Algorithm::EcdsaP256, Residence::Resident);
+    let wanted = WantedKey { role, algorithm, key_id: &id, label: &label, residence };
+    let spki = make_key(link, group.token.as_str(), &wanted)?.spki;
     write_request(link, psd, role, &id, &spki, requests)?;
     Ok(Event::KeyCreated {
         stamp: Stamp { psd, sequence, registers: Registers::default() },
         key_id: id.into(),
         role,
-        algorithm: Algorithm::EcdsaP256,
+        algorithm,
         token: group.token.as_str().into(),
         spki: spki.into(),
         wrapped: None,

@@ -6,6 +6,7 @@ use crate::spine::Unavailable;
 use psd::PsdId;
 use psdd_hsm::link::CallError;
 use psdd_wire::ceremony::{CeremonyError, QuorumRefusal};
+use psdd_wire::cose::CoseError;
 
 /// Why a ceremony is not run, or stops between two steps.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,9 @@ pub enum CeremonyFailure {
     /// The token does not do it.
     #[error("token: {0}")]
     Token(#[from] CallError),
+    /// The token's signature is not one of the log key.
+    #[error("token: what it signed as the log key does not verify ({0}): take the token out")]
+    WrongSignature(#[source] CoseError),
     /// A key could not be made.
     #[error("{0}")]
     Key(#[from] ConsoleError),
@@ -86,7 +90,9 @@ impl CeremonyFailure {
             CeremonyFailure::AtTheConsole { .. } => "ceremony-at-the-console",
             CeremonyFailure::AwaitingCertificate { .. } => "awaiting-certificate",
             CeremonyFailure::NoSuchToken(_) => "token-unknown",
+            CeremonyFailure::Key(ConsoleError::UnfitKey { .. }) => "key-unfit",
             CeremonyFailure::Token(_) | CeremonyFailure::Key(_) => "token-unavailable",
+            CeremonyFailure::WrongSignature(_) => "token-signs-wrongly",
             CeremonyFailure::Refused(_) => "change-refused",
             CeremonyFailure::NoClock(_) => "clock-stopped",
             CeremonyFailure::Fault(fault) => fault.code(),
@@ -97,12 +103,17 @@ impl CeremonyFailure {
 
     /// Whether the same request can succeed later as it is.
     pub const fn retryable(&self) -> bool {
+        self.may_pass() || matches!(self, CeremonyFailure::Unavailable(Unavailable::Stopping))
+    }
+
+    /// Whether a step that failed so can succeed in this very daemon without anybody's help.
+    pub(super) const fn may_pass(&self) -> bool {
         match self {
-            CeremonyFailure::Token(_)
-            | CeremonyFailure::Key(_)
-            | CeremonyFailure::NoClock(_)
-            | CeremonyFailure::Fault(_)
-            | CeremonyFailure::Unavailable(_) => true,
+            CeremonyFailure::Token(error) | CeremonyFailure::Key(ConsoleError::Token { source: error, .. }) => {
+                may_pass(error)
+            }
+            CeremonyFailure::Fault(fault) => fault.retryable(),
+            CeremonyFailure::NoClock(_) | CeremonyFailure::Unavailable(Unavailable::Full) => true,
             CeremonyFailure::File(_)
             | CeremonyFailure::Quorum(_)
             | CeremonyFailure::TooLarge { .. }
@@ -111,7 +122,16 @@ impl CeremonyFailure {
             | CeremonyFailure::AtTheConsole { .. }
             | CeremonyFailure::AwaitingCertificate { .. }
             | CeremonyFailure::NoSuchToken(_)
+            | CeremonyFailure::WrongSignature(_)
+            | CeremonyFailure::Key(
+                ConsoleError::UnfitKey { .. }
+                | ConsoleError::NoSuchToken(_)
+                | ConsoleError::Start(_)
+                | ConsoleError::Ledger(_)
+                | ConsoleError::Clock(_),
+            )
             | CeremonyFailure::Refused(_)
+            | CeremonyFailure::Unavailable(Unavailable::Stopping)
             | CeremonyFailure::BackUp(_) => false,
         }
     }
@@ -135,6 +155,47 @@ impl CeremonyFailure {
             | ValueReply::InstructionRefused(_)
             | ValueReply::Refused(_)
             | ValueReply::Stopping => CeremonyFailure::Unavailable(Unavailable::Stopping),
+        }
+    }
+}
+
+/// A worker that went away comes back; what it refuses it refuses again.
+const fn may_pass(error: &CallError) -> bool {
+    match error {
+        CallError::Down | CallError::Full | CallError::Ended => true,
+        CallError::Failed(fault) => fault.retryable,
+        CallError::TooLong => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use psdd_hsm::protocol::{FaultClass, HsmFault};
+
+    fn failed(retryable: bool) -> CallError {
+        CallError::Failed(HsmFault { class: FaultClass::Refused, code: String::new(), step: String::new(), retryable })
+    }
+
+    #[test]
+    fn what_a_person_must_mend_is_not_tried_again() {
+        let token = || "main".to_owned();
+        let unfit = ConsoleError::UnfitKey { token: token(), key: String::new(), problem: String::new() };
+        for (failure, may_pass, retryable) in [
+            (CeremonyFailure::Token(CallError::Down), true, true),
+            (CeremonyFailure::Token(failed(true)), true, true),
+            (CeremonyFailure::Token(failed(false)), false, false),
+            (CeremonyFailure::Key(ConsoleError::Token { token: token(), source: CallError::Ended }), true, true),
+            (CeremonyFailure::Key(unfit), false, false),
+            (CeremonyFailure::NoClock(psd::clock::ClockStop::Unsynchronised), true, true),
+            (CeremonyFailure::Fault(Fault::LogUnsigned), true, true),
+            (CeremonyFailure::Fault(Fault::TokenRefused(String::new())), false, false),
+            (CeremonyFailure::Unavailable(Unavailable::Full), true, true),
+            (CeremonyFailure::Unavailable(Unavailable::Stopping), false, true),
+            (CeremonyFailure::WrongSignature(CoseError::Signature), false, false),
+            (CeremonyFailure::BackUp(String::new()), false, false),
+        ] {
+            assert_eq!((failure.may_pass(), failure.retryable()), (may_pass, retryable), "{failure:?}");
         }
     }
 }

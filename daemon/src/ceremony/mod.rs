@@ -1,22 +1,29 @@
 //! Ceremonies in the running daemon: judged, begun, carried out step by step, ended with a transcript.
 //!
 //! Owns the order of things: a quorum is judged over the very bytes that are recorded, the record of the beginning is durable before the first step, and
-//! each step is recorded with what it did. So whatever interrupts a ceremony, what is left of it follows from records, and the next start goes on with it. What
-//! a change needs of the core is judged there; keys are made in tokens by `psdd-hsm`. Called by the operator door.
+//! each step is recorded with what it did. So whatever interrupts a ceremony, what is left of it follows from records, and it goes on by itself: after a pause
+//! where what hinders it may pass, and at the next start. What a change needs of the core is judged there; keys are made in tokens by `psdd-hsm`. Called by the operator door.
 
+mod board;
+mod certificates;
+mod conduct;
 mod desk;
 mod error;
-mod keys;
 mod perform;
+mod records;
+mod requests;
 mod status;
 mod steps;
 mod transcript;
 mod upkeep;
 
-pub use desk::{Ceremonies, CeremonyParts, Progress};
+pub use board::{Hindrance, Progress, Standing};
+pub use certificates::{CertificateRefusal, Installed};
+pub use desk::{Ceremonies, CeremonyParts, LogKeyParts};
 pub use error::CeremonyFailure;
-pub use keys::{CertificateRefusal, request_of};
+pub use requests::requests_of;
 pub use status::standing;
+pub use transcript::line;
 pub use upkeep::Enrolment;
 
 use psdd_wire::ceremony::Ceremony;

@@ -2,9 +2,9 @@
 
 use super::CeremonyFailure;
 use super::desk::Desk;
-use super::steps::{Step, newest_generation, reason};
-use crate::birth::{key_id, make_key, psd_created};
-use crate::core::{Change, NewPsd, StepDone};
+use super::steps::{Step, newest_generation};
+use crate::birth::{WantedKey, key_id, key_label, make_key, psd_created};
+use crate::core::{Change, NewPsd, Sight, StepDone};
 use psd::custody::{KeyStep, Revocation, RevocationReason};
 use psd::device::{CertifiedKey, Change as PsdChange};
 use psd::governance::{Operator, Subject};
@@ -21,15 +21,9 @@ use std::time::Duration;
 
 const DESTROY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a step did.
-pub(super) struct Outcome {
-    pub(super) line: String,
-    pub(super) keys: Vec<(String, Arc<[u8]>)>,
-}
-
 type Recorded<'r> = &'r dyn Fn(String) -> StepDone;
 
-pub(super) fn perform(desk: &Desk, step: &Step<'_>, recorded: Recorded<'_>) -> Result<Outcome, CeremonyFailure> {
+pub(super) fn perform(desk: &Desk, step: &Step<'_>, recorded: Recorded<'_>) -> Result<(), CeremonyFailure> {
     match step {
         Step::Create(create, group, from, to) => create_psds(desk, create, (*group, *from, *to), recorded),
         Step::MakeKey(psd, role, generation) => add_key(desk, (*psd, *role, *generation), recorded),
@@ -82,12 +76,12 @@ pub(super) fn perform(desk: &Desk, step: &Step<'_>, recorded: Recorded<'_>) -> R
         }
         Step::Appliance(act) => of_appliance(desk, act, recorded),
         Step::BackUp(back_up) => {
-            let copied = psdd_ledger::back_up(&desk.state_dir, &back_up.directory);
+            let ordered = desk.begun(recorded(String::new()).number)?.map_or(0, |begun| begun.leaf);
+            let copied = psdd_ledger::back_up(&desk.state_dir, &back_up.directory, ordered);
             let size = copied.map_err(|error| CeremonyFailure::BackUp(error.to_string()))?;
             let line = format!("the ledger, {size} records, is copied to {}", back_up.directory.display());
-            let StepDone { number, step, text } = recorded(line.clone());
-            desk.change(Change::Appliance { events: vec![Event::CeremonyStep { number, step, text }] })?;
-            Ok(Outcome { line, keys: Vec::new() })
+            let StepDone { number, step, text } = recorded(line);
+            desk.change(Change::Appliance { events: vec![Event::CeremonyStep { number, step, text }] }).map(drop)
         }
     }
 }
@@ -113,29 +107,23 @@ fn of_psd(
     changes: Vec<PsdChange>,
     line: String,
     recorded: Recorded<'_>,
-) -> Result<Outcome, CeremonyFailure> {
+) -> Result<(), CeremonyFailure> {
     let changes = changes.into_iter().map(|change| (change, None)).collect();
-    desk.change(Change::Psd { psd, changes, step: Some(recorded(line.clone())) })?;
-    Ok(Outcome { line, keys: Vec::new() })
+    desk.change(Change::Psd { psd, changes, step: Some(recorded(line)) }).map(drop)
 }
 
-/// A key made in a token, as a change and in words.
-pub(super) struct MadeKey {
-    pub(super) change: (PsdChange, Option<Body>),
-    told: (String, Arc<[u8]>),
-}
-
+/// A key made in a token, as a change, with what the token wrapped of it.
 fn made(
     desk: &Desk,
-    token: &str,
+    token: &Arc<str>,
     (psd, role, generation): (PsdId, Role, u8),
     algorithm: Algorithm,
     residence: Residence,
-) -> Result<MadeKey, CeremonyFailure> {
+) -> Result<(PsdChange, Option<Body>), CeremonyFailure> {
     let id: Arc<[u8]> = key_id(psd, role, generation).into();
     let link = desk.link_named(token)?;
-    let label = format!("{role} {psd} {generation}");
-    let generated = make_key(link, token, (role, algorithm), &id, &label, residence)?;
+    let label = key_label(psd, role, generation);
+    let generated = make_key(link, token, &WantedKey { role, algorithm, key_id: &id, label: &label, residence })?;
     let spki: Arc<[u8]> = generated.spki.into();
     let body = generated.wrapped.map(|wrapped| {
         let (key_id, spki, blob) = (Arc::clone(&id), Arc::clone(&spki), Arc::from(wrapped.as_slice()));
@@ -145,9 +133,7 @@ fn made(
         Body { salt, body: wrapped.into() }
     });
     let wrapped = body.as_ref().map(Body::commitment);
-    let told = (label, Arc::clone(&spki));
-    let change = PsdChange::AddKey { key_id: id, role, algorithm, token: token.into(), spki, wrapped };
-    Ok(MadeKey { change: (change, body), told })
+    Ok((PsdChange::AddKey { key_id: id, role, algorithm, token: Arc::clone(token), spki, wrapped }, body))
 }
 
 fn create_psds(
@@ -155,41 +141,39 @@ fn create_psds(
     create: &psdd_wire::ceremony::act::CreatePsds,
     (group, from, to): (usize, usize, usize),
     recorded: Recorded<'_>,
-) -> Result<Outcome, CeremonyFailure> {
+) -> Result<(), CeremonyFailure> {
     let group = &create.groups[group];
-    let mut told = Vec::new();
+    let token: Arc<str> = group.token.as_str().into();
     let mut psds = Vec::with_capacity(to - from);
     for psd in &group.psds[from..to] {
-        let mut keys = Vec::with_capacity(create.roles.len());
-        for role in &create.roles {
-            let key = made(desk, group.token.as_str(), (*psd, *role, 1), create.algorithm(*role), create.residence)?;
-            keys.push(key.change);
-            told.push(key.told);
-        }
+        let key = |role: &Role| made(desk, &token, (*psd, *role, 1), create.algorithm(*role), create.residence);
+        let keys = create.roles.iter().map(key).collect::<Result<_, _>>()?;
         psds.push(NewPsd { created: psd_created(group, *psd), keys });
     }
+    let made = create.roles.len() * psds.len();
     let line = match group.psds[from..to] {
-        [only] => format!("{only} is made, with {} keys", told.len()),
-        [first, .., last] => format!("{first} to {last} are made, with {} keys", told.len()),
+        [only] => format!("{only} is made, with {made} keys"),
+        [first, .., last] => format!("{first} to {last} are made, with {made} keys"),
         [] => "nothing is made".to_owned(),
     };
-    desk.change(Change::Create { psds, step: Some(recorded(line.clone())) })?;
-    Ok(Outcome { line, keys: told })
+    desk.change(Change::Create { psds, step: Some(recorded(line)) }).map(drop)
 }
 
 fn add_key(
     desk: &Desk,
     (psd, role, generation): (PsdId, Role, u8),
     recorded: Recorded<'_>,
-) -> Result<Outcome, CeremonyFailure> {
-    let MadeKey { change, told } = next_key(desk, (psd, role, generation))?;
+) -> Result<(), CeremonyFailure> {
+    let change = next_key(desk, (psd, role, generation))?;
     let line = format!("the {role} key of {psd}, generation {generation}, is made");
-    desk.change(Change::Psd { psd, changes: vec![change], step: Some(recorded(line.clone())) })?;
-    Ok(Outcome { line, keys: vec![told] })
+    desk.change(Change::Psd { psd, changes: vec![change], step: Some(recorded(line)) }).map(drop)
 }
 
 /// The next key of a role, made in the token of the one before, with its algorithm and residence.
-pub(super) fn next_key(desk: &Desk, (psd, role, generation): (PsdId, Role, u8)) -> Result<MadeKey, CeremonyFailure> {
+pub(super) fn next_key(
+    desk: &Desk,
+    (psd, role, generation): (PsdId, Role, u8),
+) -> Result<(PsdChange, Option<Body>), CeremonyFailure> {
     let state = desk.state(psd)?;
     let before = state.keys.iter().rev().find(|certified| certified.key.role == role);
     let before = before.ok_or_else(|| CeremonyFailure::Refused(format!("{psd} has no {role} key")))?;
@@ -205,7 +189,7 @@ fn activate(
     desk: &Desk,
     (psd, role, generation): (PsdId, Role, u8),
     recorded: Recorded<'_>,
-) -> Result<Outcome, CeremonyFailure> {
+) -> Result<(), CeremonyFailure> {
     let certified = the_key(&desk.state(psd)?, (psd, role, generation))?;
     if !certified.is_certified() {
         return Err(CeremonyFailure::AwaitingCertificate { psd, role });
@@ -214,26 +198,23 @@ fn activate(
     of_psd(desk, psd, vec![step_of(certified.key.key_id, KeyStep::Activated, None)], line, recorded)
 }
 
-fn of_appliance(desk: &Desk, act: &Act, recorded: Recorded<'_>) -> Result<Outcome, CeremonyFailure> {
-    let since = desk.view()?.clock?.time;
-    let unreadable = |_| CeremonyFailure::Refused("a name that is none".to_owned());
-    let revoked = |subject: Subject, why| {
-        let line = format!("{subject} is revoked: {}", reason(why));
-        (vec![Event::Revoked { subject, revocation: Revocation { since, reason: reason(why) } }], line)
+fn of_appliance(desk: &Desk, act: &Act, recorded: Recorded<'_>) -> Result<(), CeremonyFailure> {
+    let since = desk.view(Sight::Appliance)?.clock?.time;
+    let revoked = |subject: Subject, reason| {
+        let line = format!("{subject} is revoked: {reason}");
+        (vec![Event::Revoked { subject, revocation: Revocation { since, reason } }], line)
     };
     let (mut events, line) = match act {
         Act::Operators(new) => {
-            let operator = |operator: &psdd_wire::ceremony::NewOperator| {
-                let name = operator.name.as_str().parse().map_err(unreadable)?;
-                Ok(Operator { name, spki: operator.public_key.spki().into() })
+            let operator = |operator: &psdd_wire::ceremony::NewOperator| Operator {
+                name: operator.name.clone(),
+                spki: operator.public_key.spki().into(),
             };
-            let operators = new.operators.iter().map(operator).collect::<Result<Vec<_>, CeremonyFailure>>()?;
+            let operators: Vec<_> = new.operators.iter().map(operator).collect();
             let line = format!("{} of {} operators make a quorum from now on", new.quorum, operators.len());
             (vec![Event::OperatorsChanged { operators, quorum: new.quorum }], line)
         }
-        Act::RevokeOperator(revoke) => {
-            revoked(Subject::Operator(revoke.name.as_str().parse().map_err(unreadable)?), revoke.reason)
-        }
+        Act::RevokeOperator(revoke) => revoked(Subject::Operator(revoke.name.clone()), revoke.reason),
         Act::RevokeClient(revoke) => {
             let (tenant, client) = (revoke.tenant.clone(), revoke.client.as_str().into());
             revoked(Subject::Client { tenant, client }, revoke.reason)
@@ -253,8 +234,7 @@ fn of_appliance(desk: &Desk, act: &Act, recorded: Recorded<'_>) -> Result<Outcom
         | Act::InitialiseToken(_)
         | Act::SplitPin(_) => return Err(CeremonyFailure::Refused("no fact about the appliance".to_owned())),
     };
-    let StepDone { number, step, text } = recorded(line.clone());
+    let StepDone { number, step, text } = recorded(line);
     events.push(Event::CeremonyStep { number, step, text });
-    desk.change(Change::Appliance { events })?;
-    Ok(Outcome { line, keys: Vec::new() })
+    desk.change(Change::Appliance { events }).map(drop)
 }

@@ -1,12 +1,10 @@
-//! The status list: what the appliance says of every key, signed by the log key, for verifiers without a connection.
+//! The status list: what the appliance says of every key of a tenant or of all, signed by the log key, for verifiers without a connection.
 
 use super::{Ceremonies, CeremonyFailure};
+use crate::core::Sight;
 use psd::device::CertifiedKey;
-use psd::key::Role;
-use psd::{PsdId, State};
-use psdd_hsm::link::SignFrame;
-use psdd_hsm::protocol::{Form, Messages};
-use psdd_wire::cose::Sign1;
+use psd::rotation::successor;
+use psd::{PsdId, State, TenantName};
 use psdd_wire::status::{KeyState, STATUS_LIST, StatusEntry, StatusList};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +15,7 @@ const KEPT_MS: u64 = 5_000;
 /// A verifier fetches the next one within this time.
 const GOOD_FOR_MS: u64 = 3_600_000;
 
-/// The list that was signed last.
-#[derive(Clone)]
+/// A list that was signed.
 pub(super) struct Signed {
     at: u64,
     bytes: Arc<[u8]>,
@@ -33,18 +30,13 @@ pub fn standing(state: &State, certified: &CertifiedKey) -> (KeyState, u64) {
         (None, Some(destroyed), ..) => (KeyState::Destroyed, destroyed.0),
         (None, None, Some(retired), _) => (KeyState::Retired, retired.0),
         (None, None, None, Some(activated)) if in_use => (KeyState::Active, activated.at.0),
-        (None, None, None, Some(_)) => (KeyState::Superseded, successor(state, certified)),
+        (None, None, None, Some(_)) => {
+            let next = successor(state, certified);
+            (KeyState::Superseded, next.map_or(life.created, |next| next.at).0)
+        }
         (None, None, None, None) if certified.is_certified() => (KeyState::Certified, life.created.0),
         (None, None, None, None) => (KeyState::Created, life.created.0),
     }
-}
-
-/// When the key after this one took over.
-fn successor(state: &State, certified: &CertifiedKey) -> u64 {
-    let from = certified.life.activated.map_or(0, |activated| activated.sequence);
-    let later = state.keys.iter().filter(|other| other.key.role == certified.key.role);
-    let later = later.filter_map(|other| other.life.activated).filter(|other| other.sequence > from);
-    later.min_by_key(|other| other.sequence).map_or(certified.life.created.0, |next| next.at.0)
 }
 
 fn entry(psd: PsdId, state: &State, certified: &CertifiedKey) -> StatusEntry {
@@ -60,31 +52,37 @@ fn entry(psd: PsdId, state: &State, certified: &CertifiedKey) -> StatusEntry {
 }
 
 impl Ceremonies {
-    /// The status list, COSE_Sign1 by the log key; not older than a few seconds. It blocks on the core and on the token.
-    pub fn status_list(&self) -> Result<Arc<[u8]>, CeremonyFailure> {
+    /// The status list of the PSDs of a tenant, or of all, COSE_Sign1 by the log key; not older than a few seconds. It blocks on the
+    /// core and on the token.
+    pub fn status_list(&self, of: Option<&TenantName>) -> Result<Arc<[u8]>, CeremonyFailure> {
         let desk = &self.0;
-        let view = desk.view()?;
-        let time = view.clock?.time.0;
-        if let Some(kept) = desk.kept().clone().filter(|kept| time.saturating_sub(kept.at) < KEPT_MS) {
-            return Ok(kept.bytes);
+        let time = desk.view(Sight::Appliance)?.clock?.time.0;
+        let whose = of.cloned();
+        {
+            let mut kept = desk.kept();
+            // What is too old leaves, so that no more lists are kept than tenants ask within that time.
+            kept.retain(|_, signed| time.saturating_sub(signed.at) < KEPT_MS);
+            if let Some(signed) = kept.get(&whose) {
+                return Ok(Arc::clone(&signed.bytes));
+            }
         }
+        let view = desk.view(Sight::All)?;
         let of_psd = |(identity, state): &(Arc<psd::device::Identity>, State)| {
             let psd = identity.psd;
             state.keys.iter().map(move |certified| entry(psd, state, certified)).collect::<Vec<_>>()
         };
-        let mut entries: Vec<StatusEntry> = view.psds.iter().flat_map(of_psd).collect();
+        let mut entries: Vec<StatusEntry> = view
+            .psds
+            .iter()
+            .filter(|(identity, _)| of.is_none_or(|tenant| identity.tenant == *tenant))
+            .flat_map(of_psd)
+            .collect();
         entries.sort_by(|one, other| (one.psd, &one.key_id).cmp(&(other.psd, &other.key_id)));
         let next_update = time.saturating_add(GOOD_FOR_MS);
-        let list = StatusList { time, entries, appliance: desk.appliance.to_string(), next_update };
-        let message = Sign1::unsigned_by(desk.log_kind, STATUS_LIST, None, psdd_wire::encode(&list));
-        let mut messages = Messages::with_capacity(1, 1_024);
-        messages.push(&message.to_be_signed());
-        let key_id = Arc::clone(&desk.log_key_id);
-        let frame = SignFrame { key_id, role: Role::Log, form: Form::CoseSign1, floor: 0, messages };
-        let signatures = desk.link(desk.log_token)?.blocking().sign(&frame, PATIENCE)?;
-        let signature = signatures.iter().next().unwrap_or_default().to_vec();
-        let bytes: Arc<[u8]> = message.with_signature(&signature).into();
-        *desk.kept() = Some(Signed { at: time, bytes: Arc::clone(&bytes) });
+        let (tenant, appliance) = (of.map(ToString::to_string), desk.appliance.to_string());
+        let list = StatusList { time, tenant, entries, appliance, next_update };
+        let bytes: Arc<[u8]> = desk.sign_as_log(STATUS_LIST, psdd_wire::encode(&list), PATIENCE)?.into();
+        desk.kept().insert(whose, Signed { at: time, bytes: Arc::clone(&bytes) });
         Ok(bytes)
     }
 }

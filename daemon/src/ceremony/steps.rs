@@ -60,10 +60,10 @@ pub(super) fn steps(ceremony: &Ceremony) -> Result<Vec<Step<'_>>, CeremonyFailur
             let next = rotate.expected.generation.saturating_add(1);
             vec![Step::MakeKey(rotate.psd, rotate.role, next), Step::Activate(rotate.psd, rotate.role, next)]
         }
-        Act::RevokeKey(key) => vec![Step::RevokeKey(key.psd, key.role, key.generation, reason(key.reason))],
+        Act::RevokeKey(key) => vec![Step::RevokeKey(key.psd, key.role, key.generation, key.reason)],
         Act::RetireKey(key) => vec![Step::RetireKey(key.psd, key.role, key.generation)],
         Act::DestroyKey(key) => vec![Step::DestroyKey(key.psd, key.role, key.generation)],
-        Act::RevokePsd(revoke) => vec![Step::RevokePsd(revoke.psd, reason(revoke.reason))],
+        Act::RevokePsd(revoke) => vec![Step::RevokePsd(revoke.psd, revoke.reason)],
         Act::Lock(lock) => vec![Step::Lock(lock.psd)],
         Act::Unlock(lock) => vec![Step::Unlock(lock.psd)],
         Act::Scrap(scrap) => vec![Step::Scrap(scrap.psd), Step::DestroyAll(scrap.psd)],
@@ -74,11 +74,6 @@ pub(super) fn steps(ceremony: &Ceremony) -> Result<Vec<Step<'_>>, CeremonyFailur
         Act::InitialiseToken(_) => return at_the_console("psdd-hsm init-token"),
         Act::SplitPin(_) => return at_the_console("psdd-hsm split-pin"),
     })
-}
-
-/// The same reason in the words of records.
-pub(super) fn reason(reason: psdd_wire::ceremony::RevocationReason) -> RevocationReason {
-    RevocationReason::from_number(reason.number()).unwrap_or(RevocationReason::Unspecified)
 }
 
 /// The newest generation of a role.

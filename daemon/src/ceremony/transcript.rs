@@ -1,50 +1,46 @@
-//! The transcript: who approved, what was done, when, with which public keys; signed by the log key.
+//! The transcript: who approved, what was done, when, with which public keys; told from the records, signed by the log key.
 
+use super::CeremonyFailure;
 use super::desk::Desk;
-use super::{CeremonyFailure, Progress};
-use psd::key::Role;
-use psdd_hsm::link::SignFrame;
-use psdd_hsm::protocol::{Form, Messages};
+use crate::birth::key_label;
+use psd::record::Event;
+use psdd_ledger::{DoneStep, Durable};
 use psdd_wire::ceremony::transcript::{MOST_LINES, TRANSCRIPT, TranscriptClaims, TranscriptKey};
-use psdd_wire::cose::Sign1;
-use std::sync::Arc;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Signs the transcript of a ceremony that has done all its steps.
-pub(super) fn signed(desk: &Desk, progress: &Progress, ended: u64) -> Result<Vec<u8>, CeremonyFailure> {
-    let mut lines = progress.lines.clone();
-    lines.truncate(MOST_LINES);
-    let keys = progress
-        .keys
-        .iter()
-        .take(MOST_LINES)
-        .map(|(name, spki)| TranscriptKey { key: name.clone(), digest: sha256(spki) });
+/// Signs the transcript of a ceremony whose steps are all recorded. Whoever did them, and however often it was interrupted, it tells of all.
+pub(super) fn signed(desk: &Desk, number: u64, ended: u64) -> Result<Vec<u8>, CeremonyFailure> {
+    let missing = || CeremonyFailure::Refused(format!("there is no record of the beginning of ceremony no. {number}"));
+    let begun = desk.begun(number)?.ok_or_else(missing)?;
+    let steps = desk.steps_of(number, MOST_LINES)?;
+    let keys = steps.iter().flat_map(|step| &step.keys).filter_map(key).take(MOST_LINES);
     let claims = TranscriptClaims {
         keys: keys.collect(),
-        begun: progress.begun,
+        begun: begun.at,
         ended,
-        lines,
-        steps: progress.steps_done,
-        digest: progress.digest,
-        number: progress.number,
+        lines: steps.iter().take(MOST_LINES).map(|step| line(step).to_owned()).collect(),
+        steps: u64::try_from(steps.len()).unwrap_or(u64::MAX),
+        digest: begun.digest,
+        number,
         appliance: desk.appliance.to_string(),
-        approvers: progress.approvers.clone(),
+        approvers: begun.approvers,
     };
-    let payload = psdd_wire::encode(&claims);
-    let message = Sign1::unsigned_by(desk.log_kind, TRANSCRIPT, None, payload);
-    let mut messages = Messages::with_capacity(1, 1_024);
-    messages.push(&message.to_be_signed());
-    let key_id = Arc::clone(&desk.log_key_id);
-    let frame = SignFrame { key_id, role: Role::Log, form: Form::CoseSign1, floor: 0, messages };
-    let signatures = desk.link(desk.log_token)?.blocking().sign(&frame, PATIENCE)?;
-    let signature = signatures.iter().next().unwrap_or_default().to_vec();
-    Ok(message.with_signature(&signature))
+    desk.sign_as_log(TRANSCRIPT, psdd_wire::encode(&claims), PATIENCE)
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
-    out
+/// What was done in a step, in words.
+pub fn line(step: &DoneStep) -> &str {
+    match &step.record.record().event {
+        Event::CeremonyStep { text, .. } => text,
+        _ => "",
+    }
+}
+
+fn key(made: &Durable) -> Option<TranscriptKey> {
+    let Event::KeyCreated { stamp, key_id, role, spki, .. } = &made.record().event else { return None };
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, spki).as_ref());
+    Some(TranscriptKey { key: key_label(stamp.psd, *role, key_id.last().copied().unwrap_or(1)), digest })
 }

@@ -1,9 +1,10 @@
 //! What the custodian of keys does with them: the same changes that ceremonies make, without an order, each a record of its own.
 
 use super::perform::{destroy, next_key, step_of};
+use super::requests::request_of;
 use super::steps::newest_generation;
-use super::{Ceremonies, CeremonyFailure, request_of};
-use crate::core::{Change, View};
+use super::{Ceremonies, CeremonyFailure};
+use crate::core::{Change, Sight, View};
 use aws_lc_rs::digest::{SHA256, digest};
 use psd::PsdId;
 use psd::custody::KeyStep;
@@ -29,9 +30,9 @@ pub struct Enrolment {
 }
 
 impl Ceremonies {
-    /// Committed state.
+    /// Committed state of all PSDs.
     pub fn view(&self) -> Result<View, CeremonyFailure> {
-        self.0.view()
+        self.0.view(Sight::All)
     }
 
     /// Makes the next key of a role, like the one before: same token, algorithm, residence. Gives its generation.
@@ -39,8 +40,8 @@ impl Ceremonies {
         let generation = newest_generation(&self.0.state(psd)?, role).checked_add(1);
         let generation =
             generation.ok_or_else(|| CeremonyFailure::Refused(format!("{psd} has had 255 {role} keys")))?;
-        let made = next_key(&self.0, (psd, role, generation))?;
-        self.0.change(Change::Psd { psd, changes: vec![made.change], step: None })?;
+        let change = next_key(&self.0, (psd, role, generation))?;
+        self.0.change(Change::Psd { psd, changes: vec![change], step: None })?;
         Ok(generation)
     }
 
@@ -68,7 +69,7 @@ impl Ceremonies {
         let claims = EnrolmentClaims {
             psd,
             role: key.role.to_string(),
-            time: self.0.view()?.clock?.time.0,
+            time: self.0.view(Sight::Appliance)?.clock?.time.0,
             nonce,
             appliance: self.0.appliance.to_string(),
             csr_digest,

@@ -9,7 +9,7 @@ use super::pipeline::{Stage, Work};
 use super::pool::Pool;
 use super::top_up::TopUp;
 use super::value::Waiting;
-use super::{Action, Change, ChangeCommand, ChunkId, Fault, Fleet, KeyNews, NewPsd, RequestId, StepDone, ValueReply};
+use super::{Action, Change, ChangeCommand, ChunkId, Fault, KeyNews, NewPsd, RequestId, StepDone, ValueReply};
 use psd::Psd;
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
@@ -217,15 +217,25 @@ impl Engine {
     /// Says which keys there are and are not any more.
     fn note_keys(&mut self, durable: &[Durable]) {
         for record in durable.iter().map(Durable::record) {
-            self.committed_governance.fold(&record.event);
+            // Whoever looks at it meanwhile keeps what was.
+            if record.event.stamp().is_none() {
+                Arc::make_mut(&mut self.committed_governance).fold(&record.event);
+            }
             match &record.event {
                 Event::KeyCreated { key_id, role, token, spki, wrapped, .. } => {
                     let token = self.token_named(token);
                     let (key_id, spki, resident) = (Arc::clone(key_id), Arc::clone(spki), wrapped.is_none());
                     self.actions.push(Action::Keys(KeyNews::Made { key_id, role: *role, token, spki, resident }));
                 }
-                Event::KeyStateChanged { key_id, step: KeyStep::Destroyed, .. } => {
-                    self.actions.push(Action::Keys(KeyNews::Destroyed { key_id: Arc::clone(key_id) }));
+                Event::KeyStateChanged { key_id, step, .. } => {
+                    let key_id = Arc::clone(key_id);
+                    match step {
+                        KeyStep::Retired | KeyStep::Revoked => {
+                            self.actions.push(Action::Keys(KeyNews::Ended { key_id }));
+                        }
+                        KeyStep::Destroyed => self.actions.push(Action::Keys(KeyNews::Destroyed { key_id })),
+                        KeyStep::Activated => {}
+                    }
                 }
                 _ => {}
             }
@@ -236,7 +246,7 @@ impl Engine {
     fn grow(&mut self, born: Vec<Psd>) {
         let identities = self.devices.iter().map(|device| Arc::clone(device.psd.identity()));
         let identities: Vec<_> = identities.chain(born.iter().map(|psd| Arc::clone(psd.identity()))).collect();
-        let licences = Licences::of(identities.iter().map(|identity| &**identity));
+        let licences = Licences::of(&identities);
         for psd in born {
             let Some(place) = licences.place(psd.identity().psd) else { continue };
             self.by_id.insert(psd.identity().psd, self.devices.len());
@@ -249,8 +259,7 @@ impl Engine {
         }
         self.licences = Arc::new(licences);
         self.rebuild_pools();
-        let fleet = Arc::new(Fleet { licences: Arc::clone(&self.licences), identities });
-        self.actions.push(Action::Fleet(fleet));
+        self.actions.push(Action::Fleet(Arc::clone(&self.licences)));
     }
 
     /// Members have other places than before: what waits on the pools is judged again, and what is in flight is entered anew.

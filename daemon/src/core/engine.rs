@@ -10,8 +10,8 @@ use super::schedule::TenantQueue;
 use super::top_up::{Patience, Thirsty, TopUp};
 use super::value::{Loading, Waiting};
 use super::{
-    Action, ChunkId, Event, Outcome, PolicyGeneration, RequestId, Selection, SignTarget, Submission, SubmitReply,
-    TokenIndex, ValueReply, View,
+    Action, ChunkId, Event, Outcome, PolicyGeneration, RequestId, Selection, Sight, SignTarget, Submission,
+    SubmitReply, TokenIndex, ValueReply, View,
 };
 use crate::config::TopUpRule;
 use psd::authority::AuthorityState;
@@ -143,7 +143,7 @@ pub struct Engine {
     /// With all that was taken in, durable or not.
     pub(super) governance: Governance,
     /// With what is durable.
-    pub(super) committed_governance: Governance,
+    pub(super) committed_governance: Arc<Governance>,
     pub(super) loading: Loading,
     pub(super) thirsty: Thirsty,
     /// Time of the last event or pump.
@@ -170,7 +170,7 @@ impl Engine {
         policy: PolicyGeneration,
     ) -> Self {
         let psds: Vec<Psd> = psds.into_iter().collect();
-        let licences = Licences::of(psds.iter().map(|psd| &**psd.identity()));
+        let licences = Licences::of(psds.iter().map(Psd::identity));
         // Each PSD has its place: the licences are made of them all.
         let device = |psd: Psd| {
             let place = licences.place(psd.identity().psd)?;
@@ -178,7 +178,8 @@ impl Engine {
             let top_up = TopUp::new(&settings.top_ups, psd.identity());
             Some(Device { committed, psd, pipeline, commands, top_up, hold: None, place })
         };
-        let devices: Vec<Device> = psds.into_iter().filter_map(device).collect();
+        let mut devices: Vec<Device> = Vec::with_capacity(psds.len());
+        devices.extend(psds.into_iter().filter_map(device));
         let by_id: HashMap<PsdId, usize> =
             devices.iter().enumerate().map(|(index, device)| (device.psd.identity().psd, index)).collect();
         let pools = Pool::of_licences(&licences, &by_id);
@@ -204,7 +205,7 @@ impl Engine {
             authority,
             instructions: Instructions::default(),
             changes: Changes::default(),
-            committed_governance: governance.clone(),
+            committed_governance: Arc::new(governance.clone()),
             governance,
             loading: Loading::default(),
             thirsty: Thirsty::default(),
@@ -243,7 +244,7 @@ impl Engine {
             Event::TokenDown(token) => self.set_token(token, false),
             Event::LogOverdue(overdue) => self.log_overdue = overdue,
             Event::Policy(generation) => self.policy = generation,
-            Event::View(request) => self.view(request, monotonic_ms),
+            Event::View(request, sight) => self.view(request, sight, monotonic_ms),
             Event::TopUpEnded(psd) => self.top_up_ended(psd),
             Event::TopUpAll => self.consider_all_top_ups(),
             Event::NoteRefusals => self.note_refusals(monotonic_ms),
@@ -398,10 +399,15 @@ impl Engine {
         self.hand_over(None, records);
     }
 
-    fn view(&mut self, request: RequestId, monotonic_ms: u64) {
+    fn view(&mut self, request: RequestId, sight: Sight, monotonic_ms: u64) {
         let clock = self.clock.read(monotonic_ms);
-        let psds = self.devices.iter().map(|d| (Arc::clone(d.psd.identity()), d.committed.clone())).collect();
-        let governance = Arc::new(self.committed_governance.clone());
+        let shown = |device: &Device| (Arc::clone(device.psd.identity()), device.committed.clone());
+        let psds = match sight {
+            Sight::Appliance => Vec::new(),
+            Sight::Psd(psd) => self.by_id.get(&psd).map(|device| shown(&self.devices[*device])).into_iter().collect(),
+            Sight::All => self.devices.iter().map(shown).collect(),
+        };
+        let governance = Arc::clone(&self.committed_governance);
         self.actions.push(Action::ViewReply(request, View { clock, psds, governance }));
     }
 

@@ -8,6 +8,7 @@ use psd::{LicenceNumber, PostageAmount, PsdId};
 use psdd_policy::PsdAttributes;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Members of a licence that stand side by side.
 pub type Span = Range<usize>;
@@ -33,7 +34,7 @@ pub struct Place {
 /// limits, of these by the ZIPs they are meant for.
 #[derive(Debug, Default)]
 pub struct Members {
-    psds: Vec<PsdId>,
+    identities: Vec<Arc<Identity>>,
     zips: Vec<ZipRange>,
     classes: Vec<Span>,
     grades: Vec<Grade>,
@@ -50,10 +51,11 @@ pub(super) struct Grade {
 
 impl Licences {
     /// The licences of these PSDs.
-    pub fn of<'a>(identities: impl IntoIterator<Item = &'a Identity>) -> Self {
+    pub fn of<'a>(identities: impl IntoIterator<Item = &'a Arc<Identity>>) -> Self {
         let mut licences = Self::default();
         let mut sorted: Vec<Vec<_>> = Vec::new();
-        for Identity { psd, tenant, licence, format, limits, zips, .. } in identities {
+        for identity in identities {
+            let Identity { psd, tenant, licence, format, limits, zips, .. } = &**identity;
             let next = sorted.len();
             let number = *licences.by_number.entry(licence.clone()).or_insert(next);
             if number == next {
@@ -61,13 +63,13 @@ impl Licences {
             }
             let class = PsdAttributes::of(*psd, licence, tenant);
             let limits = (format.kind(), limits.smallest_postage, limits.largest_postage);
-            sorted[number].push((class, limits, zips.unwrap_or(ZipRange::ALL), *psd));
+            sorted[number].push((class, limits, zips.unwrap_or(ZipRange::ALL), *psd, Arc::clone(identity)));
         }
         for (licence, mut rows) in sorted.into_iter().enumerate() {
-            rows.sort();
+            rows.sort_by(|one, other| (&one.0, &one.1, &one.2, &one.3).cmp(&(&other.0, &other.1, &other.2, &other.3)));
             let mut members = Members::default();
             let mut before: Option<(PsdAttributes, _)> = None;
-            for (member, (class, limits, zips, psd)) in rows.into_iter().enumerate() {
+            for (member, (class, limits, zips, psd, identity)) in rows.into_iter().enumerate() {
                 if before.as_ref().is_none_or(|(before, _)| *before != class) {
                     members.classes.push(member..member);
                     before = None;
@@ -82,7 +84,7 @@ impl Licences {
                 if let Some(grade) = members.grades.last_mut() {
                     grade.span.end = member + 1;
                 }
-                members.psds.push(psd);
+                members.identities.push(identity);
                 members.zips.push(zips);
                 licences.places.insert(psd, Place { licence, member });
                 before = Some((class, limits));
@@ -103,6 +105,17 @@ impl Licences {
         self.places.get(&psd).copied()
     }
 
+    /// What a PSD is for life.
+    pub fn identity(&self, psd: PsdId) -> Option<&Arc<Identity>> {
+        let Place { licence, member } = self.place(psd)?;
+        self.members.get(licence)?.identities.get(member)
+    }
+
+    /// How many PSDs there are.
+    pub fn psds(&self) -> usize {
+        self.places.len()
+    }
+
     /// The members of the licence with this number.
     pub(super) fn members(&self, licence: usize) -> Option<&Members> {
         self.members.get(licence)
@@ -116,8 +129,13 @@ impl Licences {
 
 impl Members {
     /// The PSDs in their order.
-    pub fn psds(&self) -> &[PsdId] {
-        &self.psds
+    pub fn psds(&self) -> impl Iterator<Item = PsdId> {
+        self.identities.iter().map(|identity| identity.psd)
+    }
+
+    /// The PSD in this place.
+    pub fn psd(&self, member: usize) -> PsdId {
+        self.identities[member].psd
     }
 
     /// Members that no policy can tell apart but by their names.
@@ -168,9 +186,9 @@ mod tests {
     use psd::indicium::format_named;
     use psd::limits::Limits;
 
-    fn identity(serial: u32, licence: &str, tenant: &str, largest: u64, zips: Option<(u32, u32)>) -> Identity {
+    fn identity(serial: u32, licence: &str, tenant: &str, largest: u64, zips: Option<(u32, u32)>) -> Arc<Identity> {
         let mills = |mills| PostageAmount::from_mills(mills).unwrap();
-        Identity {
+        Arc::new(Identity {
             psd: PsdId::new(*b"PS", *b"01", serial).unwrap(),
             tenant: tenant.parse().unwrap(),
             licence: licence.parse().unwrap(),
@@ -186,7 +204,7 @@ mod tests {
             },
             currency: psd::Currency::USD,
             zips: zips.and_then(|(low, high)| ZipRange::new(low, high)),
-        }
+        })
     }
 
     #[test]
@@ -201,7 +219,7 @@ mod tests {
         ];
         let licences = Licences::of(&identities);
         let (number, members) = licences.find(&"L-1".parse().unwrap()).unwrap();
-        let serials: Vec<u32> = members.psds().iter().map(|psd| psd.serial()).collect();
+        let serials: Vec<u32> = members.psds().map(|psd| psd.serial()).collect();
         assert_eq!(serials, [6, 4, 5, 9, 8]);
         assert_eq!(members.classes(), [0..4, 4..5]);
         let grades: Vec<Span> = members.grades().iter().map(|grade| grade.span.clone()).collect();
@@ -215,5 +233,9 @@ mod tests {
         );
         assert_eq!(licences.place(identities[0].psd), Some(Place { licence: number, member: 3 }));
         assert!(licences.find(&"L-3".parse().unwrap()).is_none());
+        assert_eq!(licences.psds(), 6);
+        for known in &identities {
+            assert!(licences.identity(known.psd).is_some_and(|found| Arc::ptr_eq(found, known)), "{}", known.psd);
+        }
     }
 }

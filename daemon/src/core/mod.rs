@@ -181,16 +181,7 @@ pub struct NewPsd {
     pub keys: Vec<(PsdChange, Option<Body>)>,
 }
 
-/// Every PSD there is.
-#[derive(Debug)]
-pub struct Fleet {
-    /// By licence.
-    pub licences: Arc<Licences>,
-    /// All of them.
-    pub identities: Vec<Arc<Identity>>,
-}
-
-/// A key came or went.
+/// A key came, ended or went.
 #[derive(Debug)]
 pub enum KeyNews {
     /// Its record is durable.
@@ -205,6 +196,11 @@ pub enum KeyNews {
         spki: Arc<[u8]>,
         /// Whether it is an object of the token.
         resident: bool,
+    },
+    /// It is retired or revoked: it signs nothing more, and may be destroyed.
+    Ended {
+        /// CKA_ID.
+        key_id: Arc<[u8]>,
     },
     /// It is gone from its token.
     Destroyed {
@@ -292,7 +288,7 @@ pub enum Event {
     /// The policy was replaced: from the next item on, older authorisations are stale.
     Policy(PolicyGeneration),
     /// Read committed state.
-    View(RequestId),
+    View(RequestId, Sight),
     /// Asking for value of a PSD ended, see [`Action::TopUp`].
     TopUpEnded(PsdId),
     /// Say which PSDs need value.
@@ -328,7 +324,7 @@ pub enum Action {
     /// Answer a view.
     ViewReply(RequestId, View),
     /// There are more PSDs than before.
-    Fleet(Arc<Fleet>),
+    Fleet(Arc<Licences>),
     /// A key came or went.
     Keys(KeyNews),
     /// After [`Event::Stop`]: nothing is in flight any more.
@@ -446,12 +442,23 @@ pub enum ValueReply {
     Stopping,
 }
 
+/// Which PSDs a view shows. The core copies those and no others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sight {
+    /// The appliance alone.
+    Appliance,
+    /// This one, if there is one.
+    Psd(PsdId),
+    /// Every one.
+    All,
+}
+
 /// Committed state.
 #[derive(Debug)]
 pub struct View {
     /// The reading it was taken at, or why there is none.
     pub clock: Result<ClockReading, ClockStop>,
-    /// Every PSD.
+    /// The PSDs in sight.
     pub psds: Vec<(Arc<Identity>, State)>,
     /// Operators, ceremonies and who was revoked.
     pub governance: Arc<Governance>,

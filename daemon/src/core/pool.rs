@@ -171,7 +171,7 @@ impl Pool {
     /// One for each licence, in their order.
     pub(super) fn of_licences(licences: &Licences, by_id: &HashMap<PsdId, usize>) -> Vec<Self> {
         let pool = |members: &Members| {
-            let devices = members.psds().iter().filter_map(|psd| by_id.get(psd).copied());
+            let devices = members.psds().filter_map(|psd| by_id.get(&psd).copied());
             Pool::new(members, devices.collect())
         };
         licences.iter().map(pool).collect()

@@ -2,7 +2,6 @@
 
 use super::failure::{Failure, respond};
 use super::identity::IdentityError;
-use super::opening::{Opening, never_begun};
 use super::standing::lost;
 use super::tls::DoorTls;
 use http::Request;
@@ -10,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use psdd_tls::{Opening, never_begun};
 use psdd_wire::gather::Gathering;
 use std::convert::Infallible;
 use std::future::pending;

@@ -1,6 +1,7 @@
 //! The local door: a Unix socket with health, readiness and metrics. It holds no secrets and changes nothing.
 
 use super::calendar::Calendar;
+use crate::core::{Sight, View};
 use crate::spine::{Handle, Metrics};
 use crate::tokens::Router;
 use http::{Request, Response, StatusCode, header};
@@ -116,7 +117,7 @@ pub async fn alive(core: &Handle) -> bool {
     view(core).await.is_some()
 }
 
-async fn view(core: &Handle) -> Option<crate::core::View> {
-    let answer = core.view().ok()?;
+async fn view(core: &Handle) -> Option<View> {
+    let answer = core.view(Sight::Appliance).ok()?;
     tokio::time::timeout(Duration::from_secs(1), answer).await.ok()?.ok()
 }

@@ -8,7 +8,6 @@ pub mod failure;
 pub mod identity;
 pub mod listener;
 pub mod local;
-mod opening;
 pub mod operator;
 mod standing;
 pub mod tls;

@@ -8,7 +8,7 @@ mod breaker;
 
 use crate::authority::{AuthorityKeys, NotSigned};
 use crate::backoff::pause_after;
-use crate::core::{Event, ValueCommand, ValueReply, ValueStep};
+use crate::core::{Event, Sight, ValueCommand, ValueReply, ValueStep};
 use crate::spine::{Handle, Metrics, Unavailable};
 use breaker::Breaker;
 use psd::device::{Purpose, ValueRefusal};
@@ -153,9 +153,8 @@ impl TopUps {
         match self.command(need, ValueStep::Request { amount: need.amount, nonce }).await? {
             ValueReply::Requested { request, .. } => Ok(request),
             ValueReply::Refused(refusal @ ValueRefusal::RequestPending { .. }) => {
-                let view = self.core.view()?.await.ok();
-                let states = view.into_iter().flat_map(|view| view.psds);
-                let state = states.into_iter().find(|(identity, _)| identity.psd == need.psd).map(|(_, state)| state);
+                let view = self.core.view(Sight::Psd(need.psd))?.await.ok();
+                let state = view.and_then(|view| view.psds.into_iter().next()).map(|(_, state)| state);
                 let pending = state.and_then(|state| state.pending);
                 let pending = pending.filter(|pending| pending.purpose != Purpose::Withdrawal);
                 pending.map(|pending| pending.request).ok_or(TopUpError::Psd(refusal))

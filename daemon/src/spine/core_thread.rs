@@ -7,7 +7,7 @@ use super::metrics::Metrics;
 use super::spot_check::{InToken, SpotCheck};
 use super::{Fatal, die};
 use crate::core::{
-    Action, ChangeCommand, ChunkId, Engine, Event, Fleet, InstructionCommand, KeyNews, RequestId, Submission,
+    Action, ChangeCommand, ChunkId, Engine, Event, InstructionCommand, KeyNews, Licences, RequestId, Sight, Submission,
     SubmitReply, TokenIndex, ValueCommand, ValueReply, View,
 };
 use crate::funds::Need;
@@ -17,7 +17,7 @@ use psd::key::Role;
 use psd::{PieceKey, TenantName};
 use psdd_hsm::link::{Link, RequestId as FrameId, SendError, SignFrame, Signatures};
 use psdd_hsm::protocol::{FaultClass, Form, HsmFault, Messages};
-use psdd_ledger::{Durable, Hash, Journal, Reader};
+use psdd_ledger::{DoneStep, Durable, Hash, Journal, Reader};
 use psdd_wire::checkpoint::LogKey;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,7 +75,7 @@ pub struct SpineParts {
 /// Who is told of PSDs and keys that come and go, on the core's thread.
 pub struct Listeners {
     /// There are more PSDs.
-    pub fleet: Box<dyn Fn(&Fleet) + Send>,
+    pub fleet: Box<dyn Fn(Arc<Licences>) + Send>,
     /// A key came or went.
     pub keys: Box<dyn Fn(&KeyNews) + Send>,
 }
@@ -113,7 +113,7 @@ enum Inbound {
     Value(ValueCommand, oneshot::Sender<ValueReply>),
     Instruct(InstructionCommand, oneshot::Sender<ValueReply>),
     Change(ChangeCommand, oneshot::Sender<ValueReply>),
-    View(RequestId, oneshot::Sender<View>),
+    View(RequestId, Sight, oneshot::Sender<View>),
 }
 
 impl Handle {
@@ -147,9 +147,9 @@ impl Handle {
     }
 
     /// Asks for committed state.
-    pub fn view(&self) -> Result<oneshot::Receiver<View>, Unavailable> {
+    pub fn view(&self, sight: Sight) -> Result<oneshot::Receiver<View>, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        self.send(Inbound::View(self.next_request(), reply)).map(|()| answer)
+        self.send(Inbound::View(self.next_request(), sight, reply)).map(|()| answer)
     }
 
     /// Reads a stored result.
@@ -162,6 +162,16 @@ impl Handle {
     pub fn live(&self, psd: String, slot: String) -> Result<oneshot::Receiver<Option<Durable>>, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.look_up(LookUp::Live(psd, slot, reply)).map(|()| answer)
+    }
+
+    /// Reads the steps of a ceremony that are done, and at least so many of the keys made in them, where there are so many.
+    pub fn ceremony_steps(
+        &self,
+        number: u64,
+        most_keys: usize,
+    ) -> Result<oneshot::Receiver<Vec<DoneStep>>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.look_up(LookUp::CeremonySteps(number, most_keys, reply)).map(|()| answer)
     }
 
     /// Tells the core of something that happened outside: clock samples, tokens, policy.
@@ -361,9 +371,9 @@ impl CoreThread {
                 self.value_replies.insert(command.request, reply);
                 self.engine.handle(Event::Change(command), at);
             }
-            Inbound::View(request, reply) => {
+            Inbound::View(request, sight, reply) => {
                 self.view_replies.insert(request, reply);
-                self.engine.handle(Event::View(request), at);
+                self.engine.handle(Event::View(request, sight), at);
             }
         }
     }
@@ -432,7 +442,7 @@ impl CoreThread {
                 }
             }
             Action::ViewReply(request, view) => answer(self.view_replies.remove(&request), view),
-            Action::Fleet(fleet) => (self.listeners.fleet)(&fleet),
+            Action::Fleet(fleet) => (self.listeners.fleet)(fleet),
             Action::Keys(news) => {
                 self.spot_check.note(&news);
                 (self.listeners.keys)(&news);

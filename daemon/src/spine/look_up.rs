@@ -4,7 +4,7 @@ use super::{Fatal, die};
 use crate::core::{Event, RequestId};
 use crossbeam_channel::{Receiver, Sender};
 use psd::{PieceKey, TenantName};
-use psdd_ledger::{Durable, Reader};
+use psdd_ledger::{DoneStep, Durable, Reader};
 use tokio::sync::oneshot;
 
 /// What to read.
@@ -15,6 +15,8 @@ pub(super) enum LookUp {
     Piece(TenantName, PieceKey, oneshot::Sender<Option<Durable>>),
     /// The newest record in a slot of a PSD, for a door.
     Live(String, String, oneshot::Sender<Option<Durable>>),
+    /// The steps of a ceremony that are done, and at least so many of the keys made in them, where there are so many.
+    CeremonySteps(u64, usize, oneshot::Sender<Vec<DoneStep>>),
 }
 
 pub(super) fn run(mut reader: Reader, requests: &Receiver<LookUp>, core: &Sender<Event>) {
@@ -26,6 +28,9 @@ pub(super) fn run(mut reader: Reader, requests: &Receiver<LookUp>, core: &Sender
             LookUp::Piece(tenant, key, reply) => reader
                 .look_up(std::iter::once((&tenant, &key)))
                 .map(|mut found| reply.send(found.pop().flatten()).is_ok()),
+            LookUp::CeremonySteps(number, most_keys, reply) => {
+                reader.ceremony_steps(number, most_keys).map(|steps| reply.send(steps).is_ok())
+            }
             LookUp::Live(psd, slot, reply) => reader.live(&psd, &slot).map(|found| reply.send(found).is_ok()),
         };
         match outcome {

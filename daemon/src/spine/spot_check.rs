@@ -44,7 +44,7 @@ impl SpotCheck {
             KeyNews::Made { key_id, role: Role::Indicium, spki, .. } => {
                 self.keys.insert(Arc::clone(key_id), Arc::clone(spki));
             }
-            KeyNews::Made { .. } => {}
+            KeyNews::Made { .. } | KeyNews::Ended { .. } => {}
             KeyNews::Destroyed { key_id } => {
                 self.keys.remove(key_id);
             }

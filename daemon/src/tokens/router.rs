@@ -1,13 +1,14 @@
 //! Links to all tokens, and what they report, on its way to the core.
 //!
 //! A token counts as up only when every key that the ledger knows of it is there, usable and the same: a stale handle can
-//! point at another key, and an empty token must never pass for a healthy one.
+//! point at another key, and an empty token must never pass for a healthy one. A key that is retired or revoked may be gone: it
+//! is destroyed before that is recorded.
 
 use crate::core::{Event, KeyNews, TokenIndex};
 use crate::spine::{FrameEvent, Handle};
 use crossbeam_channel::Sender;
 use psdd_hsm::link::{Link, LinkConfig, LinkEvent, StartError};
-use psdd_hsm::protocol::Welcome;
+use psdd_hsm::protocol::{KeyEntry, Welcome};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ pub struct ExpectedKey {
     pub key_id: Arc<[u8]>,
     /// Its public half, SPKI DER.
     pub spki: Arc<[u8]>,
+    /// Whether it is retired or revoked: it signs nothing more, and need not be there.
+    pub ended: bool,
 }
 
 /// What is known of one token now.
@@ -122,16 +125,21 @@ impl Router {
         debug_assert!(first);
     }
 
-    /// A key came or went: from the next connection of the worker on, it must or need not be there.
+    /// A key came, ended or went: from the next connection of the worker on, it must or need not be there.
     pub fn note(&self, news: &KeyNews) {
         let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
         match news {
             KeyNews::Made { key_id, token: Some(token), spki, resident: true, .. } => {
                 if let Some(keys) = expected.get_mut(token.0) {
-                    keys.push(ExpectedKey { key_id: Arc::clone(key_id), spki: Arc::clone(spki) });
+                    let (key_id, spki) = (Arc::clone(key_id), Arc::clone(spki));
+                    keys.push(ExpectedKey { key_id, spki, ended: false });
                 }
             }
             KeyNews::Made { .. } => {}
+            KeyNews::Ended { key_id } => {
+                let of_id = expected.iter_mut().flatten().filter(|key| key.key_id == *key_id);
+                of_id.for_each(|key| key.ended = true);
+            }
             KeyNews::Destroyed { key_id } => {
                 expected.iter_mut().for_each(|keys| keys.retain(|key| key.key_id != *key_id));
             }
@@ -156,7 +164,7 @@ impl Router {
         match event {
             LinkEvent::Signed { request, signatures } => self.frame(FrameEvent::Signed(token, request, signatures)),
             LinkEvent::Failed { request, fault } => self.frame(FrameEvent::Failed(token, request, fault)),
-            LinkEvent::Up(welcome) => match self.check(token, &welcome) {
+            LinkEvent::Up(welcome) => match self.compare(token, &welcome) {
                 Ok(()) => self.stand(token, Standing::Up(welcome)),
                 Err(reason) => {
                     tracing::error!(token = token.0, reason, "a token without the keys it must have is not used");
@@ -194,25 +202,71 @@ impl Router {
         }
     }
 
-    fn check(&self, token: TokenIndex, welcome: &Welcome) -> Result<(), String> {
-        let found: HashMap<&[u8], _> = welcome.keys.iter().map(|key| (key.key_id.as_slice(), key)).collect();
+    fn compare(&self, token: TokenIndex, welcome: &Welcome) -> Result<(), String> {
         let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        for expected in expected.get(token.0).into_iter().flatten() {
-            let id: String = expected.key_id.iter().map(|b| format!("{b:02x}")).collect();
-            let Some(key) = found.get(&*expected.key_id) else { return Err(format!("key {id} is not in the token")) };
-            if let Some(reason) = &key.unusable {
+        check(expected.get(token.0).map_or(&[], Vec::as_slice), &welcome.keys)
+    }
+}
+
+/// Whether a token has the keys it must have; what it lacks, in words.
+fn check(expected: &[ExpectedKey], keys: &[KeyEntry]) -> Result<(), String> {
+    let found: HashMap<&[u8], &KeyEntry> = keys.iter().map(|key| (key.key_id.as_slice(), key)).collect();
+    for expected in expected {
+        let id: String = expected.key_id.iter().map(|b| format!("{b:02x}")).collect();
+        match found.get(&*expected.key_id) {
+            None if expected.ended => {}
+            None => return Err(format!("key {id} is not in the token")),
+            // Half of it may be destroyed already.
+            Some(KeyEntry { unusable: Some(_), .. }) if expected.ended => {}
+            Some(KeyEntry { unusable: Some(reason), .. }) => {
                 return Err(format!("key {id} must not be used: {reason}"));
             }
-            if *key.spki != *expected.spki {
+            Some(key) if *key.spki != *expected.spki => {
                 return Err(format!("key {id} is not the one recorded: its public half differs"));
             }
+            Some(_) => {}
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn tell(core: &Handle, event: Event) {
     if core.tell(event).is_err() {
         tracing::debug!("the core has gone");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use psdd_hsm::role::{Algorithm, Role};
+
+    fn expected(ended: bool) -> ExpectedKey {
+        ExpectedKey { key_id: [4, 1].into(), spki: [7].into(), ended }
+    }
+
+    fn key(spki: &[u8], unusable: Option<&str>) -> KeyEntry {
+        let (role, algorithm) = (Role::Device, Algorithm::EcdsaP256);
+        KeyEntry { key_id: vec![4, 1], role, algorithm, spki: spki.to_vec(), unusable: unusable.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_key_that_may_sign_must_be_there_and_one_that_has_ended_may_be_half_destroyed() {
+        let half = || key(&[], Some("0 public keys have this CKA_ID"));
+        for (keys, sound, ended) in [
+            (vec![key(&[7], None)], Ok(()), Ok(())),
+            (vec![], Err("is not in the token"), Ok(())),
+            (vec![half()], Err("0 public keys"), Ok(())),
+            (vec![key(&[7], Some("it is extractable"))], Err("it is extractable"), Ok(())),
+            (vec![key(&[8], None)], Err("its public half differs"), Err("its public half differs")),
+        ] {
+            for (of_key, wanted) in [(false, sound), (true, ended)] {
+                match (check(&[expected(of_key)], &keys), wanted) {
+                    (Ok(()), Ok(())) => {}
+                    (Err(why), Err(wanted)) => assert!(why.contains(wanted), "{why}"),
+                    (other, wanted) => panic!("{keys:?}: {other:?}, not {wanted:?}"),
+                }
+            }
+        }
     }
 }

@@ -9,8 +9,10 @@ use psd::{PostageAmount, PsdId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// Most rows of a page of certification requests or keys.
+/// Most rows of a page of keys.
 pub const MOST_ROWS: usize = 1000;
+/// Most certification requests of a page: the token signs each of them while the client waits.
+pub const MOST_REQUESTS: usize = 250;
 /// Most certificate chains of one request.
 pub const MOST_CHAINS: usize = 1000;
 
@@ -322,6 +324,10 @@ pub struct OperatorKeyView {
     pub spki: Vec<u8>,
     /// Certificate and issuers without the root, DER; empty until installed.
     pub chain: Vec<ByteBuf>,
+    /// When it went out of use: another took over, or it was retired, revoked or destroyed; milliseconds since 1970. Absent where it
+    /// never was in use, or still is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
     /// Where it stands.
     pub state: KeyState,
     /// The token, by its name in the configuration.

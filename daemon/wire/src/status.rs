@@ -1,4 +1,4 @@
-//! The status list: what an appliance says of all its PSD keys, signed by its log key, so that a verifier needs no connection.
+//! The status list: what an appliance says of its PSD keys, all of them or a tenant's, signed by its log key, so that a verifier needs no connection.
 //!
 //! Fields stand in the order of deterministic encoding: shorter names first, then by bytes (RFC 8949 §4.2.1).
 
@@ -21,6 +21,9 @@ const SKEW_MS: u64 = 300_000;
 pub struct StatusList {
     /// When it was made, milliseconds since 1970.
     pub time: u64,
+    /// Whose PSDs it is about, where it is not about all of the appliance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// One for each key, in the order of PSD and key.
     pub entries: Vec<StatusEntry>,
     /// The appliance's name.
@@ -142,16 +145,16 @@ impl StatusList {
 impl StatusEntry {
     /// Why the key is revoked, where it is.
     pub fn revoked(&self) -> Option<RevocationReason> {
-        self.reason.as_deref().and_then(RevocationReason::named).filter(|_| self.state == KeyState::Revoked)
+        self.reason.as_deref().and_then(|word| word.parse().ok()).filter(|_| self.state == KeyState::Revoked)
     }
 
     /// Only a revoked key has a reason, and it has one that is known.
     fn check(&self) -> Result<(), &'static str> {
-        match (self.state, self.reason.as_deref().map(RevocationReason::named)) {
+        match (self.state, self.reason.as_deref().map(str::parse::<RevocationReason>)) {
             (KeyState::Revoked, None) => Err("a revoked key has a reason"),
-            (_, Some(None)) => Err("the reason is none of RFC 5280 §5.3.1 that ends trust"),
-            (KeyState::Revoked, Some(Some(_))) | (_, None) => Ok(()),
-            (_, Some(Some(_))) => Err("only a revoked key has a reason"),
+            (_, Some(Err(_))) => Err("the reason is none of RFC 5280 §5.3.1 that ends trust"),
+            (KeyState::Revoked, Some(Ok(_))) | (_, None) => Ok(()),
+            (_, Some(Ok(_))) => Err("only a revoked key has a reason"),
         }
     }
 }

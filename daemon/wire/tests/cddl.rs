@@ -350,7 +350,16 @@ fn key_messages(full: bool) -> Vec<(&'static str, Vec<u8>)> {
         ("enrolment-request", encode(&EnrolmentRequest { csr: vec![0x30; 200], statement: vec![0xd2, 0x84] })),
         ("enrolment-claims", encode(&claims)),
         ("enrolment-response", encode(&EnrolmentResponse { chain: vec![ByteBuf::from(vec![0x30; 400])] })),
-        ("status-list", encode(&StatusList { time: 1, entries, appliance: "dev".to_owned(), next_update: 2 })),
+        (
+            "status-list",
+            encode(&StatusList {
+                time: 1,
+                tenant: full.then(|| "acme".to_owned()),
+                entries,
+                appliance: "dev".to_owned(),
+                next_update: 2,
+            }),
+        ),
         (
             "genesis-countersignature",
             encode(&claims_over(b"a genesis file", ("dev", environment), full, psd::UnixMillis(3))),

@@ -31,7 +31,7 @@ fn list() -> StatusList {
         serial: Some(1000),
     };
     let entries = vec![entry(KeyState::Revoked, Some("keyCompromise")), entry(KeyState::Active, None)];
-    StatusList { time: NOW.0, entries, appliance: "post-1".to_owned(), next_update: NOW.0 + DAY_MS }
+    StatusList { time: NOW.0, tenant: None, entries, appliance: "post-1".to_owned(), next_update: NOW.0 + DAY_MS }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use crate::cpu;
 use anyhow::Context;
 use psd::{PostageAmount, PsdId};
 use psdctl::dev::{self, DevOptions, Layout, Running, Tools};
-use psdd_client::{Client, ClientConfig, Files, Verification};
+use psdctl::operator::OperatorConfig;
+use psdd_client::{Client, ClientConfig, Files, OperatorClient, Verification};
+use psdd_wire::operator::{CeremonyResponse, InstallResult};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,6 +64,43 @@ impl Appliance {
         self.running.vendor = started.vendor;
         self.running.psdd = started.psdd;
         Ok(took)
+    }
+
+    /// The same with a new psdd-hsm, whose worker has unwrapped nothing yet.
+    pub fn restart_all(&mut self) -> anyhow::Result<()> {
+        for child in [&mut self.running.psdd, &mut self.running.hsm].into_iter().flatten() {
+            child.kill()?;
+            child.wait()?;
+        }
+        self.running.hsm = Some(dev::start_hsm(&self.layout, &self.options)?);
+        self.restart().map(drop)
+    }
+
+    /// Resident memory of the token's worker in MiB.
+    pub fn worker_mib(&self) -> anyhow::Result<f64> {
+        let keeper = self.running.hsm.as_ref().context("psdd-hsm")?.id();
+        cpu::children(keeper).into_iter().map(cpu::resident_mib).sum()
+    }
+
+    /// Has two operators approve an act, and carries it out.
+    pub async fn hold_ceremony(&self, act: &str) -> anyhow::Result<CeremonyResponse> {
+        let door = self.operator()?;
+        let file = dev::ceremony_file(&door, act).await?;
+        Ok(dev::hold_ceremony(&self.layout, &door, &file).await?)
+    }
+
+    /// Has the authority certify every key that waits for it.
+    pub async fn certify(&self) -> anyhow::Result<Vec<InstallResult>> {
+        Ok(dev::certify(&self.layout, &self.operator()?).await?)
+    }
+
+    /// Pays in value that PSDs will ask for by themselves.
+    pub fn pay_in(&self, amount: PostageAmount, payment: &str) -> anyhow::Result<()> {
+        Ok(dev::pay_in(&self.layout, amount, payment)?)
+    }
+
+    fn operator(&self) -> anyhow::Result<OperatorClient> {
+        Ok(OperatorConfig::read(Some(&self.layout.psdctl_config()))?.client()?)
     }
 
     /// Loads value into a PSD.

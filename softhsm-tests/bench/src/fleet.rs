@@ -21,7 +21,8 @@ pub fn measure(records: u64, span: Duration) -> anyhow::Result<Fleet> {
     let mut appliance = Appliance::up(DevOptions { psds: PSDS, value, ..DevOptions::default() })?;
     let runtime = runtime()?;
     let client = runtime.block_on(appliance.client())?;
-    let load = |span| runtime.block_on(flood(&appliance, &client, PSDS, SHAPE, span)).map(|rate| rate.per_second);
+    let load =
+        |span| runtime.block_on(flood(&appliance, &client, 1..PSDS + 1, SHAPE, span)).map(|rate| rate.per_second);
     let few = median(&[load(span)?, load(span)?, load(span)?]);
     eprintln!("filling the log to {records} records …");
     while log_size(&client) < records {

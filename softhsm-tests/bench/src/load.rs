@@ -5,8 +5,9 @@ use crate::report::Latency;
 use anyhow::Context;
 use psd::{PostageAmount, PsdId};
 use psdd_client::{Client, Item, Outcome, new_key};
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Items a request, and requests in flight.
@@ -44,6 +45,35 @@ pub fn psd(serial: u32) -> anyhow::Result<PsdId> {
     PsdId::new(*b"PS", *b"01", serial).context("device id")
 }
 
+fn nth(serials: &Range<u32>, turn: u32) -> anyhow::Result<PsdId> {
+    let serials = serials.end.checked_sub(serials.start).filter(|count| *count > 0).zip(Some(serials.start));
+    let (count, first) = serials.context("no PSD")?;
+    psd(first + turn % count)
+}
+
+/// One piece on each of these PSDs.
+pub async fn once_each(client: &Arc<Client>, serials: Range<u32>) -> anyhow::Result<()> {
+    let next = Arc::new(AtomicU32::new(serials.start));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let (client, next, end) = (Arc::clone(client), Arc::clone(&next), serials.end);
+        tasks.spawn(async move {
+            loop {
+                let serial = next.fetch_add(1, Ordering::Relaxed);
+                if serial >= end {
+                    return anyhow::Ok(());
+                }
+                let outcomes = client.sign(psd(serial)?, items(1), false).await?;
+                anyhow::ensure!(matches!(outcomes[..], [Outcome::Signed(_)]), "refused: {outcomes:?}");
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    Ok(())
+}
+
 /// What a load made of an appliance.
 pub struct Rate {
     /// Signatures a second.
@@ -52,12 +82,12 @@ pub struct Rate {
     pub cpu_us: f64,
 }
 
-/// So many requests of so many items in flight, each task on a PSD of its own while there are enough. Measured for a span of the
+/// So many requests of so many items in flight, each to the next of the PSDs with these serial numbers. Measured for a span of the
 /// steady state: neither the start nor the end, when fewer requests are in flight, counts.
 pub async fn flood(
     appliance: &Appliance,
     client: &Arc<Client>,
-    psds: u32,
+    serials: Range<u32>,
     (batch, in_flight): Shape,
     span: Duration,
 ) -> anyhow::Result<Rate> {
@@ -66,10 +96,11 @@ pub async fn flood(
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..in_flight {
         let (client, done, stop) = (Arc::clone(client), Arc::clone(&done), Arc::clone(&stop));
+        let serials = serials.clone();
         tasks.spawn(async move {
             let mut turn = task;
             while !stop.load(Ordering::Relaxed) {
-                let outcomes = client.sign(psd(turn % psds + 1)?, items(batch), false).await?;
+                let outcomes = client.sign(nth(&serials, turn)?, items(batch), false).await?;
                 turn = turn.wrapping_add(in_flight);
                 let signed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Signed(_))).count();
                 anyhow::ensure!(

@@ -3,7 +3,8 @@
 //! Owns the arrangement and the figures. Refuses to compare figures of different runs: everything it prints is from this one,
 //! and what counts are the ratios.
 //!
-//! `--rounds=N` comparisons of `--milliseconds=N` each; `--records=N` in the long log, 0 for none; `--json=FILE`;
+//! `--rounds=N` comparisons of `--milliseconds=N` each; `--records=N` in the long log, `--psds=N` with wrapped keys, 0 for none;
+//! `--json=FILE`;
 //! `--only=ROW` puts one load on an appliance and compares nothing, for a profiler to look at.
 
 mod appliance;
@@ -14,6 +15,7 @@ mod raw;
 mod report;
 mod rows;
 mod top_ups;
+mod wrapped;
 
 use anyhow::Context;
 use report::Report;
@@ -38,10 +40,15 @@ fn main() -> anyhow::Result<()> {
     let span = Duration::from_millis(option("milliseconds").map_or(Ok(1_000), str::parse)?);
     let rounds = option("rounds").map_or(Ok(5), str::parse)?;
     let records = option("records").map_or(Ok(1_000_000), str::parse)?;
+    let psds = option("psds").map_or(Ok(10_000), str::parse)?;
     let json = option("json").unwrap_or("target/bench.json");
     if let Some(row) = option("only") {
         if row == "top-ups" {
             println!("{row}: {:?}", top_ups::measure(rounds, span)?);
+            return Ok(());
+        }
+        if row == "wrapped" {
+            println!("{row}: {:#?}", wrapped::measure(psds, rounds, span)?);
             return Ok(());
         }
         println!("{row}: {:.0} /s", rows::only(row, span)?);
@@ -61,6 +68,9 @@ fn main() -> anyhow::Result<()> {
     report.top_ups = Some(top_ups::measure(rounds, span)?);
     if records > 0 {
         report.fleet = Some(fleet::measure(records, span)?);
+    }
+    if psds > 0 {
+        report.wrapped = Some(wrapped::measure(psds, rounds, span)?);
     }
     print!("{}", report.table());
     std::fs::write(json, serde_json::to_string_pretty(&report)?).with_context(|| json.to_owned())?;

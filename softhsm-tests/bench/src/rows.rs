@@ -33,7 +33,7 @@ pub fn plain(report: &mut Report, rounds: usize, span: Duration) -> anyhow::Resu
     let client = runtime.block_on(appliance.client())?;
     let copy = report.raw_session_copy > report.raw_token_key;
     let raw = || raw::measure(SOFTHSM, 2, copy, span);
-    let load = |shape| runtime.block_on(flood(&appliance, &client, 1, shape, span));
+    let load = |shape| runtime.block_on(flood(&appliance, &client, 1..2, shape, span));
     load(BATCHED)?;
     let mut before = raw()?;
     for _ in 0..rounds {
@@ -61,7 +61,7 @@ pub fn slow_token(report: &mut Report, rounds: usize, span: Duration) -> anyhow:
     let appliance = Appliance::up(options)?;
     let runtime = runtime()?;
     let client = runtime.block_on(appliance.client())?;
-    let load = || runtime.block_on(flood(&appliance, &client, 1, BATCHED, span));
+    let load = || runtime.block_on(flood(&appliance, &client, 1..2, BATCHED, span));
     load()?;
     let mut before = raw()?;
     for _ in 0..rounds {
@@ -80,14 +80,14 @@ pub fn only(row: &str, span: Duration) -> anyhow::Result<f64> {
         "1024" => LARGE,
         "single" => SINGLE,
         "idle" => (1, 1),
-        _ => anyhow::bail!("--only=256, 1024, single, idle, slow or top-ups"),
+        _ => anyhow::bail!("--only=256, 1024, single, idle, slow, top-ups or wrapped"),
     };
     let dir = tempfile::tempdir()?;
     let options = if row == "slow" { slow(dir.path())?.0 } else { big_purse() };
     let appliance = Appliance::up(options)?;
     let runtime = runtime()?;
     let client = runtime.block_on(appliance.client())?;
-    let Rate { per_second, .. } = runtime.block_on(flood(&appliance, &client, 1, shape, span))?;
+    let Rate { per_second, .. } = runtime.block_on(flood(&appliance, &client, 1..2, shape, span))?;
     Ok(per_second)
 }
 

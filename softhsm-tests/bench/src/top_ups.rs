@@ -41,7 +41,7 @@ pub fn measure(rounds: usize, span: Duration) -> anyhow::Result<TopUps> {
     let mut told = TopUps { psds: PSDS, ratio: Vec::new(), wave_ms: Vec::new() };
     let round = |pieces: Pieces| {
         runtime.block_on(async {
-            let (flood, took) = tokio::join!(flood(&appliance, &client, 1, SHAPE, span), async {
+            let (flood, took) = tokio::join!(flood(&appliance, &client, 1..2, SHAPE, span), async {
                 tokio::time::sleep(HEAD_START).await;
                 wave(&client, pieces).await
             });

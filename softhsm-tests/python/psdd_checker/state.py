@@ -71,7 +71,7 @@ _NAMED_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
     CEILING: lambda record: f"ceiling:{record[8]}:{record[9]}",
     KEY_STATE: lambda record: f"{_STEP_SLOTS[record[9]]}:{record[8].hex()}",
     CEREMONY_BEGUN: lambda record: f"ceremony:{record[8]}",
-    CEREMONY_STEP: lambda record: f"ceremony-step:{record[8]}",
+    CEREMONY_STEP: lambda record: f"ceremony-step:{record[8]}:{record[9]}",
     CEREMONY_ENDED: lambda record: f"ceremony-ended:{record[8]}",
     REVOKED: lambda record: _SUBJECT_SLOTS[record[8]](record),
 }

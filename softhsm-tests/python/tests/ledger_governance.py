@@ -43,7 +43,7 @@ class Governance(Base):
         """Kind 21."""
         self.steps += 1
         number, step = number or self.ceremony, self.steps if step is None else step
-        self.add(label, 21, {8: number, 9: step, 10: "a key was made"}, slot=f"ceremony-step:{number}")
+        self.add(label, 21, {8: number, 9: step, 10: "a key was made"}, slot=f"ceremony-step:{number}:{step}")
 
     def transcript(self, key: Any = None, header: dict | None = None, **over) -> bytes:
         """The transcript of the newest ceremony."""

@@ -95,10 +95,10 @@ TAMPERED: list[tuple[str, Callable[[Builder, sqlite3.Connection], None], str]] =
     ("wrapped key changed", wrapped_key_changed, "body"),
     ("wrapped key of a destroyed key", body_of_a_destroyed_key, "body"),
     *((f"live row of {slot} missing", sql(f"DELETE FROM live WHERE slot LIKE '{slot}'"), "live") for slot in (
-        "activated:%", "retired:%", "destroyed:%", "revoked:41%", "ceremony:1", "ceremony-step:2", "ceremony-ended:3", "operators",
+        "activated:%", "retired:%", "destroyed:%", "revoked:41%", "ceremony:1", "ceremony-step:2:1", "ceremony-ended:3", "operators",
         "revoked:1:operator cleo", "revoked:2:client mail room 2 of acme", "revoked:3:account umbrella",
     )),
-    ("live row of a step that is no more", sql("INSERT INTO live SELECT psd, slot, leaf - 2 FROM live WHERE slot = 'ceremony-step:1'"), "live"),
+    ("live row of a step that never was", sql("INSERT INTO live SELECT psd, 'ceremony-step:1:9', leaf FROM live WHERE slot = 'ceremony-step:1:1'"), "live"),
     ("checkpoint by another key", foreign_checkpoint, "checkpoint"),
     ("checkpoint of another tree", split_view, "checkpoint"),
     ("checkpoint under another size", sql("UPDATE checkpoint SET size = size - 1"), "checkpoint"),

@@ -1,8 +1,8 @@
 //! Rotation by rule: the custodian makes, certifies, activates, retires and destroys keys while vendors sign, and nobody gives an order.
 
 use crate::bench::{Wanted, psd, raise};
-use crate::ceremonies::door;
 use crate::client::{Caller, Wire, item, outcome};
+use crate::holding::door;
 use crate::reload::until;
 use crate::run;
 use psdd_client::OperatorClient;

@@ -2,7 +2,7 @@
 
 use super::desk::{self, Desk, Offices};
 use super::identity;
-use super::opening::{Opening, never_begun};
+use super::publication::publish;
 use super::routes::{Client, handle};
 use crate::books::{Books, Fault};
 use crate::config::{Config, ConfigError, LimitsSection};
@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use psdd_tls::{ServerFiles, ServerTls, TlsError};
+use psdd_tls::{Opening, ServerFiles, ServerTls, TlsError, never_begun};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,30 +58,52 @@ pub enum ServeError {
 pub struct Open {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it publishes revocation lists, if it does.
+    pub published: Option<SocketAddr>,
     dir: AuthorityDir,
     tls: watch::Sender<Arc<ServerTls>>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
+    publication: Option<tokio::task::JoinHandle<()>>,
     failure: oneshot::Receiver<Fault>,
     books: std::thread::JoinHandle<()>,
 }
 
-/// Opens the funds system of an authority, on the address named or else on the configured one.
-pub async fn open(dir: &AuthorityDir, listen: Option<SocketAddr>) -> Result<Open, ServeError> {
+/// Where to listen, in place of what the configuration says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listen {
+    /// The funds system.
+    pub funds: Option<SocketAddr>,
+    /// The revocation lists.
+    pub lists: Option<SocketAddr>,
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Opens the funds system of an authority, and the publication of its revocation lists where that is configured.
+pub async fn open(dir: &AuthorityDir, listen: Listen) -> Result<Open, ServeError> {
     let config = Config::read(dir)?;
     let tls = tls(dir)?;
     let key = Purpose::Funds.key(dir)?;
     let funds = FundsSystem::new(Books::open(&dir.books())?, key, config.terms.into());
     let offices = Offices { funds, enrolment: Enrolment::open(dir)? };
-    let address = listen.unwrap_or(config.listen);
-    let bind = |source| ServeError::Bind { address, source };
-    let listener = TcpListener::bind(address).await.map_err(bind)?;
-    let address = listener.local_addr().map_err(bind)?;
+    let (listener, address) = bind(listen.funds.unwrap_or(config.listen)).await?;
+    let lists = match listen.lists.or(config.publish) {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let (desk, failure, books) = desk::start(offices, config.limits.queued).map_err(ServeError::Thread)?;
     let (tls, tls_now) = watch::channel(tls);
     let (stop, stopped) = watch::channel(false);
+    let published = lists.as_ref().map(|(_, address)| *address);
+    let publication = lists.map(|(lists, _)| tokio::spawn(publish(lists, dir.clone(), config.limits, stopped.clone())));
     let task = tokio::spawn(accept(listener, desk, config.limits, tls_now, stopped));
-    Ok(Open { address, dir: dir.clone(), tls, stop, task, failure, books })
+    Ok(Open { address, published, dir: dir.clone(), tls, stop, task, publication, failure, books })
 }
 
 impl Open {
@@ -109,6 +131,10 @@ impl Open {
         if tokio::time::timeout(patience, &mut task).await.is_err() {
             tracing::warn!("some connections did not finish in time");
             task.abort();
+        }
+        if let Some(publication) = self.publication {
+            // A list is short, and whoever did not get it whole asks again.
+            publication.abort();
         }
         let waited = tokio::task::spawn_blocking(move || self.books.join());
         if !matches!(tokio::time::timeout(patience, waited).await, Ok(Ok(Ok(())))) {

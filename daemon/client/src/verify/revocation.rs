@@ -56,6 +56,14 @@ impl Revocations {
         }
     }
 
+    /// What the lists say of a certificate whose key signed last before `end`; `None` where none of them names it.
+    ///
+    /// Here the time is known, so the verdict is not by days: [`Verdict::ValidWhenSigned`], [`Verdict::SignedAfterRevocation`] or
+    /// [`Verdict::KeyCompromised`].
+    pub fn judge_key(&self, serial: u32, end: UnixMillis) -> Option<Verdict> {
+        self.by_serial.get(&serial).map(|revoked| by_end(end, revoked))
+    }
+
     /// The verdict on a mark with what the lists say of its key; one that is not valid stays as it is.
     pub fn judge(&self, mark: &Decoded, verdict: Verdict) -> Verdict {
         match (verdict, self.by_serial.get(&mark.certificate_serial)) {
@@ -66,15 +74,20 @@ impl Revocations {
 }
 
 fn by_day(yyyymmdd: u32, revoked: &RevokedKey) -> Verdict {
-    let RevokedKey { since, reason, invalid_since } = *revoked;
+    let RevokedKey { since, reason, .. } = *revoked;
     let after = Verdict::SignedAfterRevocation { since, reason };
     // A day beyond the calendar proves nothing.
     let Some(date) = MailingDate::from_yyyymmdd(yyyymmdd) else { return after };
     let end = u64::try_from(date.day_number()).ok().and_then(|day| day.checked_add(1)?.checked_mul(DAY_MS));
-    let Some(end) = end.map(UnixMillis) else { return after };
+    end.map_or(after, |end| by_end(UnixMillis(end), revoked))
+}
+
+/// The verdict on what was signed before an instant, and maybe right before it.
+fn by_end(end: UnixMillis, revoked: &RevokedKey) -> Verdict {
+    let RevokedKey { since, reason, invalid_since } = *revoked;
     match invalid_since.filter(|_| reason == RevocationReason::KeyCompromise) {
         Some(lost) if end > lost => Verdict::KeyCompromised { since: lost },
-        _ if end > since => after,
+        _ if end > since => Verdict::SignedAfterRevocation { since, reason },
         _ => Verdict::ValidWhenSigned { since, reason },
     }
 }
@@ -143,6 +156,30 @@ mod tests {
         ];
         for (name, day, revoked, wanted) in rows {
             assert_eq!(by_day(day, &revoked).code(), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_key_signed_is_judged_by_the_instant() {
+        let noon = MIDNIGHT + DAY_MS / 2;
+        let told = |reason, lost: Option<u64>| RevokedKey {
+            since: UnixMillis(noon),
+            reason,
+            invalid_since: lost.map(UnixMillis),
+        };
+        let mut revocations = Revocations::default();
+        revocations.add(7, told(Superseded, Some(MIDNIGHT)));
+        revocations.add(8, told(KeyCompromise, Some(MIDNIGHT)));
+        let rows = [
+            (7, noon, Some("valid-when-signed")),
+            (7, noon + 1, Some("signed-after-revocation")),
+            (8, MIDNIGHT, Some("valid-when-signed")),
+            (8, MIDNIGHT + 1, Some("key-compromised")),
+            (9, noon + 1, None),
+        ];
+        for (serial, end, wanted) in rows {
+            let verdict = revocations.judge_key(serial, UnixMillis(end));
+            assert_eq!(verdict.map(|verdict| verdict.code()), wanted, "{serial} up to {end}");
         }
     }
 

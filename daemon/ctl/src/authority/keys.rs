@@ -47,7 +47,7 @@ pub struct Revoke {
     #[arg(long)]
     generation: Option<u8>,
     /// unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn
-    #[arg(long, value_parser = reason)]
+    #[arg(long)]
     reason: RevocationReason,
     /// Since when the key may be in other hands, RFC 3339
     #[arg(long, value_name = "TIME", value_parser = instant)]
@@ -106,11 +106,6 @@ struct KeyView {
 fn role(word: &str) -> Result<Role, String> {
     let known = [Role::Indicium, Role::Certification, Role::Device].into_iter().find(|role| role.to_string() == word);
     known.ok_or_else(|| "one of indicium, certification, device".to_owned())
-}
-
-fn reason(word: &str) -> Result<RevocationReason, String> {
-    let all = RevocationReason::ALL.map(RevocationReason::as_str).join(", ");
-    RevocationReason::named(word).ok_or_else(|| format!("one of {all}"))
 }
 
 fn instant(text: &str) -> Result<UnixMillis, String> {

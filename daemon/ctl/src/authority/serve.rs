@@ -5,7 +5,7 @@ use crate::cli::Global;
 use crate::error::Exit;
 use crate::output::{print, print_json, write_durably};
 use clap::Args;
-use psdd_authority::serve::{self, Open, ServeError};
+use psdd_authority::serve::{self, Listen, Open, ServeError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +27,9 @@ pub struct Serve {
     /// Where to listen, in place of the configuration's; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Where to publish revocation lists over plain HTTP, in place of the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    publish: Option<SocketAddr>,
     /// Write the address to a file once the funds system listens
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
@@ -41,14 +44,21 @@ pub(super) fn serve(global: &Global, command: &Serve) -> Result<Exit, AuthorityE
 }
 
 async fn run(global: &Global, command: &Serve) -> Result<Exit, AuthorityError> {
-    let mut open = serve::open(&command.at.authority(), command.listen).await?;
+    let mut open =
+        serve::open(&command.at.authority(), Listen { funds: command.listen, lists: command.publish }).await?;
     let on = |kind| signal(kind).map_err(AuthorityError::Runtime);
     let (mut stop, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
     let mut reload = on(SignalKind::hangup())?;
     if global.json {
-        print_json(&serde_json::json!({ "address": open.address.to_string() }))?;
+        print_json(&serde_json::json!({
+            "address": open.address.to_string(),
+            "lists": open.published.map(|address| address.to_string()),
+        }))?;
     } else {
         print(&format!("funds system on {}\n", open.address))?;
+        if let Some(address) = open.published {
+            print(&format!("revocation lists on http://{address}\n"))?;
+        }
     }
     if let Some(path) = &command.address_file {
         write_durably(path, format!("{}\n", open.address).as_bytes())?;

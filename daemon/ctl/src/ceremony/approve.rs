@@ -4,25 +4,28 @@ use super::file;
 use super::plan::rendered;
 use crate::cli::Global;
 use crate::error::Exit;
-use crate::operator::{KeyFile, OperatorError};
+use crate::operator::{KeyPlace, OperatorError};
 use crate::output::{hex, print, print_json, write_durably};
 use clap::Args;
-use psdd_wire::ceremony::{Approval, OperatorName, Subject};
+use psd::OperatorName;
+use psdd_wire::ceremony::{Approval, Subject};
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `psdctl ceremony approve`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
-  psdctl ceremony approve rotate.toml --key ada.key.pem --operator ada
-The approval is rotate.toml.ada.approval; anyone may carry it.")]
+#[command(after_help = "Examples:
+  psdctl ceremony approve rotate.toml --key ada.key --operator ada
+  psdctl ceremony approve rotate.toml --operator ada \\
+    --key 'pkcs11:token=ada;object=operator?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/run/ada.pin'
+Without pin-source or pin-value the PIN is asked for at the terminal. The approval is rotate.toml.ada.approval; anyone may carry it.")]
 pub struct Approve {
     /// The ceremony file
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// The operator's private key, PKCS#8 PEM
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    /// The operator's private key: a file (PKCS#8 PEM), or a PKCS#11 URI (RFC 7512)
+    #[arg(long, value_name = "FILE|URI")]
+    key: KeyPlace,
     /// The operator's name on the list
     #[arg(long, value_name = "NAME")]
     operator: OperatorName,
@@ -40,7 +43,6 @@ pub(super) fn run(global: &Global, command: &Approve) -> Result<Exit, OperatorEr
 }
 
 pub(super) fn approve(global: &Global, command: &Approve, subject: Subject<'_>) -> Result<Exit, OperatorError> {
-    let key = KeyFile::read(&command.key)?;
     let digest = subject.digest();
     if !global.json {
         print(&rendered(&subject.effects(), &digest))?;
@@ -48,7 +50,8 @@ pub(super) fn approve(global: &Global, command: &Approve, subject: Subject<'_>) 
     if !command.yes {
         confirm(&hex(&digest))?;
     }
-    let bytes = Approval::sign(subject, &command.operator, &key)?;
+    let key = command.key.open()?;
+    let bytes = Approval::sign(subject, &command.operator, key.as_ref())?;
     let out = command.out.clone().unwrap_or_else(|| beside(&command.file, &command.operator));
     write_durably(&out, &bytes)?;
     if global.json {

@@ -1,10 +1,11 @@
 //! `psdctl ceremony new`: a file to be filled in.
 
+use super::GenesisDraft;
 use crate::cli::Global;
+use crate::dev::instant;
 use crate::error::Exit;
 use crate::operator::{OperatorConfig, OperatorError};
 use crate::output::{hex, print, print_bytes, write_durably};
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use clap::{Args, ValueEnum, value_parser};
 use psd::UnixMillis;
 use psdd_wire::operator::OperatorAppliance;
@@ -48,9 +49,7 @@ enum ActName {
 pub(super) async fn run(global: &Global, command: &New) -> Result<Exit, OperatorError> {
     let client = OperatorConfig::read(global.config.as_deref())?.client()?;
     let appliance = client.appliance().await?;
-    let mut nonce = [0; 16];
-    SystemRandom::new().fill(&mut nonce).ok().ok_or(OperatorError::Crypto("no randomness"))?;
-    let text = draft(&appliance, nonce, command.act, command.window);
+    let text = draft(&appliance, GenesisDraft::nonce()?, command.act, command.window);
     match &command.out {
         Some(path) => {
             write_durably(path, text.as_bytes())?;
@@ -62,7 +61,6 @@ pub(super) async fn run(global: &Global, command: &New) -> Result<Exit, Operator
 }
 
 fn draft(appliance: &OperatorAppliance, nonce: [u8; 16], act: ActName, hours: u32) -> String {
-    let whole_seconds = |time: u64| UnixMillis(time / 1000 * 1000).to_string().replace(".000Z", "Z");
     let end = appliance.time.saturating_add(u64::from(hours) * 3_600_000);
     format!(
         "# A ceremony: reviewed, approved and carried out as it stands here. Any change needs new approvals.\n\
@@ -74,8 +72,8 @@ fn draft(appliance: &OperatorAppliance, nonce: [u8; 16], act: ActName, hours: u3
         hex(&appliance.genesis),
         appliance.last_ceremony.saturating_add(1),
         hex(&nonce),
-        whole_seconds(appliance.time),
-        whole_seconds(end),
+        instant(UnixMillis(appliance.time)),
+        instant(UnixMillis(end)),
         act.template(),
     )
 }

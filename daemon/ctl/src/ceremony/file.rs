@@ -15,6 +15,11 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, OperatorError> {
     Ok(bytes)
 }
 
+/// A text that goes into a file.
+pub(super) fn text(path: &Path) -> Result<String, OperatorError> {
+    std::fs::read_to_string(path).map_err(|source| OperatorError::File { path: path.to_owned(), source })
+}
+
 pub(super) fn ceremony(path: &Path) -> Result<Ceremony, OperatorError> {
     let read = Ceremony::read(&bytes(path)?);
     read.map_err(|source| OperatorError::Ceremony { path: path.to_owned(), source })

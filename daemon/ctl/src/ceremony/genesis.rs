@@ -1,9 +1,9 @@
 //! `psdctl ceremony genesis`: the birth of an appliance on paper; it is carried out at the local console of the appliance.
 
 use super::approve::{Approve, approve};
-use super::file;
 use super::page::{Page, Signature, write};
 use super::plan::rendered;
+use super::{file, genesis_draft};
 use crate::cli::Global;
 use crate::error::Exit;
 use crate::operator::OperatorError;
@@ -15,6 +15,8 @@ use std::path::PathBuf;
 /// Commands of a genesis.
 #[derive(Subcommand, Debug)]
 pub enum GenesisCommand {
+    /// Write a genesis file with every field explained, to be filled in
+    New(genesis_draft::New),
     /// Check a genesis file and show what it would do
     Plan(Plan),
     /// Show the full effect of a genesis file and sign an approval of it, offline
@@ -44,6 +46,7 @@ pub struct Print {
 
 pub(super) fn run(global: &Global, command: GenesisCommand) -> Result<Exit, OperatorError> {
     match command {
+        GenesisCommand::New(command) => genesis_draft::run(&command),
         GenesisCommand::Plan(command) => {
             let genesis = file::genesis(&command.file)?;
             if global.json {

@@ -6,9 +6,12 @@ mod approve;
 mod draft;
 mod file;
 mod genesis;
+mod genesis_draft;
 mod page;
 mod plan;
 mod run;
+
+pub(crate) use genesis_draft::{Environment, GenesisDraft};
 
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};

@@ -5,11 +5,10 @@ use crate::cli::Global;
 use crate::error::Exit;
 use crate::operator::{OperatorConfig, OperatorError};
 use crate::output::{hex, print, print_json};
+use crate::progress::bar;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use psdd_client::OperatorClient;
 use psdd_wire::operator::{CeremonyResponse, CeremonyState};
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,41 +54,28 @@ pub(super) async fn status(global: &Global, command: &Status) -> Result<Exit, Op
     tell(global, &told)
 }
 
-/// Asks until the ceremony has ended, and shows each step once.
+/// Asks until the ceremony has ended: a bar with the latest step on a terminal, else a line for each step.
 async fn follow(client: &OperatorClient, number: u64, show: bool) -> Result<CeremonyResponse, OperatorError> {
-    let bar = bar(show);
-    let mut shown = 0;
+    let bar = bar(0, "steps");
+    let mut shown = Vec::new();
     loop {
         let told = client.ceremony(number).await?;
         bar.set_length(told.steps_total);
         bar.set_position(told.steps_done);
-        for line in told.lines.iter().skip(shown) {
-            if bar.is_hidden() {
-                if show {
-                    print(&format!("{line}\n"))?;
-                }
-            } else {
-                bar.set_message(line.clone());
+        // The last line may be what it waits for, in whose place a step comes.
+        let known = shown.iter().zip(&told.lines).take_while(|(before, now)| before == now).count();
+        for line in told.lines.iter().skip(known) {
+            if bar.is_hidden() && show {
+                print(&format!("{line}\n"))?;
             }
+            bar.set_message(line.clone());
         }
-        shown = told.lines.len();
+        shown.clone_from(&told.lines);
         if told.state.has_ended() {
             bar.finish_and_clear();
             return Ok(told);
         }
         tokio::time::sleep(PAUSE).await;
-    }
-}
-
-fn bar(show: bool) -> ProgressBar {
-    if !show || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(0);
-    match ProgressStyle::with_template("{bar:32} {pos}/{len} steps, {elapsed}  {wide_msg}") {
-        Ok(style) => bar.with_style(style),
-        // The bar's own style says as much.
-        Err(_) => bar,
     }
 }
 

@@ -85,12 +85,18 @@ pub(super) fn make(layout: &Layout, appliance: &ApplianceId) -> Result<(), Autho
     std::fs::write(layout.appliance(), appliance.as_str()).map_err(file(&layout.appliance()))
 }
 
+/// The appliance, by its name.
+pub(super) fn appliance(layout: &Layout) -> Result<ApplianceId, AuthorityError> {
+    let path = layout.appliance();
+    Ok(std::fs::read_to_string(&path).map_err(file(&path))?.parse()?)
+}
+
 /// Has the authority's CA certify every request in the exchange directory, and writes the bundle of all certificates. Gives how many
 /// are new. Whatever the plan says, the authority knows the PSDs under its one licence.
 pub fn issue_psd_certificates(layout: &Layout) -> Result<usize, AuthorityError> {
     let dir = directory(layout);
     let read = |path: &Path| std::fs::read_to_string(path).map_err(file(path));
-    let (exchange, appliance) = (layout.exchange(), read(&layout.appliance())?.parse()?);
+    let (exchange, appliance) = (layout.exchange(), appliance(layout)?);
     let licence = licence()?;
     let order = Order { exchange: &exchange, appliance: &appliance, licence: &licence, renew: false };
     let issued = pki::issue(&dir, &mut Books::open(&dir.books())?, &order, now()?)?;

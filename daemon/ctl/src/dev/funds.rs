@@ -68,10 +68,10 @@ pub fn authorise(layout: &Layout, request: &[u8]) -> Result<Vec<u8>, FundsError>
     Ok(funds.value_request(None, request, now)?.authorisation)
 }
 
-/// Pays in value that a new PSD will ask for by itself.
-pub(super) fn pay_in(layout: &Layout, psd: PsdId, amount: PostageAmount) -> Result<(), FundsError> {
+/// Pays in value that new PSDs will ask for by themselves. The same payment again is paid once.
+pub fn pay_in(layout: &Layout, amount: PostageAmount, payment: &str) -> Result<(), FundsError> {
     let mut books = Books::open(&authority::directory(layout).books())?;
-    books.deposit(&authority::licence()?, amount, &format!("development {psd}"), now()?)??;
+    books.deposit(&authority::licence()?, amount, payment, now()?)??;
     Ok(())
 }
 

@@ -2,13 +2,12 @@
 
 use super::Layout;
 use super::authority::{AuthorityError, directory};
+use crate::ceremony::{Environment, GenesisDraft};
 use crate::operator::{KeyFile, OperatorError};
-use psd::{ApplianceId, UnixMillis};
+use psd::{ApplianceId, OperatorName, UnixMillis};
 use psdd_authority::pki::{CountersignError, countersign};
 use psdd_authority::serve::{ClockError, now};
-use psdd_wire::ceremony::{
-    Approval, Ceremony, CeremonyError, GenesisFile, OperatorKey, OperatorName, SignError, Subject,
-};
+use psdd_wire::ceremony::{Approval, Ceremony, CeremonyError, GenesisFile, OperatorKey, SignError, Subject};
 use std::path::{Path, PathBuf};
 
 /// Operators of every development appliance. Any two of them make a quorum.
@@ -75,20 +74,28 @@ pub(super) fn hold(layout: &Layout, appliance: &ApplianceId) -> Result<Held, Cer
     std::fs::create_dir_all(&dir).map_err(io(&dir))?;
     let keys = OPERATORS.map(|name| Ok::<_, CeremonyFailure>((name, KeyFile::create(&operator_key(layout, name))?)));
     let keys = keys.into_iter().collect::<Result<Vec<_>, _>>()?;
+    for (name, key) in &keys {
+        let public = dir.join(format!("{name}.key.pub"));
+        std::fs::write(&public, key.public_key().to_pem()).map_err(io(&public))?;
+    }
     let pem = |path: &Path| std::fs::read_to_string(path).map_err(io(path));
     let (root, funds) = (pem(&layout.authority_root())?, pem(&layout.funds())?);
     let (inspection, policy) = (pem(&layout.inspection())?, pem(&layout.policy())?);
-    let until = instant(UnixMillis(now()?.0 + DAY_MS));
-    let nonce: String = rand::random::<[u8; 16]>().iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut text = format!(
-        "# Genesis of a development appliance.\nappliance = \"{appliance}\"\nenvironment = \"development\"\nquorum = {QUORUM}\n\
-         log_token = \"main\"\nnonce = \"{nonce}\"\nnot_after = {until}\nauthority_root = '''\n{root}'''\n\n[authority_keys]\n\
-         funds = '''\n{funds}'''\ninspection = '''\n{inspection}'''\npolicy = '''\n{policy}'''\n"
-    );
-    for (name, key) in &keys {
-        let public = key.public_key().to_pem();
-        text.push_str(&format!("\n[[operators]]\nname = \"{name}\"\npublic_key = '''\n{public}'''\n"));
-    }
+    let draft = GenesisDraft {
+        appliance: appliance.as_str(),
+        environment: Environment::Development,
+        quorum: QUORUM,
+        log_token: "main",
+        nonce: GenesisDraft::nonce()?,
+        not_after: UnixMillis(now()?.0 + DAY_MS),
+        authority_root: Some(root),
+        funds: Some(funds),
+        inspection: Some(inspection),
+        policy: Some(policy),
+        host_key: None,
+        operators: keys.iter().map(|(name, key)| ((*name).to_owned(), key.public_key().to_pem())).collect(),
+    };
+    let text = draft.text();
     let file = dir.join("genesis.toml");
     std::fs::write(&file, &text).map_err(io(&file))?;
     let genesis = GenesisFile::read(text.as_bytes())?;

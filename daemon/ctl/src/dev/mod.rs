@@ -4,6 +4,7 @@
 //! makes is a development appliance and nothing else: its marks are specimens. Tests and the demo use the same functions.
 
 mod authority;
+mod ceremony;
 mod funds;
 mod genesis;
 mod layout;
@@ -12,7 +13,8 @@ mod process;
 mod up;
 
 pub use authority::{AuthorityError, issue_psd_certificates, start_authority};
-pub use funds::{FundsError, authorise, carry_void, load_value};
+pub use ceremony::{HoldError, ceremony_file, certify, fetch_requests, hold_ceremony, issue_chains};
+pub use funds::{FundsError, authorise, carry_void, load_value, pay_in};
 pub use genesis::{CeremonyFailure, OPERATORS, approve, instant};
 pub use layout::Layout;
 pub use pki::{ClientIdentity, PkiError, issue_client, issue_operator_client, revoke_clients, revoke_operator_clients};

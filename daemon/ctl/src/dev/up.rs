@@ -165,7 +165,8 @@ pub fn up(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
     let authority = start_authority(layout, options)?;
     // PSDs that ask by themselves do so as soon as they are served.
     if new && options.top_up.is_some() {
-        planned(options).try_for_each(|psd| pay_in(layout, psd, options.value))?;
+        let pay = |psd: PsdId| pay_in(layout, options.value, &format!("development {psd}"));
+        planned(options).try_for_each(pay)?;
     }
     let mut running = start_psdd(layout, options)?;
     (running.hsm, running.authority) = (hsm, authority);

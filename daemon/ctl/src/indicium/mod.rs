@@ -7,6 +7,7 @@ mod revocation;
 mod verify;
 
 pub use certificates::CertificatesError;
+pub use revocation::read_crl;
 
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};

@@ -5,17 +5,36 @@ use crate::cli::Global;
 use crate::error::CtlError;
 use clap::Args;
 use psd::UnixMillis;
-use psdd_client::verify::Revocations;
+use psdd_client::verify::{AuthorityRoot, Revocations};
 use psdd_wire::crl::Crl;
 use psdd_wire::status::StatusList;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateRevocationListDer, SubjectPublicKeyInfoDer};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// A revocation list from a file, PEM or DER, verified.
+pub fn read_crl<D: AsRef<[u8]>>(
+    path: &Path,
+    issuers: &[D],
+    root: &AuthorityRoot,
+    now: UnixMillis,
+) -> Result<Crl, CertificatesError> {
+    let bytes = std::fs::read(path);
+    let bytes = bytes.map_err(|source| CertificatesError::Unreadable { path: path.to_owned(), source })?;
+    // A SEQUENCE, where PEM begins with hyphens or an explanation.
+    let der = if bytes.first() == Some(&0x30) {
+        CertificateRevocationListDer::from(bytes)
+    } else {
+        let list = CertificateRevocationListDer::from_pem_slice(&bytes);
+        list.map_err(|source| CertificatesError::Pem { path: path.to_owned(), source })?
+    };
+    Crl::verify(&der, issuers, root, now).map_err(|source| CertificatesError::Crl { path: path.to_owned(), source })
+}
 
 /// Where the lists are.
 #[derive(Args, Debug, Clone, Default)]
 pub struct RevocationFiles {
-    /// Revocation list of the authority, PEM; may be given several times
+    /// Revocation list of the authority, PEM or DER; may be given several times
     #[arg(long = "crl", value_name = "FILE")]
     crls: Vec<PathBuf>,
     /// Status list of an appliance
@@ -38,10 +57,7 @@ impl RevocationFiles {
         if !self.crls.is_empty() {
             let (_, certificates, root) = files.material(global)?;
             for path in &self.crls {
-                let list = CertificateRevocationListDer::from_pem_file(path);
-                let list = list.map_err(|source| CertificatesError::Pem { path: path.clone(), source })?;
-                let list = Crl::verify(&list, &certificates, &root, now);
-                revocations.add_crl(&list.map_err(|source| CertificatesError::Crl { path: path.clone(), source })?);
+                revocations.add_crl(&read_crl(path, &certificates, &root, now)?);
             }
         }
         if let (Some(path), Some(key)) = (&self.status, &self.log_key) {

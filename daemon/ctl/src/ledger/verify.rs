@@ -5,8 +5,8 @@ use super::judge::WireJudge;
 use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use crate::output::{count, hex, money, print, print_json, table};
+use crate::progress::bar;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use psd::PostageAmount;
 use psdd_ledger::verify::{Finding, Outcome, Settings, Summary, verify};
 use rustls_pki_types::CertificateDer;
@@ -79,7 +79,7 @@ pub(super) fn run(global: &Global, command: &Verify) -> Result<Exit, CtlError> {
     let root_was_given = command.appliance_root.is_some();
     let authority_root = command.appliance_root.as_ref().map(read_root).transpose()?;
     let settings = Settings { authority_root, threads: command.threads.max(1) };
-    let bar = bar();
+    let bar = bar(0, "records");
     let outcome = verify(&command.dir, &WireJudge, &settings, &mut |progress| {
         bar.set_length(progress.of);
         bar.set_position(progress.records);
@@ -110,17 +110,6 @@ pub(super) fn run(global: &Global, command: &Verify) -> Result<Exit, CtlError> {
 fn read_root(path: &PathBuf) -> Result<Vec<u8>, LedgerError> {
     let der = CertificateDer::from_pem_file(path);
     der.map(|der| der.to_vec()).map_err(|source| LedgerError::Root { path: path.clone(), source })
-}
-
-/// A bar on stderr; indicatif draws none where stderr is no terminal.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:32.cyan/dim} {human_pos}/{human_len} records  {per_sec}  {eta}")
-    {
-        bar.set_style(style.progress_chars("━━─"));
-    }
-    bar
 }
 
 fn verdict(finding: &Finding) -> String {

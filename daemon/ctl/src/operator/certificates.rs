@@ -3,14 +3,20 @@
 use super::{OperatorConfig, OperatorError};
 use crate::cli::Global;
 use crate::error::Exit;
-use crate::output::{print, print_json, table, write_durably};
+use crate::output::{count, print, print_json, table};
+use crate::progress::{bar, counter};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use psdd_wire::operator::{InstallResult, InstalledCertificate, RefusedCertificate, RequestView};
+use psdd_wire::operator::{InstallResult, InstalledCertificate, MOST_CHAINS, RefusedCertificate, RequestView};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use serde::Serialize;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+/// Of more certificates than these, only the refused ones are shown.
+const MOST_TABLE_ROWS: usize = 40;
 
 /// Arguments of `psdctl operator requests`.
 #[derive(Args, Debug)]
@@ -30,58 +36,121 @@ pub struct Certificates {
 
 pub(super) async fn requests(global: &Global, command: &Requests) -> Result<Exit, OperatorError> {
     let client = OperatorConfig::read(global.config.as_deref())?.client()?;
-    let requests = client.requests().await?;
     let failed = |source| OperatorError::File { path: command.dir.clone(), source };
     std::fs::create_dir_all(&command.dir).map_err(failed)?;
-    let mut names = Vec::with_capacity(requests.len());
-    for request in &requests {
-        let path = command.dir.join(file_name(request));
-        let pem = csr_pem(&request.csr);
-        match std::fs::read(&path) {
-            Ok(there) if there == pem.as_bytes() => {}
-            Ok(_) => return Err(OperatorError::Exists(path)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => write_durably(&path, pem.as_bytes())?,
-            Err(source) => return Err(OperatorError::File { path, source }),
+    let bar = counter("certification requests");
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = client.requests_page(after.as_deref()).await?;
+        for request in &page {
+            let path = command.dir.join(request_file(request));
+            keep(&path, &csr_pem(&request.csr))?;
+            names.push(path.display().to_string());
+            bar.inc(1);
         }
-        names.push(path.display().to_string());
+        match next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
     }
+    // Once for all files: each by itself would cost more than its signature.
+    let directory = File::open(&command.dir).map_err(failed)?;
+    rustix::fs::syncfs(&directory).map_err(|error| failed(error.into()))?;
+    bar.finish_and_clear();
     if global.json {
         print_json(&names)?;
     } else {
-        print(&format!("{} certification requests in {}\n", names.len(), command.dir.display()))?;
+        print(&format!("{} certification requests in {}\n", count(names.len()), command.dir.display()))?;
     }
     Ok(Exit::Done)
+}
+
+/// Writes a request, unless it is there. A file that was cut off is no request and is written again.
+fn keep(path: &Path, pem: &str) -> Result<(), OperatorError> {
+    let failed = |source| OperatorError::File { path: path.to_owned(), source };
+    match std::fs::read(path) {
+        Ok(there) if there == pem.as_bytes() => return Ok(()),
+        Ok(there) if !pem.as_bytes().starts_with(&there) => return Err(OperatorError::Exists(path.to_owned())),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(source) => return Err(failed(source)),
+    }
+    std::fs::write(path, pem).map_err(failed)
+}
+
+/// What became of the certificates of one file.
+#[derive(Serialize)]
+struct Brought {
+    file: String,
+    #[serde(flatten)]
+    result: Told,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told {
+    /// By the appliance.
+    Judged(InstallResult),
+    /// Here: it never came to the appliance.
+    Unreadable { problem: String },
+}
+
+impl Brought {
+    fn is_refused(&self) -> bool {
+        !matches!(self.result, Told::Judged(InstallResult::Installed(_)))
+    }
+
+    fn row(&self) -> Vec<String> {
+        let nameless = |problem: String| vec![self.file.clone(), String::new(), String::new(), String::new(), problem];
+        match &self.result {
+            Told::Judged(InstallResult::Installed(InstalledCertificate { psd, role, serial })) => {
+                vec![self.file.clone(), psd.to_string(), role.clone(), serial.to_string(), "installed".to_owned()]
+            }
+            Told::Judged(InstallResult::Refused(RefusedCertificate { problem })) => nameless(problem.to_string()),
+            Told::Unreadable { problem } => nameless(problem.clone()),
+        }
+    }
 }
 
 pub(super) async fn install(global: &Global, command: &Certificates) -> Result<Exit, OperatorError> {
     let client = OperatorConfig::read(global.config.as_deref())?.client()?;
     let files = pem_files(&command.dir)?;
-    let chains = files.iter().map(|path| chain(path)).collect::<Result<Vec<_>, _>>()?;
-    let results = client.install(chains).await?;
-    let refused = results.iter().filter(|result| matches!(result, InstallResult::Refused(_))).count();
+    let bar = bar(files.len(), "certificates");
+    let mut brought: Vec<Brought> = Vec::with_capacity(files.len());
+    for part in files.chunks(MOST_CHAINS) {
+        let read: Vec<_> = part.iter().map(|path| chain(path)).collect();
+        let chains: Vec<_> = read.iter().filter_map(|chain| chain.as_ref().ok().cloned()).collect();
+        let mut judged = if chains.is_empty() { Vec::new() } else { client.install(chains).await? }.into_iter();
+        for (path, read) in part.iter().zip(read) {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let result = match read {
+                Ok(_) => judged.next().map(Told::Judged),
+                Err(error) => Some(Told::Unreadable { problem: error.to_string() }),
+            };
+            brought.extend(result.map(|result| Brought { file, result }));
+        }
+        bar.inc(u64::try_from(part.len()).unwrap_or(0));
+    }
+    bar.finish_and_clear();
+    let refused = brought.iter().filter(|brought| brought.is_refused()).count();
     if global.json {
-        print_json(&results)?;
+        print_json(&brought)?;
     } else {
-        let rows = files.iter().zip(&results).map(|(path, result)| row(path, result));
-        let summary = format!("{} installed, {refused} refused\n", results.len() - refused);
-        print(&format!("{}{summary}", table(&["file", "PSD", "role", "serial", ""], &[3], rows)))?;
+        // Nobody reads ten thousand rows that say the same.
+        let all = brought.len() <= MOST_TABLE_ROWS;
+        let rows: Vec<_> = brought.iter().filter(|brought| all || brought.is_refused()).map(Brought::row).collect();
+        if !rows.is_empty() {
+            print(&table(&["file", "PSD", "role", "serial", ""], &[3], rows))?;
+        }
+        let again =
+            if refused == 0 { "" } else { "; what was refused changed nothing, and the command can be repeated" };
+        print(&format!("{} installed, {} refused{again}\n", count(brought.len() - refused), count(refused)))?;
     }
     Ok(if refused == 0 { Exit::Done } else { Exit::Negative })
 }
 
-fn row(path: &Path, result: &InstallResult) -> Vec<String> {
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match result {
-        InstallResult::Installed(InstalledCertificate { psd, role, serial }) => {
-            vec![file, psd.to_string(), role.clone(), serial.to_string(), "installed".to_owned()]
-        }
-        InstallResult::Refused(RefusedCertificate { problem }) => {
-            vec![file, String::new(), String::new(), String::new(), problem.to_string()]
-        }
-    }
-}
-
-fn file_name(request: &RequestView) -> String {
+/// The name of the file that a request goes into, by which the authority knows what it is for.
+pub fn request_file(request: &RequestView) -> String {
     let RequestView { psd, role, generation, .. } = request;
     // The role comes over the wire and must not name another directory.
     let role: String = role.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();

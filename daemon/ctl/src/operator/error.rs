@@ -3,6 +3,7 @@
 use crate::error::CtlError;
 use crate::output::OutputError;
 use psdd_client::ClientError;
+use psdd_operator_token::TokenError;
 use psdd_wire::ceremony::{ApprovalError, CeremonyError, QuorumRefusal, SignError};
 use std::io;
 use std::path::PathBuf;
@@ -61,6 +62,12 @@ pub enum OperatorError {
         /// Its permissions.
         mode: u32,
     },
+    /// A token named by a file.
+    #[error("{} is no PKCS#11 URI; a token is named by one (pkcs11:token=…;object=…?module-path=…)", .0.display())]
+    NoToken(PathBuf),
+    /// A key in a token, or one that is to be made there.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The machine gave no key or no randomness.
     #[error("the cryptographic library: {0}")]
     Crypto(&'static str),
@@ -125,6 +132,7 @@ impl OperatorError {
             | OperatorError::Exposed { .. }
             | OperatorError::Certificate { .. }
             | OperatorError::NoCertificates(_)
+            | OperatorError::NoToken(_)
             | OperatorError::NoDoor
             | OperatorError::NoRoot => 2,
             OperatorError::Door(error) => match error {
@@ -134,6 +142,23 @@ impl OperatorError {
                 | ClientError::Tls { .. }
                 | ClientError::Deadline { .. }
                 | ClientError::Contract(_) => 3,
+            },
+            OperatorError::Token(error) => match error {
+                TokenError::Load { .. } | TokenError::Call { .. } | TokenError::Sign(_) | TokenError::Template(_) => 3,
+                TokenError::Login { .. } => 1,
+                TokenError::Uri(_)
+                | TokenError::NoModule
+                | TokenError::NoToken(_)
+                | TokenError::ManyTokens(_)
+                | TokenError::NoKey(_)
+                | TokenError::ManyKeys(_)
+                | TokenError::Type
+                | TokenError::Unfit(_)
+                | TokenError::Public(_)
+                | TokenError::Publics(_)
+                | TokenError::Pin(_)
+                | TokenError::Unlabelled
+                | TokenError::Exists(_) => 2,
             },
             OperatorError::Crypto(_) | OperatorError::Sign(_) | OperatorError::Output(_) => 3,
             OperatorError::Ctl(_) => 2,

@@ -9,8 +9,8 @@ use crate::cli::Global;
 use crate::config::CtlConfig;
 use crate::error::{CtlError, Exit};
 use crate::output::{priced, print, print_json, write_durably};
+use crate::progress::bar;
 use clap::{Args, value_parser};
-use indicatif::{ProgressBar, ProgressStyle};
 use psd::{Currency, LicenceNumber, MailingDate, PieceKey, PostageAmount, PsdId, Registers, UnixMillis};
 use psdd_client::verify::AuthorityRoot;
 use psdd_client::verify::offline::Bundle;
@@ -245,7 +245,7 @@ async fn send<R: Order>(
     items: Vec<R::Item>,
     command: &Sign,
 ) -> Result<(Vec<Outcome>, Duration), ClientError> {
-    let bar = bar(items.len());
+    let bar = bar(items.len(), "pieces");
     let begun = Instant::now();
     let mut batches = items.chunks(usize::from(command.batch)).map(<[R::Item]>::to_vec).enumerate();
     let mut under_way = JoinSet::new();
@@ -271,18 +271,6 @@ async fn send<R: Order>(
     }
     bar.finish_and_clear();
     Ok((done.into_values().flatten().collect(), begun.elapsed()))
-}
-
-/// A bar on stderr; indicatif draws none where stderr is no terminal.
-fn bar(pieces: usize) -> ProgressBar {
-    let bar = ProgressBar::new(u64::try_from(pieces).unwrap_or(u64::MAX));
-    let style =
-        ProgressStyle::with_template("{bar:32.cyan/dim} {human_pos}/{human_len} pieces  {msg}  {per_sec}  {eta}");
-    if let Ok(style) = style {
-        bar.set_style(style.progress_chars("━━─"));
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 /// Certificates for judging every mark once more without the connection.

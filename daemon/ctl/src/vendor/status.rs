@@ -1,4 +1,4 @@
-//! `psdctl vendor status`: the signed status list, for `indicium verify --status`.
+//! `psdctl vendor status`: the signed status list of the tenant's PSDs, for `indicium verify --status`.
 
 use crate::cli::Global;
 use crate::config::CtlConfig;

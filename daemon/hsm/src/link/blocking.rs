@@ -4,7 +4,7 @@ use super::connection::{Shared, SubmitError};
 use super::outstanding::{Answer, ReplyTo, wrong_answer};
 use super::{SignFrame, Signatures};
 use crate::frame;
-use crate::protocol::{HsmFault, Request, Welcome};
+use crate::protocol::{FoundKey, HsmFault, Request, Welcome};
 use crate::role::{Algorithm, Residence, Role};
 use crossbeam_channel::RecvTimeoutError;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl<'l> Blocking<'l> {
     ///
     /// # Errors
     ///
-    /// As [`CallError`]; a key of this CKA_ID is refused with `key-exists`, one the profile does not have, or
+    /// As [`CallError`]; where there is a key of this CKA_ID already it is refused with [`KEY_EXISTS`](crate::protocol::KEY_EXISTS), one the profile does not have, or
     /// does not wrap, with `algorithm-not-offered`, a wrapped one with `wrapping-not-offered`, `wrapping-key-missing`, `wrapping-key-ambiguous` or
     /// `wrapping-key-unfit` where the token cannot.
     pub fn generate(
@@ -126,6 +126,24 @@ impl<'l> Blocking<'l> {
             key_id: key_id.to_vec(),
         })?;
         done(answer)
+    }
+
+    /// Has the token searched for the key of a CKA_ID now, whatever the Welcome said of it; none when it has no such key. One that
+    /// is fit signs from then on.
+    ///
+    /// # Errors
+    ///
+    /// As [`CallError`].
+    pub fn find(&self, key_id: &[u8], deadline: Duration) -> Result<Option<FoundKey>, CallError> {
+        let answer = self.call(deadline, None, |request, incarnation| Request::Find {
+            request,
+            incarnation,
+            key_id: key_id.to_vec(),
+        })?;
+        match answer {
+            Answer::Found(key) if key.as_ref().is_none_or(|key| key.entry.key_id == key_id) => Ok(key),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Reads a data object; none when there is no such object.

@@ -4,7 +4,7 @@
 //! under the lock of the link by the sender, the reader and the deadline check.
 
 use super::{Generated, LinkEvent, RequestId, Signatures};
-use crate::protocol::{FaultClass, HsmFault};
+use crate::protocol::{FaultClass, FoundKey, HsmFault};
 use crossbeam_channel::Sender;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -26,6 +26,7 @@ pub(super) enum Answer {
     Signed(Signatures),
     Generated(Generated),
     Object(Option<Vec<u8>>),
+    Found(Option<FoundKey>),
     Clock(Option<u64>),
     Done,
 }
@@ -103,9 +104,14 @@ impl Delivery {
                 Ok(Answer::Signed(signatures)) if signatures.len() == messages => {
                     LinkEvent::Signed { request, signatures }
                 }
-                Ok(Answer::Signed(_) | Answer::Generated(_) | Answer::Object(_) | Answer::Clock(_) | Answer::Done) => {
-                    LinkEvent::Failed { request, fault: wrong_answer() }
-                }
+                Ok(
+                    Answer::Signed(_)
+                    | Answer::Generated(_)
+                    | Answer::Object(_)
+                    | Answer::Found(_)
+                    | Answer::Clock(_)
+                    | Answer::Done,
+                ) => LinkEvent::Failed { request, fault: wrong_answer() },
                 Err(fault) => LinkEvent::Failed { request, fault },
             }),
         }

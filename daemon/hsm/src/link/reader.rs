@@ -92,6 +92,7 @@ fn connect(shared: &Shared, buffer: &mut FrameBuffer) -> Result<(Connection, Arc
         | Reply::Signed { .. }
         | Reply::Generated { .. }
         | Reply::Object { .. }
+        | Reply::Found { .. }
         | Reply::ClockReading { .. }
         | Reply::Done { .. }
         | Reply::Failed { .. } => Err(ConnectError::NotWelcome),
@@ -163,6 +164,7 @@ fn accept(shared: &Shared, connection: &Connection, reply: Reply, on_event: &imp
             (request, incarnation, Ok(Answer::Generated(Generated { spki, wrapped })))
         }
         Reply::Object { request, incarnation, bytes } => (request, incarnation, Ok(Answer::Object(bytes))),
+        Reply::Found { request, incarnation, key } => (request, incarnation, Ok(Answer::Found(key))),
         Reply::ClockReading { request, incarnation, unix_ms } => (request, incarnation, Ok(Answer::Clock(unix_ms))),
         Reply::Done { request, incarnation } => (request, incarnation, Ok(Answer::Done)),
         Reply::Failed { request, incarnation, fault } => (request, incarnation, Err(fault)),

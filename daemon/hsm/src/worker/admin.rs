@@ -12,8 +12,9 @@ use super::keys::{self, Keys};
 use super::objects::Objects;
 use super::pool::refused;
 use super::sign::{Signing, ending_of};
+use super::sweep;
 use super::watch::{Call, CallSlot};
-use crate::protocol::{FaultClass, HsmFault, KeyEntry, Reply};
+use crate::protocol::{FaultClass, FoundKey, HsmFault, KEY_EXISTS, KeyEntry, Reply};
 use crate::role::{Algorithm, Residence, Role};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use cryptoki::error::Error;
@@ -47,6 +48,11 @@ pub enum AdminWork {
         label: String,
         /// Where its private half is to be kept.
         residence: Residence,
+    },
+    /// Search the token for a key.
+    Find {
+        /// Its CKA_ID.
+        key_id: Vec<u8>,
     },
     /// Destroy a key.
     Destroy {
@@ -149,6 +155,7 @@ impl Admin<'_> {
             AdminWork::Generate { role, algorithm, key_id, label, residence } => self
                 .generate(&Order { role: *role, algorithm: *algorithm, key_id, label, residence: *residence })
                 .map(|Made { spki, wrapped, .. }| Reply::Generated { request, incarnation, spki, wrapped }),
+            AdminWork::Find { key_id } => self.find(key_id).map(|key| Reply::Found { request, incarnation, key }),
             AdminWork::Destroy { key_id } => destroy::destroy(self.signing, self.keys, key_id, self.slot)
                 .map(|()| Reply::Done { request, incarnation }),
             AdminWork::ReadObject { label } => self
@@ -202,8 +209,13 @@ impl Admin<'_> {
         if key_id.first() != Some(&role.number()) || key_id.len() > 64 {
             return refuse("role-mismatch", format!("a CKA_ID of a {role} key begins with {}", role.number()));
         }
-        if self.keys.find(key_id).is_some() {
-            return refuse("key-exists", format!("a key has CKA_ID {} already", keys::hex(key_id)));
+        // The token is asked as well: a worker that was killed may have had a key made that its successor's sweep came too early for.
+        let in_token = || match order.residence {
+            Residence::Resident => sweep::is_there(&self.session(), key_id, self.slot),
+            Residence::Wrapped => Ok(false),
+        };
+        if self.keys.find(key_id).is_some() || in_token().map_err(|error| AdminFault::Call(self.judge(error)))? {
+            return refuse(KEY_EXISTS, format!("a key has CKA_ID {} already", keys::hex(key_id)));
         }
         let made = generate::make(&self.session(), self.signing, self.profile, order, self.slot)?;
         // A wrapped key is known when psdd adopts it: until then nobody has it, and it can be made again.
@@ -214,6 +226,16 @@ impl Admin<'_> {
         let residence = order.residence;
         tracing::info!(key_id = %keys::hex(key_id), %role, %residence, label = order.label, "key made");
         Ok(made)
+    }
+
+    fn find(&self, key_id: &[u8]) -> Result<Option<FoundKey>, AdminFault> {
+        let found = sweep::one(&self.session(), self.profile, key_id, self.slot);
+        let Some((key, object)) = found.map_err(|error| AdminFault::Call(self.judge(error)))? else { return Ok(None) };
+        if self.keys.find(key_id).is_none() {
+            tracing::info!(key_id = %keys::hex(key_id), role = %key.entry.role, "a key is found that was not there before");
+            self.keys.insert(key.entry.clone(), object);
+        }
+        Ok(Some(key))
     }
 
     fn clock(&self) -> Result<Option<u64>, AdminFault> {

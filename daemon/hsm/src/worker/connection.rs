@@ -227,6 +227,7 @@ fn accept(office: &Office, connection: &Arc<PsddConnection>, request: Request) {
         Request::Generate { request, incarnation, role, algorithm, key_id, label, residence } => {
             (request, incarnation, AdminWork::Generate { role, algorithm, key_id, label, residence })
         }
+        Request::Find { request, incarnation, key_id } => (request, incarnation, AdminWork::Find { key_id }),
         Request::Destroy { request, incarnation, key_id } => (request, incarnation, AdminWork::Destroy { key_id }),
         Request::ReadObject { request, incarnation, label } => (request, incarnation, AdminWork::ReadObject { label }),
         Request::WriteObject { request, incarnation, label, bytes } => {

@@ -7,7 +7,7 @@ use super::fault::{Classifier, Fault};
 use super::keys::{Keys, hex};
 use super::public_half;
 use super::watch::{Call, CallSlot};
-use crate::protocol::{KEY_CHECK, KeyEntry};
+use crate::protocol::{FoundKey, KEY_CHECK, KeyEntry};
 use crate::role::{Algorithm, Residence, Role};
 use cryptoki::error::Error;
 use cryptoki::mechanism::Mechanism;
@@ -25,7 +25,14 @@ struct Found {
     attributes: Vec<Attribute>,
 }
 
-type ById<T> = BTreeMap<Vec<u8>, Vec<T>>;
+/// The key objects of one CKA_ID.
+#[derive(Default)]
+struct Objects {
+    privates: Vec<Found>,
+    secrets: Vec<Found>,
+    /// Each as algorithm and SPKI, where it is a public key that can be.
+    publics: Vec<Option<(Algorithm, Vec<u8>)>>,
+}
 
 /// Finds all keys of ours, once, and checks them.
 ///
@@ -33,59 +40,129 @@ type ById<T> = BTreeMap<Vec<u8>, Vec<T>>;
 ///
 /// When the token cannot be searched.
 pub fn sweep(session: &Session, profile: &Profile, classifier: &Classifier, slot: &CallSlot) -> Result<Keys, Fault> {
-    let fault = |error: Error| classifier.judge(&error);
-    let privates = all(session, ObjectClass::PRIVATE_KEY, slot).map_err(fault)?;
-    let mut secrets = all(session, ObjectClass::SECRET_KEY, slot).map_err(fault)?;
-    let mut publics: ById<Option<(Algorithm, Vec<u8>)>> = BTreeMap::new();
-    for handle in find(session, ObjectClass::PUBLIC_KEY, slot).map_err(fault)? {
-        let wanted = [AttributeType::Id, AttributeType::KeyType, AttributeType::EcParams, AttributeType::EcPoint];
-        let attributes = slot.during(Call::Find, || session.get_attributes(handle, &wanted)).map_err(fault)?;
-        if let Some(key_id) = id_of(&attributes) {
-            publics.entry(key_id).or_default().push(public_half::spki_of(&attributes));
-        }
-    }
-
+    let by_id = gather(session, None, slot).map_err(|error| classifier.judge(&error))?;
     let keys = Keys::default();
-    for (key_id, found) in privates {
-        let Some(role) = role_of(&key_id) else { continue };
-        let Some(first) = found.first() else { continue };
-        let halves = publics.remove(&key_id).unwrap_or_default();
-        let others = secrets.remove(&key_id).map_or(0, |secrets| secrets.len());
-        let half = halves.first().cloned().flatten();
-        let unusable = if found.len() > 1 {
-            Some(format!("{} private keys have this CKA_ID", found.len()))
-        } else if others > 0 {
-            Some("a secret key has this CKA_ID too".to_owned())
-        } else if halves.len() != 1 {
-            Some(format!("{} public keys have this CKA_ID", halves.len()))
-        } else {
-            match &half {
-                None => Some("it is not a key on P-256, P-384 or Ed25519".to_owned()),
-                Some((algorithm, _)) => departure(role, *algorithm, Residence::Resident, &first.attributes, profile),
-            }
-        };
-        let (algorithm, spki) = half.unwrap_or((Algorithm::EcdsaP256, Vec::new()));
-        enter(&keys, KeyEntry { key_id, role, algorithm, spki, unusable }, first.handle);
-    }
-    for (key_id, found) in secrets {
-        let Some(role) = role_of(&key_id) else { continue };
-        let Some(first) = found.first() else { continue };
-        let algorithm = Algorithm::HmacSha256;
-        let mut unusable = if found.len() > 1 {
-            Some(format!("{} secret keys have this CKA_ID", found.len()))
-        } else {
-            departure(role, algorithm, Residence::Resident, &first.attributes, profile)
-        };
-        let mut spki = Vec::new();
-        if unusable.is_none() {
-            match check_value(session, first.handle, slot) {
-                Ok(value) => spki = value,
-                Err(error) => unusable = Some(format!("it makes no MAC: {error}")),
-            }
+    for (key_id, objects) in by_id {
+        if let Some((key, object)) = judge(session, profile, (key_id, &objects), slot) {
+            enter(&keys, key, object);
         }
-        enter(&keys, KeyEntry { key_id, role, algorithm, spki, unusable }, first.handle);
     }
     Ok(keys)
+}
+
+/// Finds the key of one CKA_ID as [`sweep`] would, with its label and the object that signs.
+///
+/// # Errors
+///
+/// When the token cannot be searched.
+pub fn one(
+    session: &Session,
+    profile: &Profile,
+    key_id: &[u8],
+    slot: &CallSlot,
+) -> Result<Option<(FoundKey, ObjectHandle)>, Error> {
+    let Some(objects) = gather(session, Some(key_id), slot)?.remove(key_id) else { return Ok(None) };
+    let Some((entry, object)) = judge(session, profile, (key_id.to_vec(), &objects), slot) else { return Ok(None) };
+    let attributes = slot.during(Call::Find, || session.get_attributes(object, &[AttributeType::Label]))?;
+    let label = attributes.iter().find_map(|attribute| match attribute {
+        Attribute::Label(label) => Some(String::from_utf8_lossy(label).into_owned()),
+        _ => None,
+    });
+    Ok(Some((FoundKey { entry, label: label.unwrap_or_default() }, object)))
+}
+
+/// Whether the token has a private or secret key of this CKA_ID.
+///
+/// # Errors
+///
+/// When the token cannot be searched.
+pub fn is_there(session: &Session, key_id: &[u8], slot: &CallSlot) -> Result<bool, Error> {
+    for class in [ObjectClass::PRIVATE_KEY, ObjectClass::SECRET_KEY] {
+        if !find(session, class, Some(key_id), slot)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The key objects of the token by CKA_ID: all that have one, or those of this one.
+fn gather(session: &Session, only: Option<&[u8]>, slot: &CallSlot) -> Result<BTreeMap<Vec<u8>, Objects>, Error> {
+    let mut by_id: BTreeMap<Vec<u8>, Objects> = BTreeMap::new();
+    for class in [ObjectClass::PRIVATE_KEY, ObjectClass::SECRET_KEY] {
+        for handle in find(session, class, only, slot)? {
+            let attributes = read(session, handle, slot)?;
+            let Some(key_id) = id_of(&attributes) else { continue };
+            let objects = by_id.entry(key_id).or_default();
+            let of_class = if class == ObjectClass::PRIVATE_KEY { &mut objects.privates } else { &mut objects.secrets };
+            of_class.push(Found { handle, attributes });
+        }
+    }
+    for handle in find(session, ObjectClass::PUBLIC_KEY, only, slot)? {
+        let wanted = [AttributeType::Id, AttributeType::KeyType, AttributeType::EcParams, AttributeType::EcPoint];
+        let attributes = slot.during(Call::Find, || session.get_attributes(handle, &wanted))?;
+        if let Some(key_id) = id_of(&attributes) {
+            by_id.entry(key_id).or_default().publics.push(public_half::spki_of(&attributes));
+        }
+    }
+    Ok(by_id)
+}
+
+/// What psdd is told of the key that these objects are, and the object that signs; none where they are no key of ours.
+fn judge(
+    session: &Session,
+    profile: &Profile,
+    (key_id, objects): (Vec<u8>, &Objects),
+    slot: &CallSlot,
+) -> Option<(KeyEntry, ObjectHandle)> {
+    let first = objects.privates.first().or(objects.secrets.first())?;
+    let role = role_of(&key_id)?;
+    let (algorithm, spki, unusable) = if objects.privates.is_empty() {
+        judge_secret(session, profile, role, objects, slot)
+    } else {
+        judge_pair(profile, role, objects)
+    };
+    Some((KeyEntry { key_id, role, algorithm, spki, unusable }, first.handle))
+}
+
+fn judge_pair(profile: &Profile, role: Role, objects: &Objects) -> (Algorithm, Vec<u8>, Option<String>) {
+    let Objects { privates, secrets, publics } = objects;
+    let half = publics.first().cloned().flatten();
+    let unusable = if privates.len() > 1 {
+        Some(format!("{} private keys have this CKA_ID", privates.len()))
+    } else if !secrets.is_empty() {
+        Some("a secret key has this CKA_ID too".to_owned())
+    } else if publics.len() != 1 {
+        Some(format!("{} public keys have this CKA_ID", publics.len()))
+    } else {
+        match (&half, privates.first()) {
+            (Some((algorithm, _)), Some(private)) => {
+                departure(role, *algorithm, Residence::Resident, &private.attributes, profile)
+            }
+            (None, _) | (_, None) => Some("it is not a key on P-256, P-384 or Ed25519".to_owned()),
+        }
+    };
+    let (algorithm, spki) = half.unwrap_or((Algorithm::EcdsaP256, Vec::new()));
+    (algorithm, spki, unusable)
+}
+
+fn judge_secret(
+    session: &Session,
+    profile: &Profile,
+    role: Role,
+    objects: &Objects,
+    slot: &CallSlot,
+) -> (Algorithm, Vec<u8>, Option<String>) {
+    let algorithm = Algorithm::HmacSha256;
+    let [only] = objects.secrets.as_slice() else {
+        return (algorithm, Vec::new(), Some(format!("{} secret keys have this CKA_ID", objects.secrets.len())));
+    };
+    if let Some(problem) = departure(role, algorithm, Residence::Resident, &only.attributes, profile) {
+        return (algorithm, Vec::new(), Some(problem));
+    }
+    match check_value(session, only.handle, slot) {
+        Ok(value) => (algorithm, value, None),
+        Err(error) => (algorithm, Vec::new(), Some(format!("it makes no MAC: {error}"))),
+    }
 }
 
 fn enter(keys: &Keys, entry: KeyEntry, handle: ObjectHandle) {
@@ -103,20 +180,14 @@ fn role_of(key_id: &[u8]) -> Option<Role> {
     role
 }
 
-/// All keys of a class that have a CKA_ID.
-fn all(session: &Session, class: ObjectClass, slot: &CallSlot) -> Result<ById<Found>, Error> {
-    let mut by_id: ById<Found> = BTreeMap::new();
-    for handle in find(session, class, slot)? {
-        let attributes = read(session, handle, slot)?;
-        if let Some(key_id) = id_of(&attributes) {
-            by_id.entry(key_id).or_default().push(Found { handle, attributes });
-        }
-    }
-    Ok(by_id)
-}
-
-fn find(session: &Session, class: ObjectClass, slot: &CallSlot) -> Result<Vec<ObjectHandle>, Error> {
-    let template = [Attribute::Class(class), Attribute::Token(true)];
+fn find(
+    session: &Session,
+    class: ObjectClass,
+    only: Option<&[u8]>,
+    slot: &CallSlot,
+) -> Result<Vec<ObjectHandle>, Error> {
+    let mut template = vec![Attribute::Class(class), Attribute::Token(true)];
+    template.extend(only.map(|key_id| Attribute::Id(key_id.to_vec())));
     slot.during(Call::Find, || session.iter_objects_with_cache_size(&template, FIND_AT_ONCE)?.collect())
 }
 

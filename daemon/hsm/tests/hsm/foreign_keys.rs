@@ -1,14 +1,14 @@
 //! Keys that are not as the profile demands are reported and never used.
 
-use crate::rig::{PIN, Rig, sig_structure};
+use crate::rig::{PATIENCE, PIN, Rig, TestKey, sig_structure};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
-use psdd_hsm::link::SignFrame;
-use psdd_hsm::protocol::Form;
-use psdd_hsm::role::Role;
+use psdd_hsm::link::{CallError, SignFrame};
+use psdd_hsm::protocol::{Form, KEY_EXISTS};
+use psdd_hsm::role::{Algorithm, Residence, Role};
 
 pub const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
@@ -86,4 +86,42 @@ fn keys_that_depart_from_the_profile_are_unusable() {
         let outcome = link.sign(&frame).map(|signature| signature.len());
         assert_eq!(outcome, if reason.is_none() { Ok(64) } else { Err("key-unusable".to_owned()) });
     }
+}
+
+#[test]
+fn a_key_that_came_after_the_sweep_is_never_made_again_and_is_found_when_asked_for() {
+    let rig = Rig::new();
+    let _keeper = rig.keeper();
+    let link = rig.link();
+    assert!(link.up().keys.is_empty());
+    rig.helper("foreign_keys::make_foreign_keys");
+    let calls = link.link.blocking();
+    let again = calls.generate(Role::Device, Algorithm::EcdsaP256, b"\x04good", "x", Residence::Resident, PATIENCE);
+    match again {
+        Err(CallError::Failed(fault)) => assert_eq!(fault.code, KEY_EXISTS),
+        other => panic!("{other:?}"),
+    }
+    let good = calls.find(b"\x04good", PATIENCE).expect("searched").expect("it is there");
+    assert_eq!((good.entry.role, good.entry.algorithm), (Role::Device, Algorithm::EcdsaP256));
+    assert_eq!((good.entry.unusable, good.label.as_str()), (None, ""));
+    let key = TestKey {
+        key_id: good.entry.key_id.as_slice().into(),
+        role: Role::Device,
+        algorithm: Algorithm::EcdsaP256,
+        spki: good.entry.spki,
+        wrapped: Vec::new(),
+    };
+    let message = sig_structure(b"found");
+    let signature = link.sign(&key.frame(Form::CoseSign1, 0, std::slice::from_ref(&message))).expect("it signs");
+    assert!(key.verifies(&message, &signature));
+    for (key_id, reason) in [(&b"\x04extractable"[..], "Extractable(false)"), (b"\x04twice", "2 private keys")] {
+        let found = calls.find(key_id, PATIENCE).expect("searched").expect("it is there");
+        assert!(found.entry.unusable.is_some_and(|why| why.contains(reason)), "{reason}");
+    }
+    assert_eq!(calls.find(b"\x04none", PATIENCE), Ok(None));
+    assert_eq!(calls.find(b"\x99nobody", PATIENCE), Ok(None), "keys of nobody's role are left alone");
+
+    let made = link.generate(Role::Log, Algorithm::EcdsaP256, "labelled");
+    let found = calls.find(&made.key_id, PATIENCE).expect("searched").expect("it is there");
+    assert_eq!((found.entry.spki, found.label.as_str()), (made.spki, "log labelled"));
 }

@@ -144,9 +144,9 @@ impl<J: Judge> Walk<'_, J> {
     }
 
     fn live(&self, connection: &Connection) -> Result<(), Stop> {
-        let stored: BTreeSet<LiveRow> = rows::live(connection)?.into_iter().collect();
-        let expected: BTreeSet<LiveRow> =
-            self.facts.live_rows().into_iter().chain(self.at_digest.live_rows()).collect();
+        let mut stored: BTreeSet<LiveRow> = BTreeSet::new();
+        rows::each_live(connection, |row| stored.extend([row]))?;
+        let expected: BTreeSet<LiveRow> = self.facts.live_rows().chain(self.at_digest.live_rows()).collect();
         if let Some(LiveRow { name, slot, leaf }) = expected.difference(&stored).min_by_key(|row| row.leaf) {
             let fault = Fault::LiveMissing { psd: name.clone(), slot: slot.clone() };
             return Err(found(*leaf, fault));

@@ -1,5 +1,7 @@
 //! The ledger from the outside: what is durable, what is proven at a start, what a verification finds.
 
+mod back_up;
+mod ceremony;
 mod journal;
 mod open;
 mod reading;

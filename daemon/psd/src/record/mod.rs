@@ -6,8 +6,10 @@
 mod decode;
 mod encode;
 mod map;
+mod repeated;
 
 pub use map::RecordError;
+pub use repeated::Repeated;
 
 use crate::authority::{Loaded, Period};
 use crate::clock::ClockReading;
@@ -469,7 +471,7 @@ impl Event {
             Event::CertificateInstalled { key_id, .. } => format!("certificate:{}", hex(key_id)),
             Event::KeyStateChanged { key_id, step, .. } => format!("{}:{}", step.as_str(), hex(key_id)),
             Event::CeremonyBegun { number, .. } => format!("ceremony:{number}"),
-            Event::CeremonyStep { number, .. } => format!("ceremony-step:{number}"),
+            Event::CeremonyStep { number, step, .. } => format!("ceremony-step:{number}:{step}"),
             Event::CeremonyEnded { number, .. } => format!("ceremony-ended:{number}"),
             Event::OperatorsChanged { .. } => "operators".to_owned(),
             Event::Revoked { subject, .. } => format!("revoked:{}:{subject}", subject.number()),

@@ -93,8 +93,9 @@ fn a_revocation_drops_what_is_not_committed_and_binds_the_rest_of_a_batch() {
     assert_eq!(shell.writes.len(), 1, "the first chunk is on its way to the disk");
     shell.sign(chunks[2]);
     let key = in_use(&shell);
-    let revoked = shell.change_psd(0, vec![step(key, KeyStep::Revoked)]);
+    let revoked = shell.change_psd(0, vec![step(Arc::clone(&key), KeyStep::Revoked)]);
     shell.settle();
+    assert!(shell.key_news.iter().any(|news| matches!(news, KeyNews::Ended { key_id } if *key_id == key)));
     let words = shell.words(request);
     assert_eq!(words[..2], ["signed", "signed"]);
     assert_eq!(words[2..4], ["key-revoked", "key-revoked"]);
@@ -176,7 +177,7 @@ fn psds_are_made_while_others_sign_and_requests_by_licence_find_their_places_aga
     assert!(shell.words(old)[2..].iter().all(|word| ["signed", "stale"].contains(word)), "{:?}", shell.words(old));
     assert_eq!(shell.records_of(made), 4);
     let fleet = shell.fleets.last().unwrap();
-    assert_eq!(fleet.identities.len(), shell.engine.devices.len());
+    assert_eq!(fleet.psds(), shell.engine.devices.len());
     let twice = shell.change(Change::Create { psds: vec![new_psd(3), new_psd(1)], step: None });
     assert!(matches!(shell.value_replies[&twice], ValueReply::ChangeRefused(_)), "one of them is there already");
     let number = shell.engine.devices.len() - 1;

@@ -1,7 +1,7 @@
 //! Commits in order per PSD; the uncommitted suffix is dropped when a frame is not signed (guarantees 1, 3 and 4).
 
-use super::shell::{Setup, Shell, hsm_fault, mills};
-use crate::core::{ChunkId, Event, Outcome};
+use super::shell::{Setup, Shell, hsm_fault, mills, psd_id};
+use crate::core::{ChunkId, Event, Outcome, Sight};
 use psd::record::Event as RecordEvent;
 use psdd_hsm::link::Signatures;
 
@@ -147,6 +147,20 @@ fn the_floor_of_a_frame_is_the_committed_ascending_register() {
 }
 
 #[test]
+fn views_show_the_psds_in_sight_and_no_others() {
+    let mut shell = Shell::new(Setup { funds: vec![1_000; 3], ..Setup::default() });
+    let mut look = |sight| {
+        let request = shell.request_id();
+        shell.event(Event::View(request, sight));
+        shell.views.remove(&request).unwrap().psds.iter().map(|(identity, _)| identity.psd).collect::<Vec<_>>()
+    };
+    let all = look(Sight::All);
+    assert_eq!(all.len(), 3);
+    assert_eq!(look(Sight::Psd(all[1])), [all[1]]);
+    assert_eq!((look(Sight::Psd(psd_id(99))), look(Sight::Appliance)), (vec![], vec![]));
+}
+
+#[test]
 fn views_show_committed_state_only() {
     let mut shell = Shell::new(Setup::default());
     shell.submit(0, &[(1, 700)]);
@@ -154,7 +168,7 @@ fn views_show_committed_state_only() {
     let mut seen = Vec::new();
     let mut look = |shell: &mut Shell| {
         let request = shell.request_id();
-        shell.event(Event::View(request));
+        shell.event(Event::View(request, Sight::All));
         let view = shell.views.remove(&request).unwrap();
         seen.push(view.psds[0].1.registers.ascending().mills());
     };

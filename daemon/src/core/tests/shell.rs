@@ -3,7 +3,7 @@
 use crate::config::TopUpRule;
 use crate::core::pool::Standing;
 use crate::core::{
-    Action, ChunkId, Engine, EngineSettings, Event, Fleet, InstructionCommand, KeyNews, Outcome, PolicyGeneration,
+    Action, ChunkId, Engine, EngineSettings, Event, InstructionCommand, KeyNews, Licences, Outcome, PolicyGeneration,
     RequestId, Selection, SignTarget, Submission, SubmitReply, TokenIndex, ValueCommand, ValueReply, ValueStep, View,
 };
 use psd::authority::{Act, Instruction, Loaded};
@@ -175,7 +175,7 @@ pub struct Shell {
     pub value_replies: BTreeMap<RequestId, ValueReply>,
     pub views: BTreeMap<RequestId, View>,
     pub drained: Vec<Option<ClockReading>>,
-    pub fleets: Vec<Arc<Fleet>>,
+    pub fleets: Vec<Arc<Licences>>,
     pub key_news: Vec<KeyNews>,
     /// PSDs that need value, and how much, in the order in which it was said.
     pub needs: Vec<(PsdId, u64)>,

@@ -2,13 +2,14 @@
 
 use super::OperatorState;
 use super::keys::view;
+use crate::core::Sight;
 use crate::door::failure::Failure;
 use psd::governance::Subject;
 use psd::key::Residence;
 use psdd_wire::operator::{OperatorAppliance, OperatorView, TokenView};
 
 pub(super) async fn appliance(state: &OperatorState) -> Result<Vec<u8>, Failure> {
-    let view = view(state).await?;
+    let view = view(state, Sight::All).await?;
     let troubles = state.router.troubles(&state.tokens);
     let token = |name: &String| {
         let note = troubles.iter().find(|trouble| trouble.starts_with(&format!("token {name}:"))).cloned();

@@ -1,9 +1,10 @@
 //! Ceremonies over the operator door: planned, run, looked at.
 
 use super::OperatorState;
-use crate::ceremony::{Ceremonies, CeremonyFailure, Progress};
+use crate::ceremony::{Ceremonies, CeremonyFailure, Hindrance, Progress, Standing, line};
 use crate::door::failure::{Failure, SOON_MS};
 use http::StatusCode;
+use psd::TenantName;
 use psd::governance::CeremonyEnd;
 use psd::record::Event;
 use psdd_wire::ceremony::Ceremony;
@@ -59,11 +60,22 @@ pub(super) async fn run(state: &OperatorState, body: &[u8]) -> Result<Vec<u8>, F
 }
 
 fn state_of(progress: &Progress) -> CeremonyState {
-    match (progress.running, &progress.stopped) {
-        (true, _) => CeremonyState::Running,
-        (false, Some(_)) => CeremonyState::Interrupted,
-        (false, None) => CeremonyState::Done,
+    match &progress.standing {
+        Standing::Running | Standing::Waiting(_) => CeremonyState::Running,
+        Standing::Stopped(_) => CeremonyState::Interrupted,
+        Standing::Done => CeremonyState::Done,
+        Standing::Abandoned => CeremonyState::Abandoned,
     }
+}
+
+/// What keeps it from its next step, as a line behind those of the steps.
+fn hindered(progress: &Progress) -> Option<String> {
+    let (word, Hindrance { code, text }) = match &progress.standing {
+        Standing::Waiting(hindrance) => ("waits and tries again", hindrance),
+        Standing::Stopped(hindrance) => ("stopped", hindrance),
+        Standing::Running | Standing::Done | Standing::Abandoned => return None,
+    };
+    Some(format!("{word}: {code}: {text}"))
 }
 
 pub(super) async fn one(state: &OperatorState, number: &str) -> Result<Vec<u8>, Failure> {
@@ -74,26 +86,28 @@ pub(super) async fn one(state: &OperatorState, number: &str) -> Result<Vec<u8>, 
         let answer = state.core.live(String::new(), slot)?;
         Ok::<_, Failure>(answer.await.ok().flatten())
     };
+    // Before its records: one that ends meanwhile is told as ended, not as neither carried out nor ended.
+    let progress = state.ceremonies.progress(number);
     let begun = live(format!("ceremony:{number}")).await?.ok_or_else(unknown)?;
     let Event::CeremonyBegun { file, approvals, .. } = &begun.record().event else { return Err(unknown()) };
     let ended = live(format!("ceremony-ended:{number}")).await?;
-    let step = live(format!("ceremony-step:{number}")).await?;
-    let steps_done = match step.as_ref().map(|step| &step.record().event) {
-        Some(Event::CeremonyStep { step, .. }) => *step,
-        _ => 0,
-    };
-    let progress = state.ceremonies.progress(number);
+    let steps = state.core.ceremony_steps(number, 0)?.await.ok().ok_or_else(Failure::stopping)?;
     let (standing, transcript) = match ended.as_ref().map(|ended| &ended.record().event) {
         Some(Event::CeremonyEnded { end: CeremonyEnd::Done, transcript, .. }) => {
             (CeremonyState::Done, transcript.clone())
         }
         Some(_) => (CeremonyState::Abandoned, None),
-        None if progress.as_ref().is_some_and(|progress| progress.running) => (CeremonyState::Running, None),
-        None => (CeremonyState::Interrupted, None),
+        None => match progress.as_ref().map(state_of) {
+            Some(CeremonyState::Running) => (CeremonyState::Running, None),
+            // Those that ended have a record of it.
+            Some(CeremonyState::Interrupted | CeremonyState::Done | CeremonyState::Abandoned) | None => {
+                (CeremonyState::Interrupted, None)
+            }
+        },
     };
-    let mut lines = progress.as_ref().map_or_else(Vec::new, |progress| progress.lines.clone());
-    let stopped = progress.as_ref().and_then(|progress| progress.stopped.clone());
-    lines.extend(stopped.filter(|_| ended.is_none()).map(|(code, text)| format!("stopped: {code}: {text}")));
+    let mut lines: Vec<String> = steps.iter().map(|step| line(step).to_owned()).collect();
+    lines.extend(progress.as_ref().filter(|_| ended.is_none()).and_then(hindered));
+    let steps_done = u64::try_from(steps.len()).unwrap_or(u64::MAX);
     let total = progress.map(|progress| progress.steps_total);
     let total = total.or_else(|| Some(crate::ceremony::steps_of(&Ceremony::read(file).ok()?)));
     Ok(psdd_wire::encode(&CeremonyResponse {
@@ -108,8 +122,8 @@ pub(super) async fn one(state: &OperatorState, number: &str) -> Result<Vec<u8>, 
     }))
 }
 
-/// The signed status list; the vendor door gives the same.
-pub async fn status(ceremonies: Ceremonies) -> Result<Vec<u8>, Failure> {
-    let list = beside(move || ceremonies.status_list()).await?.map_err(|failure| refused(&failure))?;
+/// The signed status list of a tenant's PSDs, or of all, as operators see it.
+pub async fn status(ceremonies: Ceremonies, of: Option<TenantName>) -> Result<Vec<u8>, Failure> {
+    let list = beside(move || ceremonies.status_list(of.as_ref())).await?.map_err(|failure| refused(&failure))?;
     Ok(psdd_wire::encode(&StatusResponse { list: list.to_vec() }))
 }

@@ -3,13 +3,13 @@
 use super::OperatorState;
 use crate::ceremony::standing;
 use crate::config::{Rotation, rule_for};
-use crate::core::View;
+use crate::core::{Sight, View};
 use crate::custodian::validity;
 use crate::door::failure::Failure;
 use http::StatusCode;
 use psd::device::{CertifiedKey, Identity};
 use psd::key::Residence;
-use psd::rotation::{RotationRule, due_at, signed};
+use psd::rotation::{RotationRule, due_at, signed, successor};
 use psd::{PostageAmount, PsdId, State, UnixMillis};
 use psdd_wire::operator::{KeyState, KeysResponse, MOST_ROWS, NextRotation, OperatorKeyView};
 use psdd_wire::status;
@@ -17,8 +17,8 @@ use serde_bytes::ByteBuf;
 use std::sync::Arc;
 
 /// Committed state.
-pub(super) async fn view(state: &OperatorState) -> Result<View, Failure> {
-    state.core.view()?.await.ok().ok_or_else(Failure::stopping)
+pub(super) async fn view(state: &OperatorState, sight: Sight) -> Result<View, Failure> {
+    state.core.view(sight)?.await.ok().ok_or_else(Failure::stopping)
 }
 
 /// A value of the query, of which each name stands once at most.
@@ -27,33 +27,41 @@ fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
     pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
-fn place((psd, key_id): &(PsdId, Arc<[u8]>)) -> String {
+/// Where a row stands in the listing: by PSD, then by CKA_ID.
+type Place = (PsdId, Arc<[u8]>);
+
+fn text_of((psd, key_id): &Place) -> String {
     let hex: String = key_id.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{psd}.{hex}")
 }
 
-/// One page of rows in the order of PSD and key, those behind `after`, and what to give as `after` for the next.
+fn place_of(text: &str) -> Option<Place> {
+    let (psd, hex) = text.split_once('.')?;
+    let digits: Vec<u8> = hex.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
+    let key_id = digits.chunks(2).map(|pair| Some(pair.first()? << 4 | pair.get(1)?)).collect::<Option<_>>()?;
+    Some((psd.parse().ok()?, key_id))
+}
+
+/// One page of so many rows in the order of PSD and key, those behind `after`, and what to give as `after` for the next.
 pub(super) fn page<T>(
     rows: Vec<T>,
     query: Option<&str>,
-    key: impl Fn(&T) -> (PsdId, Arc<[u8]>),
+    most: usize,
+    place: impl Fn(&T) -> Place,
 ) -> Result<(Vec<T>, Option<String>), Failure> {
-    let after = parameter(query, "after");
-    if after.is_some_and(|after| !after.contains('.')) {
-        let detail = "after: give what the page before said as `next`";
-        return Err(Failure::lasting(StatusCode::BAD_REQUEST, "malformed", detail));
-    }
-    let mut rows: Vec<(String, T)> = rows.into_iter().map(|row| (place(&key(&row)), row)).collect();
-    rows.retain(|(place, _)| after.is_none_or(|after| place.as_str() > after));
+    let detail = "after: give what the page before said as `next`";
+    let malformed = || Failure::lasting(StatusCode::BAD_REQUEST, "malformed", detail);
+    let after = parameter(query, "after").map(|after| place_of(after).ok_or_else(malformed)).transpose()?;
+    let mut rows: Vec<(Place, T)> = rows.into_iter().map(|row| (place(&row), row)).collect();
+    rows.retain(|(place, _)| after.as_ref().is_none_or(|after| place > after));
     rows.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let more = rows.len() > MOST_ROWS;
-    rows.truncate(MOST_ROWS);
-    let next = rows.last().filter(|_| more).map(|(place, _)| place.clone());
+    let more = rows.len() > most;
+    rows.truncate(most);
+    let next = rows.last().filter(|_| more).map(|(place, _)| text_of(place));
     Ok((rows.into_iter().map(|(_, row)| row).collect(), next))
 }
 
 pub(super) async fn keys(state: &OperatorState, query: Option<&str>) -> Result<Vec<u8>, Failure> {
-    let view = view(state).await?;
     let wanted: Option<PsdId> = match parameter(query, "psd") {
         None => None,
         Some(psd) => {
@@ -62,12 +70,15 @@ pub(super) async fn keys(state: &OperatorState, query: Option<&str>) -> Result<V
             Some(parsed.ok_or_else(|| Failure::lasting(StatusCode::BAD_REQUEST, "malformed", detail))?)
         }
     };
-    let psds = view.psds.iter().filter(|(identity, _)| wanted.is_none_or(|wanted| wanted == identity.psd));
-    let rows = psds.flat_map(|(identity, state)| state.keys.iter().map(move |certified| (identity, state, certified)));
+    let view = view(state, wanted.map_or(Sight::All, Sight::Psd)).await?;
+    let rows = view
+        .psds
+        .iter()
+        .flat_map(|(identity, state)| state.keys.iter().map(move |certified| (identity, state, certified)));
     let name = |(identity, _, certified): &(&Arc<Identity>, &State, &CertifiedKey)| {
         (identity.psd, Arc::clone(&certified.key.key_id))
     };
-    let (rows, next) = page(rows.collect(), query, name)?;
+    let (rows, next) = page(rows.collect(), query, MOST_ROWS, name)?;
     let shown = |(identity, of, certified): (&Arc<Identity>, &State, &CertifiedKey)| {
         key_view(identity, of, certified, &state.rotations)
     };
@@ -91,6 +102,15 @@ fn key_state(state: &State, certified: &CertifiedKey) -> KeyState {
     }
 }
 
+/// When a key that was in use went out of it.
+fn ended(state: &State, certified: &CertifiedKey) -> Option<u64> {
+    let life = &certified.life;
+    life.activated?;
+    let after = successor(state, certified).map(|next| next.at);
+    let ends = [after, life.retired, life.revoked.map(|revoked| revoked.since), life.destroyed];
+    ends.into_iter().flatten().min().map(|time| time.0)
+}
+
 fn key_view(identity: &Identity, state: &State, certified: &CertifiedKey, rotations: &[Rotation]) -> OperatorKeyView {
     let (pieces, value) = signed(state, certified);
     let key = &certified.key;
@@ -104,6 +124,7 @@ fn key_view(identity: &Identity, state: &State, certified: &CertifiedKey, rotati
         role: key.role.to_string(),
         spki: key.spki.to_vec(),
         chain: certified.chain.iter().map(|der| ByteBuf::from(der.to_vec())).collect(),
+        ended: ended(state, certified),
         state: key_state(state, certified),
         token: key.token.to_string(),
         value,
@@ -135,4 +156,28 @@ fn next_rotation(rule: &RotationRule, (pieces, value): (u64, PostageAmount), due
     });
     let reasons: Vec<String> = by_time.map(str::to_owned).into_iter().chain(by_pieces).chain(by_value).collect();
     NextRotation { time: due.map(|due| due.0), reason: reasons.join(" or ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_one_another_by_psd_and_key() {
+        let row = |serial: u32, generation: u8| -> Place {
+            (PsdId::new(*b"PS", *b"01", serial).unwrap(), vec![1, 0xab, generation].into())
+        };
+        let count = 4;
+        let rows: Vec<Place> = (1..=count).rev().flat_map(|serial| [row(serial, 2), row(serial, 1)]).collect();
+        let (first, next) = page(rows.clone(), None, 6, Place::clone).unwrap();
+        assert_eq!((first.len(), &first[0], &first[1], &first[2]), (6, &row(1, 1), &row(1, 2), &row(2, 1)));
+        let query = format!("after={}", next.unwrap());
+        let (second, next) = page(rows.clone(), Some(&query), 6, Place::clone).unwrap();
+        assert_eq!((second, next), (vec![row(count, 1), row(count, 2)], None));
+        for wrong in
+            ["after=", "after=PS010000000001", "after=PS010000000001.0", "after=PS010000000001.0g", "after=x.00"]
+        {
+            assert!(page(rows.clone(), Some(wrong), 6, Place::clone).is_err(), "{wrong}");
+        }
+    }
 }

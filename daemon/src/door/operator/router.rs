@@ -45,7 +45,7 @@ async fn route(connection: &OperatorConnection, request: Request<Incoming>) -> R
         ["v1", "requests"] if get => certificates::requests(state, query.as_deref()).await,
         ["v1", "certificates"] if post => certificates::install(state, &body(&state.limits, request).await?).await,
         ["v1", "keys"] if get => keys::keys(state, query.as_deref()).await,
-        ["v1", "status"] if get => ceremonies::status(state.ceremonies.clone()).await,
+        ["v1", "status"] if get => ceremonies::status(state.ceremonies.clone(), None).await,
         ["v1", "unseal"] if get => unseal::status(state).await,
         ["v1", "unseal"] if post => unseal::submit(state, &body(&state.limits, request).await?).await,
         ["v1", "ceremonies" | "certificates"] | ["v1", "ceremonies", "plan"] => {

@@ -1,17 +1,22 @@
 //! One client on one connection: its identity, and its policy questions prepared.
+//!
+//! PSDs that the policies in force cannot tell apart share question and answer, so what is kept does not grow with the fleet.
 
 use super::places::TenantPlace;
 use super::problems::Failure;
 use super::{PolicyInForce, VendorState};
 use crate::core::{Licences, PolicyGeneration, Span};
 use crate::door::identity::VendorIdentity;
+use psd::device::Identity;
 use psd::{LicenceNumber, PsdId};
-use psdd_policy::{Action, ApplianceAction, AppliancePairing, Decision, Pairing, Reason, Subject};
+use psdd_policy::{
+    Action, ApplianceAction, AppliancePairing, Decision, Pairing, PsdAttributes, Reason, Resource, Subject,
+};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Pairings kept per connection; beyond it they are built anew.
-const KEPT_PAIRINGS: usize = 1_024;
+const KEPT_PAIRINGS: usize = 256;
 /// Permits kept per connection; beyond it all are asked for again.
 const KEPT_PERMITS: usize = 1_024;
 
@@ -20,30 +25,65 @@ pub struct Connection {
     pub(super) identity: VendorIdentity,
     pub(super) state: Arc<VendorState>,
     subject: Subject,
-    pairings: Mutex<HashMap<PsdId, Arc<Pairing>>>,
-    permits: Mutex<Permits>,
+    judged: Mutex<Judged>,
     _place: TenantPlace,
 }
 
-/// What the policy in force permitted before. A decision depends on nothing but the policy and the question, and single pieces ask
-/// the same few questions all day.
-#[derive(Default)]
-struct Permits {
-    under: Option<PolicyGeneration>,
-    asked: HashSet<(PsdId, Action)>,
+/// What a policy set can tell of a PSD.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Seen {
+    /// One that no policy names: only this.
+    As(PsdAttributes),
+    /// One that a policy names.
+    Named(PsdId),
 }
 
-impl Permits {
-    fn hold(&self, under: PolicyGeneration, question: &(PsdId, Action)) -> bool {
-        self.under == Some(under) && self.asked.contains(question)
+impl Seen {
+    fn of(identity: &Identity, policy: &PolicyInForce) -> Self {
+        let Identity { psd, licence, tenant, .. } = identity;
+        match policy.policies.named_psds().binary_search(psd) {
+            Ok(_) => Self::Named(*psd),
+            Err(_) => Self::As(PsdAttributes::of(*psd, licence, tenant)),
+        }
+    }
+}
+
+/// Questions to one generation of the policy. A decision depends on nothing but the policy and the question, and single pieces ask
+/// the same few questions all day.
+#[derive(Default)]
+struct Judged {
+    under: Option<PolicyGeneration>,
+    pairings: HashMap<Seen, Arc<Pairing>>,
+    permits: HashSet<(Seen, Action)>,
+}
+
+impl Judged {
+    /// What was asked under this generation; nothing where another was in force since.
+    fn under(&mut self, generation: PolicyGeneration) -> &mut Self {
+        if self.under != Some(generation) {
+            *self = Self { under: Some(generation), ..Self::default() };
+        }
+        self
     }
 
-    fn keep(&mut self, under: PolicyGeneration, question: (PsdId, Action)) {
-        if self.under != Some(under) || self.asked.len() >= KEPT_PERMITS {
-            self.asked.clear();
-            self.under = Some(under);
+    fn permit(&mut self, question: (Seen, Action)) {
+        if self.permits.len() >= KEPT_PERMITS {
+            self.permits.clear();
         }
-        self.asked.insert(question);
+        self.permits.insert(question);
+    }
+
+    /// The client with any PSD that is seen so: the policies answer the same for all of them.
+    fn pairing(&mut self, seen: &Seen, subject: &Subject, identity: &Identity) -> Arc<Pairing> {
+        if let Some(pairing) = self.pairings.get(seen) {
+            return Arc::clone(pairing);
+        }
+        let resource = Resource::new(identity.psd, &identity.licence, &identity.tenant);
+        let pairing = Arc::new(Pairing::new(subject, &resource));
+        if self.pairings.len() < KEPT_PAIRINGS {
+            self.pairings.insert(seen.clone(), Arc::clone(&pairing));
+        }
+        pairing
     }
 }
 
@@ -60,14 +100,7 @@ pub(super) struct Permitted {
 impl Connection {
     pub(super) fn new(identity: VendorIdentity, place: TenantPlace, state: Arc<VendorState>) -> Self {
         let subject = Subject::new(&identity.tenant, &identity.client);
-        Self {
-            identity,
-            state,
-            subject,
-            pairings: Mutex::new(HashMap::new()),
-            permits: Mutex::new(Permits::default()),
-            _place: place,
-        }
+        Self { identity, state, subject, judged: Mutex::new(Judged::default()), _place: place }
     }
 
     /// Whether the client may do this on a PSD, and under which policy; `None` where there is no such PSD.
@@ -81,8 +114,7 @@ impl Connection {
     ///
     /// Each member is judged as if it were named. Those that the policies in force cannot tell apart are judged once.
     pub(super) fn may_under(&self, licence: &LicenceNumber, action: Action) -> Option<Result<Permitted, Failure>> {
-        let (policy, fleet) = (self.state.policy.load(), self.state.fleet.load());
-        let licences = &fleet.licences;
+        let (policy, licences) = (self.state.policy.load(), self.state.licences.load());
         let (number, members) = licences.find(licence)?;
         let places = policy.policies.named_psds().iter().filter_map(|psd| licences.place(*psd));
         let mut named: Vec<usize> = places.filter(|place| place.licence == number).map(|place| place.member).collect();
@@ -92,7 +124,7 @@ impl Connection {
         for class in members.classes() {
             let singly = named.iter().copied().filter(|member| class.contains(member));
             for stretch in stretches(class, singly) {
-                match self.decide(&policy, members.psds()[stretch.start], action)? {
+                match self.decide(&policy, members.psd(stretch.start), action)? {
                     Ok(()) => match within.last_mut().filter(|last| last.end == stretch.start) {
                         Some(last) => last.end = stretch.end,
                         None => within.push(stretch),
@@ -106,18 +138,25 @@ impl Connection {
         if within.is_empty() {
             return Some(Err(Failure::denied(&denied)));
         }
-        Some(Ok(Permitted { within, licences: Arc::clone(licences), policy: policy.generation }))
+        Some(Ok(Permitted { within, licences: Arc::clone(&licences), policy: policy.generation }))
     }
 
     fn decide(&self, policy: &PolicyInForce, psd: PsdId, action: Action) -> Option<Result<(), Vec<Reason>>> {
-        let permits = || self.permits.lock().unwrap_or_else(PoisonError::into_inner);
-        if permits().hold(policy.generation, &(psd, action)) {
-            return Some(Ok(()));
-        }
-        let pairing = self.pairing(psd)?;
+        let licences = self.state.licences.load();
+        let identity = licences.identity(psd)?;
+        let judged = || self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        let question = (Seen::of(identity, policy), action);
+        let pairing = {
+            let mut judged = judged();
+            let judged = judged.under(policy.generation);
+            if judged.permits.contains(&question) {
+                return Some(Ok(()));
+            }
+            judged.pairing(&question.0, &self.subject, identity)
+        };
         Some(match policy.policies.decide(&pairing, action) {
             Decision::Permit => {
-                permits().keep(policy.generation, (psd, action));
+                judged().under(policy.generation).permit(question);
                 Ok(())
             }
             Decision::Deny { reasons } => Err(reasons),
@@ -131,18 +170,6 @@ impl Connection {
             Decision::Permit => Ok(()),
             Decision::Deny { reasons } => Err(Failure::denied(&reasons)),
         }
-    }
-
-    fn pairing(&self, psd: PsdId) -> Option<Arc<Pairing>> {
-        let mut pairings = self.pairings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pairing) = pairings.get(&psd) {
-            return Some(Arc::clone(pairing));
-        }
-        let pairing = Arc::new(Pairing::new(&self.subject, self.state.fleet.load().psds.get(&psd)?));
-        if pairings.len() < KEPT_PAIRINGS {
-            pairings.insert(psd, Arc::clone(&pairing));
-        }
-        Some(pairing)
     }
 }
 

@@ -15,15 +15,13 @@ pub use places::TenantPlaces;
 
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
-use crate::core::{Fleet, Licences, PolicyGeneration};
+use crate::core::{Licences, PolicyGeneration};
 use crate::door::listener::Limits;
 use crate::spine::{Handle, Metrics, Newest};
 use arc_swap::ArcSwap;
-use psd::device::Identity;
-use psd::{ApplianceId, PsdId};
-use psdd_policy::{PolicySet, Resource};
+use psd::ApplianceId;
+use psdd_policy::PolicySet;
 use psdd_wire::checkpoint::LogKey;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -33,23 +31,6 @@ pub struct PolicyInForce {
     pub generation: PolicyGeneration,
     /// The policy.
     pub policies: PolicySet,
-}
-
-/// The PSDs as the door knows them.
-pub struct VendorFleet {
-    /// For policy decisions.
-    pub psds: HashMap<PsdId, Resource>,
-    /// Every licence with its PSDs, as the core knows them.
-    pub licences: Arc<Licences>,
-}
-
-impl VendorFleet {
-    /// Of the fleet that the core has.
-    pub fn of(fleet: &Fleet) -> Self {
-        let resource =
-            |identity: &Arc<Identity>| (identity.psd, Resource::new(identity.psd, &identity.licence, &identity.tenant));
-        Self { psds: fleet.identities.iter().map(resource).collect(), licences: Arc::clone(&fleet.licences) }
-    }
 }
 
 /// What every connection of the door shares.
@@ -62,8 +43,8 @@ pub struct VendorState {
     pub policy: ArcSwap<PolicyInForce>,
     /// Connections of each tenant.
     pub places: Arc<TenantPlaces>,
-    /// Every PSD there is.
-    pub fleet: Arc<ArcSwap<VendorFleet>>,
+    /// Every licence with its PSDs, as the core knows them.
+    pub licences: Arc<ArcSwap<Licences>>,
     /// The newest checkpoint.
     pub newest: Arc<Newest>,
     /// Leaves in the log, at least: a validly signed larger checkpoint means that this ledger was rolled back.

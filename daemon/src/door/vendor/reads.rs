@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::problems::Failure;
 use super::sign::signed_piece;
-use crate::core::View;
+use crate::core::{Sight, View};
 use http::StatusCode;
 use psd::clock::ClockReading;
 use psd::device::Identity;
@@ -30,7 +30,7 @@ pub(super) async fn piece(connection: &Connection, key: &str) -> Result<Vec<u8>,
 }
 
 pub(super) async fn psds(connection: &Connection) -> Result<Vec<u8>, Failure> {
-    let view = view(connection).await?;
+    let view = view(connection, Sight::All).await?;
     let clock = view.clock.ok();
     let readable = |identity: &Identity| matches!(connection.may(identity.psd, Action::ReadRegisters), Some(Ok(_)));
     let psds = view.psds.iter().filter(|(identity, _)| readable(identity));
@@ -77,8 +77,8 @@ pub(super) fn appliance(connection: &Connection) -> Result<Vec<u8>, Failure> {
     }))
 }
 
-async fn view(connection: &Connection) -> Result<View, Failure> {
-    connection.state.core.view()?.await.ok().ok_or_else(Failure::stopping)
+async fn view(connection: &Connection, sight: Sight) -> Result<View, Failure> {
+    connection.state.core.view(sight)?.await.ok().ok_or_else(Failure::stopping)
 }
 
 async fn one(
@@ -88,10 +88,13 @@ async fn one(
 ) -> Result<(Arc<Identity>, State, Option<ClockReading>), Failure> {
     let id: PsdId = psd.parse().ok().ok_or_else(|| Failure::unknown_psd(psd))?;
     connection.may(id, action).ok_or_else(|| Failure::unknown_psd(psd))??;
-    let view = view(connection).await?;
+    let view = view(connection, Sight::Psd(id)).await?;
     let clock = view.clock.ok();
-    let found = view.psds.into_iter().find(|(identity, _)| identity.psd == id);
-    found.map(|(identity, state)| (identity, state, clock)).ok_or_else(|| Failure::unknown_psd(psd))
+    view.psds
+        .into_iter()
+        .next()
+        .map(|(identity, state)| (identity, state, clock))
+        .ok_or_else(|| Failure::unknown_psd(psd))
 }
 
 fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> PsdView {

@@ -1,10 +1,10 @@
 //! An operator's approval: COSE_Sign1 over the whole file, so that what is signed is what was rendered.
 
 use super::file::sha256;
-use super::{CEREMONY_APPROVAL, Ceremony, GENESIS_APPROVAL, GenesisFile, Operator, OperatorName, P256PublicKey};
+use super::{CEREMONY_APPROVAL, Ceremony, GENESIS_APPROVAL, GenesisFile, Operator, P256PublicKey};
 use crate::cose::{CoseError, Sign1};
 use crate::exact;
-use psd::ApplianceId;
+use psd::{ApplianceId, OperatorName};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 
@@ -164,6 +164,16 @@ impl Approval {
     /// With the first of them that does not hold.
     pub fn verify(bytes: &[u8], operators: &[Operator]) -> Result<Self, ApprovalError> {
         Claimed::read(bytes)?.verify(operators)
+    }
+
+    /// In whose name an approval is, unproven: for one that a record has held since it was verified, when its operator may not be on the
+    /// list any more.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn in_the_name_of(bytes: &[u8]) -> Result<String, ApprovalError> {
+        Claimed::read(bytes).map(|claimed| claimed.claims.operator)
     }
 }
 

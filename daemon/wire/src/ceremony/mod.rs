@@ -18,7 +18,6 @@ pub mod plan;
 mod public_key;
 mod quorum;
 mod read;
-mod reason;
 pub mod transcript;
 
 pub use act::Act;
@@ -27,11 +26,10 @@ pub use error::CeremonyError;
 pub use expected::{Expected, ExpectedKey};
 pub use file::{Ceremony, Head};
 pub use genesis::GenesisFile;
-pub use names::{ClientName, OperatorName, TokenName};
+pub use names::{ClientName, TokenName};
 pub use operator::{MOST_OPERATORS, NewOperator, Operator};
 pub use public_key::{P256PublicKey, PublicKeyError};
 pub use quorum::{Quorum, QuorumRefusal, Situation, fits, quorum, unanimous};
-pub use reason::RevocationReason;
 
 /// Most bytes of a ceremony or genesis file.
 pub const LONGEST_FILE: usize = 1 << 20;

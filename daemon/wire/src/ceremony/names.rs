@@ -1,4 +1,4 @@
-//! Names of operators, tokens and vendors' clients: the same rule as every name of the domain.
+//! Names of tokens and vendors' clients: the same rule as every name of the domain.
 
 use psd::TenantName;
 use psd::id::NameError;
@@ -40,10 +40,6 @@ macro_rules! name {
     };
 }
 
-name!(
-    /// A person who answers for keys; unique in the list of operators.
-    OperatorName, "operator name"
-);
 name!(
     /// A token, as the configuration of `psdd` calls it.
     TokenName, "token name"

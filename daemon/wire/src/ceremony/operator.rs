@@ -1,6 +1,7 @@
 //! The list of operators, as a file proposes it and as an appliance has it.
 
-use super::{OperatorName, P256PublicKey, field};
+use super::{P256PublicKey, field};
+use psd::OperatorName;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 

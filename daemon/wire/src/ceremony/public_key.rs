@@ -43,6 +43,15 @@ impl P256PublicKey {
         if parsed.is_ok() { Ok(Self(spki.into())) } else { Err(PublicKeyError::Kind) }
     }
 
+    /// From an uncompressed point: 0x04, x, y (SEC 1 §2.3.3).
+    ///
+    /// # Errors
+    ///
+    /// For points of other forms and those that are not on the curve.
+    pub fn from_point(point: &[u8]) -> Result<Self, PublicKeyError> {
+        Self::from_spki(&[&PREFIX[..26], point].concat())
+    }
+
     /// SubjectPublicKeyInfo, DER.
     pub fn spki(&self) -> &[u8] {
         &self.0

@@ -1,8 +1,8 @@
 //! When approvals are a quorum. Pure: what the appliance is and what time it is are passed in.
 
 use super::approval::Claimed;
-use super::{Approval, ApprovalError, Ceremony, GenesisFile, NewOperator, Operator, OperatorName, Subject};
-use psd::{ApplianceId, UnixMillis};
+use super::{Approval, ApprovalError, Ceremony, GenesisFile, NewOperator, Operator, Subject};
+use psd::{ApplianceId, OperatorName, UnixMillis};
 
 /// The appliance at the moment of judgement.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! Acts on the appliance: its operators, its clients, its tokens, its ledger.
 
 use crate::ceremony::operator;
-use crate::ceremony::{ClientName, NewOperator, OperatorName, P256PublicKey, RevocationReason, TokenName, field};
-use psd::TenantName;
+use crate::ceremony::{ClientName, NewOperator, P256PublicKey, TokenName, field};
+use psd::custody::RevocationReason;
+use psd::{OperatorName, TenantName};
 use serde::{Deserialize, Deserializer, de};
 use std::path::{Component, PathBuf};
 

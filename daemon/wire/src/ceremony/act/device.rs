@@ -1,7 +1,8 @@
 //! Acts on one PSD as a whole.
 
-use crate::ceremony::{Expected, RevocationReason, field};
+use crate::ceremony::{Expected, field};
 use psd::PsdId;
+use psd::custody::RevocationReason;
 use serde::Deserialize;
 
 /// `[lock]`, `[unlock]` and `[scrap]`.

@@ -1,8 +1,9 @@
 //! Acts on one key of one PSD.
 
 use crate::ceremony::expected::generation;
-use crate::ceremony::{Expected, ExpectedKey, RevocationReason, field};
+use crate::ceremony::{Expected, ExpectedKey, field};
 use psd::PsdId;
+use psd::custody::RevocationReason;
 use psd::key::Role;
 use serde::{Deserialize, Deserializer, de};
 

@@ -13,20 +13,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const PREFACE: usize = 24;
 
 /// A stream that counts its first bytes.
-pub(super) struct Opening<S> {
+pub struct Opening<S> {
     stream: S,
     read: Arc<AtomicUsize>,
 }
 
 impl<S> Opening<S> {
-    pub(super) fn watch(stream: S) -> (Self, Arc<AtomicUsize>) {
+    /// The stream, and how many of its first bytes were read.
+    pub fn watch(stream: S) -> (Self, Arc<AtomicUsize>) {
         let read = Arc::new(AtomicUsize::new(0));
         (Self { stream, read: Arc::clone(&read) }, read)
     }
 }
 
 /// Returns if nothing like a beginning was read in this time, and never otherwise.
-pub(super) async fn never_begun(read: Arc<AtomicUsize>, patience: Duration) {
+pub async fn never_begun(read: Arc<AtomicUsize>, patience: Duration) {
     tokio::time::sleep(patience).await;
     if read.load(Ordering::Relaxed) >= PREFACE {
         pending().await
