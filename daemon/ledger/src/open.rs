@@ -66,7 +66,7 @@ pub enum OpenError {
     #[error("{0} exists already; an appliance is born once")]
     Exists(PathBuf),
     /// Written by another version.
-    #[error("format {0} of the ledger is not known to this version")]
+    #[error("it has format {0}, and this version reads format {wanted} alone; start the version that wrote it", wanted = crate::schema::FORMAT)]
     Format(i64),
     /// Born but for leaf 0.
     #[error("the ledger has no genesis: the appliance was never born")]

@@ -8,7 +8,7 @@ CODES: dict[str, str] = {
     # the database
     "sqlite": "SQLite finds the database itself damaged",
     "schema": "a documented table or column is missing",
-    "format": "meta.format is not 1",
+    "format": "meta.format is not 2",
     "row": "a row has a value of the wrong type or length",
     # records
     "gap": "leaves are not 0, 1, 2, ... without a gap",

@@ -193,7 +193,7 @@ pub enum VerifyError {
         source: std::io::Error,
     },
     /// Written by another version.
-    #[error("format {0} of the ledger is not known to this version")]
+    #[error("it has format {0}, and this version reads format {wanted} alone", wanted = schema::FORMAT)]
     Format(i64),
     /// The store failed.
     #[error(transparent)]

@@ -45,6 +45,18 @@ fn records_that_do_not_follow_leaf_0_are_not_born_with_it() {
 }
 
 #[test]
+fn a_ledger_of_another_format_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    World::born(dir.path(), 1, Rules::default()).close();
+    for format in [1, 3] {
+        let connection = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
+        connection.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [format]).unwrap();
+        drop(connection);
+        assert!(matches!(recover(dir.path(), Rules::default()), Err(OpenError::Format(found)) if found == format));
+    }
+}
+
+#[test]
 fn one_process_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::born(dir.path(), 1, Rules::default());
