@@ -21,6 +21,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// The roles whose keys the authority certifies.
+    pub const CERTIFIED: [Role; 3] = [Role::Indicium, Role::Certification, Role::Device];
+
+    /// The role of that name, where its keys are certified.
+    pub fn certified_named(name: &str) -> Option<Self> {
+        Self::CERTIFIED.into_iter().find(|role| role.to_string() == name)
+    }
+
     /// The number of the role on the wire to the token worker and in records.
     pub const fn number(self) -> u8 {
         match self {
@@ -182,6 +190,18 @@ pub struct Key {
     pub spki: Arc<[u8]>,
     /// Serial number of the installed certificate; a key without one signs nothing that leaves the appliance.
     pub certificate_serial: Option<u32>,
+}
+
+impl Key {
+    /// Which generation of its role it is: the last byte of its CKA_ID, which is made of role, PSD and generation.
+    pub fn generation(&self) -> u8 {
+        generation(&self.key_id)
+    }
+}
+
+/// The generation that a CKA_ID names; 1 where it is none of ours.
+pub fn generation(key_id: &[u8]) -> u8 {
+    key_id.last().copied().unwrap_or(1)
 }
 
 #[cfg(test)]

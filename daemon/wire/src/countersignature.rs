@@ -4,7 +4,6 @@
 
 use crate::certificate::AuthorityRoot;
 use crate::cose::{CoseError, Sign1};
-use aws_lc_rs::digest::{SHA256, digest};
 use psd::UnixMillis;
 use psd::record::Environment;
 use serde::{Deserialize, Serialize};
@@ -75,7 +74,7 @@ pub fn claims_over(
 ) -> CountersignatureClaims {
     CountersignatureClaims {
         time: time.0,
-        digest: sha256(file),
+        digest: crate::sha256(file),
         appliance: appliance.to_owned(),
         environment: environment.as_str().to_owned(),
         permit_software_token,
@@ -95,7 +94,7 @@ impl Countersignature {
         message.verify(GENESIS_COUNTERSIGNATURE, &root.spki()).map_err(refused)?;
         let claims: CountersignatureClaims =
             crate::read(&message.payload).map_err(|error| refused(CoseError::Payload(error)))?;
-        if claims.digest != sha256(file) {
+        if claims.digest != crate::sha256(file) {
             return Err(CountersignatureError::Digest);
         }
         if claims.appliance != appliance {
@@ -106,10 +105,4 @@ impl Countersignature {
         }
         Ok(Self { time: UnixMillis(claims.time), permit_software_token: claims.permit_software_token })
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    out
 }

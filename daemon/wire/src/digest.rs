@@ -1,7 +1,6 @@
 //! The digest of an item's content: what an idempotency key is bound to.
 
 use crate::message::{PostalItem, SignItem, SignTarget, VoucherItem};
-use aws_lc_rs::digest;
 
 /// SHA-256 over the content as received, with the PSD or the licence asked for and without the key. Texts count as they were written:
 /// `0.73` and `0.730` are different content. How a PSD is chosen among those of a licence is no content.
@@ -58,7 +57,5 @@ fn of_fields<const N: usize>(prefix: &[u8], fields: [Option<&[u8]>; N]) -> [u8; 
         content.extend_from_slice(&u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
         content.extend_from_slice(field.unwrap_or_default());
     }
-    let mut out = [0; 32];
-    out.copy_from_slice(digest::digest(&digest::SHA256, &content).as_ref());
-    out
+    crate::sha256(&content)
 }

@@ -29,6 +29,13 @@ mod text;
 
 pub use strict::{DecodeError, encode, encode_with_capacity, read};
 
+/// SHA-256, by which files, requests and keys are named.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    out
+}
+
 /// Media type of requests and responses.
 pub const CBOR: &str = "application/cbor";
 /// Media type of errors (RFC 9290 §6.3).

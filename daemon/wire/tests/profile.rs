@@ -78,7 +78,7 @@ impl Case {
 
 #[test]
 fn a_certificate_as_it_must_be_gives_its_serial() {
-    for role in [Role::Indicium, Role::Certification, Role::Device] {
+    for role in Role::CERTIFIED {
         assert_eq!(Case::new(role).verdict(), Ok(1000));
     }
     let p384 = Case { algorithm: &rcgen::PKCS_ECDSA_P384_SHA384, ..Case::new(Role::Certification) };

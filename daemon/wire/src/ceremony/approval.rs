@@ -1,6 +1,5 @@
 //! An operator's approval: COSE_Sign1 over the whole file, so that what is signed is what was rendered.
 
-use super::file::sha256;
 use super::{CEREMONY_APPROVAL, Ceremony, GENESIS_APPROVAL, GenesisFile, Operator, P256PublicKey};
 use crate::cose::{CoseError, Sign1};
 use crate::exact;
@@ -118,7 +117,7 @@ impl Subject<'_> {
 
     /// SHA-256 of the file.
     pub fn digest(&self) -> [u8; 32] {
-        sha256(self.bytes())
+        crate::sha256(self.bytes())
     }
 
     /// The whole effect in words, told from the bytes that are signed.
@@ -193,7 +192,7 @@ impl Claimed {
         if of_ceremony != claims.number.is_some() {
             return Err(ApprovalError::Contradiction("a ceremony has a number and a genesis has none"));
         }
-        let digest = sha256(&claims.file);
+        let digest = crate::sha256(&claims.file);
         if claims.digest != digest {
             return Err(ApprovalError::Contradiction("its digest is not that of the file in it"));
         }

@@ -2,7 +2,6 @@
 
 use super::act::Written;
 use super::{Act, CeremonyError, LONGEST_WINDOW_MS, effects, field, read};
-use aws_lc_rs::digest;
 use psd::{ApplianceId, UnixMillis};
 use std::fmt;
 
@@ -75,7 +74,7 @@ impl Ceremony {
 
     /// SHA-256 of the file.
     pub fn digest(&self) -> [u8; 32] {
-        sha256(&self.bytes)
+        crate::sha256(&self.bytes)
     }
 
     /// The whole effect in words, a sentence each, told from what was read of these very bytes.
@@ -102,10 +101,4 @@ impl fmt::Debug for Ceremony {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ceremony({}, {})", self.act.table(), field::to_hex(&self.digest()))
     }
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    out
 }

@@ -1,6 +1,5 @@
 //! The genesis file: what an appliance is born with, approved by every operator and countersigned by the authority.
 
-use super::file::sha256;
 use super::{CeremonyError, NewOperator, P256PublicKey, TokenName, effects, field, instant, operator, read};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -131,7 +130,7 @@ impl GenesisFile {
 
     /// SHA-256 of the file.
     pub fn digest(&self) -> [u8; 32] {
-        sha256(&self.bytes)
+        crate::sha256(&self.bytes)
     }
 
     /// The whole effect in words, a sentence each, told from what was read of these very bytes.
@@ -166,7 +165,7 @@ impl fmt::Debug for GenesisFile {
 }
 
 fn print_of(certificate: &[u8]) -> String {
-    field::to_groups(&sha256(certificate))
+    field::to_groups(&crate::sha256(certificate))
 }
 
 const fn purpose_word(purpose: AuthorityPurpose) -> &'static str {

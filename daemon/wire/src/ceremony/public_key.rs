@@ -1,6 +1,5 @@
 //! Public keys of operators, holders of shares and hosts: ECDSA or ECDH keys on P-256, in their one DER form.
 
-use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
@@ -59,9 +58,7 @@ impl P256PublicKey {
 
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub fn digest(&self) -> [u8; 32] {
-        let mut out = [0; 32];
-        out.copy_from_slice(digest::digest(&digest::SHA256, &self.0).as_ref());
-        out
+        crate::sha256(&self.0)
     }
 
     /// The digest in groups of four hex digits, as people read it to one another.
