@@ -52,6 +52,22 @@ impl FundsSystem {
         &mut self.books
     }
 
+    /// Has all that `act` enters in one transaction: one sync for many statements. What it gives may leave this process only after that.
+    ///
+    /// # Errors
+    ///
+    /// That of `act`, which ends the books; a fault of the transaction, which does as well unless it [is busy](Fault::is_busy).
+    pub fn together<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.books.begin()?;
+        match act(self) {
+            Ok(done) => self.books.commit().map(|()| done),
+            Err(fault) => {
+                self.books.give_up();
+                Err(fault)
+            }
+        }
+    }
+
     /// Answers a request for value. `caller` is the appliance in the client's certificate; without one, everything may be carried.
     pub fn value_request(
         &mut self,
@@ -186,7 +202,7 @@ fn judged<T>(
 
 fn refused(error: StatementError) -> Refusal {
     match error {
-        StatementError::Malformed(source) => Refusal::Malformed(source.to_string()),
+        StatementError::Malformed(_) | StatementError::Beyond(_) => Refusal::Malformed(error.to_string()),
         StatementError::Signature(psd) => Refusal::BadSignature(psd),
         StatementError::Revoked { psd, since } => Refusal::KeyRevoked { psd, since },
     }

@@ -1,7 +1,6 @@
 //! What a PSD says of value, under its device key: from bytes to a [`Statement`], which only a verified signature makes.
 
 use crate::books::DeviceKey;
-use aws_lc_rs::digest::{SHA256, digest};
 use psd::{PsdId, UnixMillis};
 use psdd_wire::cose::{CoseError, Sign1, VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_REPORT, WITHDRAWAL_REQUEST};
 use psdd_wire::message::ValueRequestClaims;
@@ -25,6 +24,9 @@ pub enum StatementError {
     /// Not the fixed form, another content type, or claims that are none.
     #[error("{0}")]
     Malformed(#[source] CoseError),
+    /// A number that no PSD counts up to, and the books cannot hold.
+    #[error("{0} is above 2^63 - 1")]
+    Beyond(&'static str),
     /// The PSD's device key did not sign it.
     #[error("the signature is of none of the device keys certified for {0}")]
     Signature(PsdId),
@@ -75,7 +77,18 @@ impl Unproven {
             return Err(StatementError::Malformed(CoseError::ContentType(message.content_type)));
         }
         let claims = psdd_wire::read(&message.payload);
-        let claims = claims.map_err(|error| StatementError::Malformed(CoseError::Payload(error)))?;
+        let claims: ValueRequestClaims =
+            claims.map_err(|error| StatementError::Malformed(CoseError::Payload(error)))?;
+        let leaf = claims.refund.as_ref().map_or(0, |refund| refund.leaf);
+        let counted = [
+            ("time", claims.time),
+            ("sequence", claims.sequence),
+            ("the leaf of the refund", leaf),
+            ("the piece count", claims.registers.pieces),
+        ];
+        if let Some((name, _)) = counted.into_iter().find(|(_, number)| i64::try_from(*number).is_err()) {
+            return Err(StatementError::Beyond(name));
+        }
         Ok(Self { kind, message, claims, bytes: bytes.to_vec() })
     }
 
@@ -88,7 +101,7 @@ impl Unproven {
     pub fn proven_by(self, device_keys: &[DeviceKey]) -> Result<Statement, StatementError> {
         let psd = self.claims.psd;
         check_signer(&self.message, self.kind.content_type(), psd, device_keys)?;
-        Ok(Statement { claims: self.claims, digest: sha256(&self.bytes), bytes: self.bytes })
+        Ok(Statement { claims: self.claims, digest: psdd_wire::sha256(&self.bytes), bytes: self.bytes })
     }
 }
 
@@ -123,11 +136,4 @@ impl Statement {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
-}
-
-/// SHA-256.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    out
 }

@@ -62,8 +62,8 @@ impl Books {
         Ok(Self { connection: schema::open(path)?, since_copy: 0, together: false, dead: false })
     }
 
-    /// Runs one transaction, or takes part in the one that [`Books::begin`] began. Where `act` gives an error, nothing of the
-    /// transaction remains, and these books are dead.
+    /// Runs one transaction, or takes part in the one of [`FundsSystem::together`](crate::funds::FundsSystem::together). Where `act`
+    /// gives an error, nothing of the transaction remains, and these books are dead.
     pub fn enter<T>(&mut self, act: impl FnOnce(&Entry<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         let alone = !self.together;
         if alone {
@@ -78,7 +78,7 @@ impl Books {
 
     /// Begins a transaction that all entries take part in until [`Books::commit`]: they share its sync. Nothing that they give may leave
     /// this process before that.
-    pub fn begin(&mut self) -> Result<(), Fault> {
+    pub(crate) fn begin(&mut self) -> Result<(), Fault> {
         if self.dead {
             return Err(Fault::Dead);
         }
@@ -90,7 +90,7 @@ impl Books {
     }
 
     /// Ends the transaction: what was entered since [`Books::begin`] is on stable storage.
-    pub fn commit(&mut self) -> Result<(), Fault> {
+    pub(crate) fn commit(&mut self) -> Result<(), Fault> {
         self.fatal(|books| books.connection.execute_batch("COMMIT").at("committing"))?;
         self.together = false;
         self.since_copy += 1;
@@ -99,6 +99,11 @@ impl Books {
             self.fatal(|books| schema::copy_wal(&books.connection))?;
         }
         Ok(())
+    }
+
+    /// What was entered since [`Books::begin`] is given up, and these books with it.
+    pub(crate) fn give_up(&mut self) {
+        self.dead = true;
     }
 
     /// An error is the end of these books; what is uncommitted is given up with the connection.

@@ -1,11 +1,11 @@
 //! Refunds of spoiled marks: paid for a mark that the PSD really signed, within the window, once.
 
 use super::{BadMark, Refusal, Terms};
-use crate::statement::sha256;
 use psd::indicium::{Decoded, FORMATS};
 use psd::{MailingDate, PsdId, UnixMillis};
 use psdd_wire::checkpoint::verify_p256;
 use psdd_wire::message::ValueRequestClaims;
+use psdd_wire::sha256;
 
 /// A certified indicium key of the PSD.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! X.509 revocation lists (RFC 5280 §5): of the CA of PSD keys, and of the root for its subordinates.
 
-use super::files::write_durably;
+use super::files::{FileError, write_durably};
 use super::profile::{date_time, issuer};
 use super::{PkiError, made};
 use crate::books::{Books, CrlIssuer, KeyRevocation, StoredList};
@@ -23,6 +23,10 @@ pub fn write_list(
         CrlIssuer::Root => (dir.root_certificate(), dir.root_key(), dir.root_crl()),
     };
     let ca = issuer(&certificate, &key)?;
+    // Of two at once the later number is written last.
+    let turn = path.with_extension("lock");
+    let turn = std::fs::File::create(&turn).and_then(|file| file.lock().map(|()| file));
+    let _turn = turn.map_err(|source| FileError { path: path.clone(), source })?;
     let next_update = UnixMillis(now.0.saturating_add(u64::from(days) * 86_400_000));
     let stored = books.store_list(of, (now, next_update), |number, revoked| {
         let list = CertificateRevocationListParams {

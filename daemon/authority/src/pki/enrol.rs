@@ -6,10 +6,11 @@
 use super::PkiError;
 use super::files::read;
 use super::profile::{Ca, issuer};
-use super::request::{Subject, of_subject, role_named};
+use super::request::{Subject, of_subject};
 use crate::books::{Books, Entry, Fault, RegisterError, Registered};
 use crate::directory::AuthorityDir;
-use crate::statement::{StatementError, check_signer, sha256};
+use crate::statement::{StatementError, check_signer};
+use psd::key::Role;
 use psd::{ApplianceId, PsdId, UnixMillis};
 use psdd_wire::cose::{ENROLMENT, Sign1};
 use psdd_wire::enrolment::{EnrolmentClaims, EnrolmentRequest, EnrolmentResponse};
@@ -174,7 +175,7 @@ fn judged(
     }
     if let Err(error) = check_signer(message, ENROLMENT, psd, &entry.device_keys(psd)?) {
         return Ok(Err(match error {
-            StatementError::Malformed(source) => malformed(source),
+            StatementError::Malformed(_) | StatementError::Beyond(_) => malformed(error),
             StatementError::Signature(psd) => EnrolRefusal::BadSignature(psd),
             StatementError::Revoked { psd, since } => EnrolRefusal::KeyRevoked { psd, since },
         }));
@@ -182,7 +183,7 @@ fn judged(
     if claims.appliance != appliance.as_str() {
         return Ok(Err(EnrolRefusal::WrongAppliance { registered: appliance }));
     }
-    if claims.csr_digest != sha256(csr) {
+    if claims.csr_digest != psdd_wire::sha256(csr) {
         return Ok(Err(EnrolRefusal::OtherRequest));
     }
     Ok(requested(claims, csr).map(|request| (request, (appliance, licence))))
@@ -190,8 +191,11 @@ fn judged(
 
 fn requested(claims: &EnrolmentClaims, csr: &[u8]) -> Result<super::request::Request, EnrolRefusal> {
     let refused = |problem: String| EnrolRefusal::Request { problem };
-    let role = role_named(&claims.role);
+    let role = Role::certified_named(&claims.role);
     let role = role.ok_or_else(|| refused("its role is none of indicium, certification, device".to_owned()))?;
+    if claims.generation == 0 {
+        return Err(refused("generations are counted from 1".to_owned()));
+    }
     let subject = Subject { psd: claims.psd, role, generation: claims.generation };
     let read = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr));
     let read = read.map_err(|error| refused(error.to_string()))?;

@@ -5,7 +5,7 @@
 
 use super::files::{FileError, read};
 use super::profile::issuer;
-use super::request::{Request, Subject, of_subject, role_named};
+use super::request::{Request, Subject, of_subject};
 use super::{PkiError, made};
 use crate::books::{Books, Fault, PsdKey, RegisterError, Registered};
 use crate::directory::AuthorityDir;
@@ -139,7 +139,7 @@ fn subject_named(stem: &str) -> Option<Subject> {
         }
         None => (rest, 1),
     };
-    let subject = Subject { psd: psd.parse().ok()?, role: role_named(role)?, generation };
+    let subject = Subject { psd: psd.parse().ok()?, role: Role::certified_named(role)?, generation };
     (generation > 0).then_some(subject)
 }
 

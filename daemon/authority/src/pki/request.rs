@@ -27,11 +27,6 @@ pub(super) struct Request {
     public: rcgen::PublicKey,
 }
 
-/// The role that is certified under this name.
-pub(super) fn role_named(word: &str) -> Option<Role> {
-    [Role::Indicium, Role::Certification, Role::Device].into_iter().find(|role| role.to_string() == word)
-}
-
 /// serialNumber (X.520): which generation of the key it is. The first may leave it out.
 fn generation_type() -> DnType {
     DnType::CustomDnType(vec![2, 5, 4, 5])

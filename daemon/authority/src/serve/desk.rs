@@ -84,28 +84,23 @@ pub(super) fn start(
     Ok((Desk { jobs }, failure, thread))
 }
 
-fn work(mut offices: Offices, mut waiting: mpsc::Receiver<Job>) -> Result<(), Fault> {
+fn work(Offices { mut funds, enrolment }: Offices, mut waiting: mpsc::Receiver<Job>) -> Result<(), Fault> {
     let mut jobs = Vec::with_capacity(MOST_TOGETHER);
     while waiting.blocking_recv_many(&mut jobs, MOST_TOGETHER) > 0 {
-        match offices.funds.books().begin() {
-            Ok(()) => {}
-            Err(fault) if fault.is_busy() => {
-                jobs.drain(..).for_each(|job| job.tell(Err(Failure::overloaded())));
-                continue;
-            }
+        let all = |funds: &mut FundsSystem| {
+            let judged = jobs.iter().map(|Job { caller, ask, .. }| match answer(funds, &enrolment, caller, ask) {
+                Ok(body) => Ok(Ok(body)),
+                Err(NoAnswer::Refused(failure)) => Ok(Err(failure)),
+                Err(NoAnswer::Fault(fault)) => Err(fault),
+            });
+            judged.collect::<Result<Vec<_>, Fault>>()
+        };
+        match funds.together(all) {
+            Ok(answers) => jobs.drain(..).zip(answers).for_each(|(job, answer)| job.tell(answer)),
+            Err(fault) if fault.is_busy() => jobs.drain(..).for_each(|job| job.tell(Err(Failure::overloaded()))),
+            // Whether it is on stable storage is not known, so nothing is answered.
             Err(fault) => return Err(fault),
         }
-        let mut answers = Vec::with_capacity(jobs.len());
-        for job in &jobs {
-            answers.push(match answer(&mut offices, &job.caller, &job.ask) {
-                Ok(body) => Ok(body),
-                Err(NoAnswer::Refused(failure)) => Err(failure),
-                Err(NoAnswer::Fault(fault)) => return Err(fault),
-            });
-        }
-        // Where this fails, whether it is on stable storage is not known, so nothing is answered.
-        offices.funds.books().commit()?;
-        jobs.drain(..).zip(answers).for_each(|(job, answer)| job.tell(answer));
     }
     Ok(())
 }
@@ -118,8 +113,7 @@ impl Job {
     }
 }
 
-fn answer(offices: &mut Offices, caller: &str, ask: &Ask) -> Result<Vec<u8>, NoAnswer> {
-    let Offices { funds, enrolment } = offices;
+fn answer(funds: &mut FundsSystem, enrolment: &Enrolment, caller: &str, ask: &Ask) -> Result<Vec<u8>, NoAnswer> {
     let caller = Some(caller);
     let now = now().map_err(|error| NoAnswer::Fault(Fault::Broken(error.to_string())))?;
     let (kind, bytes) = match ask {

@@ -117,8 +117,8 @@ impl Open {
     pub async fn failed(&mut self) -> Fault {
         match (&mut self.failure).await {
             Ok(fault) => fault,
-            // The thread ends without a fault when nothing can be asked of it any more.
-            Err(_closed) => std::future::pending().await,
+            // Without a fault the thread ends when nothing can be asked of it any more, which is after this.
+            Err(_closed) => Fault::Broken("the thread that has the books panicked".to_owned()),
         }
     }
 

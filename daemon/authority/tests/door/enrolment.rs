@@ -24,6 +24,17 @@ fn csr(key: &KeyPair) -> Vec<u8> {
 
 /// A request for an indicium key, whose statement is over `stated` and of this content type, by this device key.
 fn asked(post: &Post, csr: Vec<u8>, stated: &[u8], content_type: &str, by: &EcdsaKeyPair) -> Vec<u8> {
+    generation_asked(post, 1, csr, stated, content_type, by)
+}
+
+fn generation_asked(
+    post: &Post,
+    generation: u8,
+    csr: Vec<u8>,
+    stated: &[u8],
+    content_type: &str,
+    by: &EcdsaKeyPair,
+) -> Vec<u8> {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, stated);
     let claims = EnrolmentClaims {
         psd: PSD.parse().unwrap(),
@@ -32,7 +43,7 @@ fn asked(post: &Post, csr: Vec<u8>, stated: &[u8], content_type: &str, by: &Ecds
         nonce: [7; 16],
         appliance: "appliance-1".to_owned(),
         csr_digest: digest.as_ref().try_into().unwrap(),
-        generation: 1,
+        generation,
     };
     let statement = signed(content_type, psdd_wire::encode(&claims), by);
     psdd_wire::encode(&EnrolmentRequest { csr, statement })
@@ -98,6 +109,13 @@ async fn who_has_no_right_or_no_proof_gets_no_certificate() {
             "no proof of possession",
             "appliance-1",
             asked(&post, unproven.clone(), &unproven, ENROLMENT, device),
+            400,
+            "csr-malformed",
+        ),
+        (
+            "generation 0",
+            "appliance-1",
+            generation_asked(&post, 0, good.clone(), &good, ENROLMENT, device),
             400,
             "csr-malformed",
         ),

@@ -7,7 +7,7 @@ use psdd_authority::serve;
 use psdd_wire::certificate::verify_end_entity;
 use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION};
 use psdd_wire::funds::{AccountResponse, FundsAuthorisation};
-use psdd_wire::message::ValueAuthorisationClaims;
+use psdd_wire::message::{RefundClaims, ValueAuthorisationClaims, ValueRequestClaims};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::time::Duration;
@@ -106,6 +106,33 @@ async fn what_is_refused_has_its_code_and_moves_nothing() {
     let account = post.ask("appliance-1", "GET", "/v1/licences/L-1", Vec::new()).await;
     let account: AccountResponse = psdd_wire::read(&account.body).unwrap();
     assert_eq!(account.balance.to_string(), "100.00", "nothing moved");
+}
+
+/// Numbers that no column holds, signed by the device key itself, end nothing and hurt nobody who asks at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hostile_psd_cannot_stop_the_funds_system() {
+    let post = Post::open().await;
+    let refund = RefundClaims { key: [1; 16], leaf: u64::MAX, indicium: vec![1] };
+    let sound = || post.claims(1, "1.00", 9);
+    let mut pieces = sound();
+    pieces.registers.pieces = 1 << 63;
+    let rows = [
+        ("leaf", ValueRequestClaims { refund: Some(refund), ..sound() }),
+        ("sequence", ValueRequestClaims { sequence: u64::MAX, ..sound() }),
+        ("time", ValueRequestClaims { time: 1 << 63, ..sound() }),
+        ("pieces", pieces),
+    ];
+    for (name, claims) in rows {
+        let hostile = carried(&post.request_of(claims));
+        let (answer, others) = tokio::join!(
+            post.ask("appliance-1", "POST", "/v1/value-requests", hostile),
+            post.ask("appliance-1", "GET", "/v1/licences/L-1", Vec::new())
+        );
+        assert_eq!((answer.status, answer.code().as_str()), (400, "statement-malformed"), "{name}");
+        assert_eq!(others.status, 200, "{name}");
+    }
+    let good = post.ask("appliance-1", "POST", "/v1/value-requests", carried(&post.request(1, "40.00", 1))).await;
+    assert_eq!(good.status, 200, "it goes on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -81,7 +81,13 @@ impl Post {
     }
 
     pub fn request(&self, number: u64, amount: &str, nonce: u8) -> Vec<u8> {
-        let claims = ValueRequestClaims {
+        let claims = self.claims(number, amount, nonce);
+        self.request_of(claims)
+    }
+
+    /// What the PSD says when it asks for value.
+    pub fn claims(&self, number: u64, amount: &str, nonce: u8) -> ValueRequestClaims {
+        ValueRequestClaims {
             psd: PSD.parse::<PsdId>().unwrap(),
             time: self.now.0,
             nonce: [nonce; 16],
@@ -90,7 +96,11 @@ impl Post {
             sequence: number,
             appliance: "appliance-1".to_owned(),
             registers: Registers::default().into(),
-        };
+        }
+    }
+
+    /// A request with these claims, signed by the PSD's device key.
+    pub fn request_of(&self, claims: ValueRequestClaims) -> Vec<u8> {
         signed(VALUE_REQUEST, psdd_wire::encode(&claims), &self.device)
     }
 
