@@ -60,6 +60,14 @@ pub enum TokenError {
     /// The PIN.
     #[error(transparent)]
     Pin(#[from] PinError),
+    /// The token takes no PIN any more.
+    #[error("the token's PIN is locked; nothing was tried. Its security officer sets a new one")]
+    Locked,
+    /// A stored PIN is not worth the last try.
+    #[error(
+        "one try is left before the token's PIN is locked, and the PIN stored was not tried; leave out pin-source and pin-value, and type it"
+    )]
+    LastTry,
     /// The login failed. It is not tried again.
     #[error("C_Login: {source}; {tries}")]
     Login {

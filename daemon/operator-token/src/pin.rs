@@ -38,6 +38,9 @@ pub enum PinError {
     /// The person cannot be asked.
     #[error("nobody can be asked for the PIN here ({0}); name pin-source in the URI")]
     Ask(#[source] io::Error),
+    /// Not what a person would type.
+    #[error("the PIN holds a control character, such as a second line or a carriage return; nothing was tried with it")]
+    Control,
     /// None, or too long.
     #[error("a PIN has 1 to {LONGEST} bytes")]
     Length,
@@ -59,6 +62,10 @@ fn bytes(origin: Option<&PinOrigin>, token: &str, ask: AskPin<'_>) -> Result<Zer
         }
         None => Zeroizing::new(ask(token).map_err(PinError::Ask)?.as_bytes().to_vec()),
     };
+    // Each try with such a PIN would be wrong, and there are few.
+    if bytes.iter().any(u8::is_ascii_control) {
+        return Err(PinError::Control);
+    }
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     if (1..=LONGEST).contains(&length) { Ok(bytes) } else { Err(PinError::Length) }
 }
@@ -111,6 +118,10 @@ mod tests {
         for wrong in ["\n", &"1".repeat(256)] {
             std::fs::write(&path, wrong).unwrap();
             assert!(matches!(bytes(Some(&file), "t", &nobody), Err(PinError::Length)));
+        }
+        for wrong in ["1234\r\n", "1234\n\n", "12\n34", "1234\0"] {
+            std::fs::write(&path, wrong).unwrap();
+            assert!(matches!(bytes(Some(&file), "t", &nobody), Err(PinError::Control)), "{wrong:?}");
         }
         assert!(matches!(bytes(None, "t", &nobody), Err(PinError::Ask(_))));
         assert_eq!(text(bytes(None, "t", &|token| Ok(Zeroizing::new(format!("pin of {token}"))))), "pin of t");

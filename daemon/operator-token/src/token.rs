@@ -30,6 +30,12 @@ pub(crate) fn session(uri: &TokenUri, writes: bool, ask: AskPin<'_>) -> Result<S
     if !info.login_required() {
         return Ok(session);
     }
+    if info.user_pin_locked() {
+        return Err(TokenError::Locked);
+    }
+    if info.user_pin_final_try() && uri.pin.is_some() {
+        return Err(TokenError::LastTry);
+    }
     let login = if info.protected_authentication_path() {
         // The token asks by itself, at a keypad of its own.
         session.login(UserType::User, None)

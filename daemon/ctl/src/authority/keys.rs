@@ -104,7 +104,7 @@ struct KeyView {
 }
 
 fn role(word: &str) -> Result<Role, String> {
-    let known = [Role::Indicium, Role::Certification, Role::Device].into_iter().find(|role| role.to_string() == word);
+    let known = Role::certified_named(word);
     known.ok_or_else(|| "one of indicium, certification, device".to_owned())
 }
 

@@ -14,6 +14,8 @@ use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use x509_cert::der::DecodePem;
+use x509_cert::request::{CertReq, CertReqInfo};
 
 /// Of more certificates than these, only the refused ones are shown.
 const MOST_TABLE_ROWS: usize = 40;
@@ -65,17 +67,25 @@ pub(super) async fn requests(global: &Global, command: &Requests) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// Writes a request, unless it is there. A file that was cut off is no request and is written again.
+/// Writes a request, unless one for the same key and name is there: the token signs differently each time. What is no request, such as a file that
+/// was cut off, is written again.
 fn keep(path: &Path, pem: &str) -> Result<(), OperatorError> {
     let failed = |source| OperatorError::File { path: path.to_owned(), source };
     match std::fs::read(path) {
-        Ok(there) if there == pem.as_bytes() => return Ok(()),
-        Ok(there) if !pem.as_bytes().starts_with(&there) => return Err(OperatorError::Exists(path.to_owned())),
-        Ok(_) => {}
+        Ok(there) => match (asked(&there), asked(pem.as_bytes())) {
+            (Some(there), Some(new)) if there == new => return Ok(()),
+            (Some(_), _) => return Err(OperatorError::Exists(path.to_owned())),
+            (None, _) => {}
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(source) => return Err(failed(source)),
     }
     std::fs::write(path, pem).map_err(failed)
+}
+
+/// What a request asks for: subject and public key.
+fn asked(pem: &[u8]) -> Option<CertReqInfo> {
+    CertReq::from_pem(pem).ok().map(|request| request.info)
 }
 
 /// What became of the certificates of one file.
@@ -181,4 +191,31 @@ pub fn chain(path: &Path) -> Result<Vec<Vec<u8>>, OperatorError> {
     let found = found.map(|der| der.map(|der| der.to_vec())).collect::<Result<Vec<_>, _>>();
     let found = found.map_err(|error| wrong(error.to_string()))?;
     if found.is_empty() { Err(wrong("no certificate in it".to_owned())) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    fn request(key: &KeyPair) -> String {
+        CertificateParams::new(Vec::<String>::new()).unwrap().serialize_request(key).unwrap().pem().unwrap()
+    }
+
+    #[test]
+    fn a_request_is_written_once_for_each_key_and_again_where_it_was_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("PS010000000001-indicium.csr");
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let first = request(&key);
+        keep(&path, &first).unwrap();
+        let again = request(&key);
+        assert_ne!(again, first, "ECDSA signs with randomness");
+        keep(&path, &again).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+        assert!(matches!(keep(&path, &request(&other)), Err(OperatorError::Exists(_))));
+        std::fs::write(&path, &first[..first.len() / 2]).unwrap();
+        keep(&path, &again).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), again);
+    }
 }

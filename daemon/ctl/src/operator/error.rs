@@ -145,7 +145,7 @@ impl OperatorError {
             },
             OperatorError::Token(error) => match error {
                 TokenError::Load { .. } | TokenError::Call { .. } | TokenError::Sign(_) | TokenError::Template(_) => 3,
-                TokenError::Login { .. } => 1,
+                TokenError::Login { .. } | TokenError::Locked | TokenError::LastTry => 1,
                 TokenError::Uri(_)
                 | TokenError::NoModule
                 | TokenError::NoToken(_)
