@@ -6,6 +6,7 @@
 pub mod authority;
 mod backoff;
 pub mod birth;
+mod breaker;
 pub mod ceremony;
 pub mod cli;
 pub mod clock;

@@ -160,6 +160,8 @@ pub struct Activation {
 pub struct KeyLife {
     /// When it was made.
     pub created: UnixMillis,
+    /// When its certificate was installed.
+    pub certified: Option<UnixMillis>,
     /// When it took over.
     pub activated: Option<Activation>,
     /// When it was retired.
@@ -173,7 +175,7 @@ pub struct KeyLife {
 impl KeyLife {
     /// That of a key just made.
     pub const fn begun(created: UnixMillis) -> Self {
-        Self { created, activated: None, retired: None, destroyed: None, revoked: None }
+        Self { created, certified: None, activated: None, retired: None, destroyed: None, revoked: None }
     }
 
     /// Whether it may sign at all.

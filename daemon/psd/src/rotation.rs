@@ -23,7 +23,7 @@ pub struct RotationRule {
     pub before_expiry_ms: Option<u64>,
     /// The next key is made when so much of the way to the nearest of these is left, in percent.
     pub ahead_percent: u8,
-    /// A certificate holds for so long before its key takes over, so that verifiers have it.
+    /// A certificate is installed and holds for so long before its key takes over, so that verifiers have it.
     pub notice_ms: u64,
     /// A superseded key is retired after so long; never where absent.
     pub retire_after_ms: Option<u64>,
@@ -76,12 +76,15 @@ pub fn successor(state: &State, certified: &CertifiedKey) -> Option<Activation> 
     later.min_by_key(|other| other.sequence)
 }
 
-/// When a key is due by age or by the end of its certificate, whichever comes first.
+/// When a key is due by age or by the end of its certificate, whichever comes first. By the latter not before half of the certificate's
+/// life: where the rule wants more than there is, every new key would be due at once.
 pub fn due_at(rule: &RotationRule, certified: &CertifiedKey, validity: Option<Validity>) -> Option<UnixMillis> {
     let since = certified.life.activated?.at.0;
     let by_age = rule.after_ms.map(|after| since.saturating_add(after));
-    let by_expiry =
-        rule.before_expiry_ms.zip(validity).map(|(before, validity)| validity.until.0.saturating_sub(before));
+    let by_expiry = rule.before_expiry_ms.zip(validity).map(|(before, Validity { from, until })| {
+        let half = from.0.saturating_add(until.0.saturating_sub(from.0) / 2);
+        until.0.saturating_sub(before).max(half)
+    });
     by_age.into_iter().chain(by_expiry).min().map(UnixMillis)
 }
 
@@ -118,16 +121,19 @@ pub fn tasks(
 ) -> Vec<Task> {
     let of_role = || state.keys.iter().filter(move |certified| certified.key.role == role);
     let past = |time: UnixMillis, after: u64| now.0 >= time.0.saturating_add(after);
+    let waits = |other: &CertifiedKey| other.life.activated.is_none() && other.life.is_sound();
+    let has_ended = |other: &CertifiedKey| validity(other).is_some_and(|it| now >= it.until);
     let mut tasks = Vec::new();
     if let Some(used) = state.key_in_use(role) {
-        let percent = percent(rule, state, used, validity(used), now);
+        let ends = rule.before_expiry_ms.and_then(|_| validity(used));
+        let percent = percent(rule, state, used, ends, now);
         // Of several that wait, an operator's order among them, the newest: it is never weaker than the others.
-        let next = of_role().rev().find(|other| other.life.activated.is_none() && other.life.is_sound());
+        let next = of_role().rev().find(|other| waits(other) && !has_ended(other));
         let held = of_role().filter(|other| other.life.destroyed.is_none()).count();
         match next {
             Some(next) => {
-                let ready = next.is_certified() && validity(next).is_some_and(|it| past(it.from, rule.notice_ms));
-                if ready && percent >= 100 {
+                let known = validity(next).zip(next.life.certified).map(|(it, installed)| it.from.max(installed));
+                if percent >= 100 && known.is_some_and(|since| past(since, rule.notice_ms)) {
                     tasks.push(Task::Activate(Arc::clone(&next.key.key_id)));
                 }
             }
@@ -141,10 +147,15 @@ pub fn tasks(
         let superseded = successor(state, old).map(|next| next.at);
         let (retire, destroy) = (rule.retire_after_ms.zip(superseded), rule.destroy_after_ms.zip(old.life.retired));
         let key_id = || Arc::clone(&old.key.key_id);
-        if old.life.is_sound() && retire.is_some_and(|(after, superseded)| past(superseded, after)) {
+        // One whose certificate ended while it waited takes over never.
+        let late = rule.retire_after_ms.is_some() && waits(old) && has_ended(old);
+        if late || old.life.is_sound() && retire.is_some_and(|(after, superseded)| past(superseded, after)) {
             tasks.push(Task::Retire(key_id()));
         }
-        if old.life.destroyed.is_none() && destroy.is_some_and(|(after, retired)| past(retired, after)) {
+        if old.life.destroyed.is_none()
+            && old.life.revoked.is_none()
+            && destroy.is_some_and(|(after, retired)| past(retired, after))
+        {
             tasks.push(Task::Destroy(key_id()));
         }
     }
@@ -197,7 +208,7 @@ mod tests {
             },
             chain: Arc::from([]),
             wrapped: None,
-            life: KeyLife { activated, ..KeyLife::begun(UnixMillis(0)) },
+            life: KeyLife { certified: Some(UnixMillis(0)), activated, ..KeyLife::begun(UnixMillis(0)) },
         }
     }
 
@@ -281,8 +292,11 @@ mod tests {
         };
         assert_eq!(at(&next, 12), [], "the notice is three days");
         assert_eq!(at(&next, 13), [Task::Activate(id(2))]);
-        next.key.certificate_serial = None;
-        assert_eq!(at(&next, 400), [], "without its certificate never");
+        next.life.certified = Some(UnixMillis(11 * DAY));
+        assert_eq!(at(&next, 13), [], "an authority that dates back takes nothing of the notice");
+        assert_eq!(at(&next, 14), [Task::Activate(id(2))]);
+        (next.key.certificate_serial, next.life.certified) = (None, None);
+        assert_eq!(at(&next, 300), [], "without its certificate never");
     }
 
     #[test]
@@ -303,6 +317,8 @@ mod tests {
         let mut revoked = key(1, Some((0, 1, 0)));
         revoked.life.revoked = Some(Revocation { since: UnixMillis(1), reason: RevocationReason::KeyCompromise });
         assert_eq!(at(&revoked, 999), [], "operators decide about what was revoked");
+        revoked.life.retired = Some(UnixMillis(131 * DAY));
+        assert_eq!(at(&revoked, 999), [], "after it was retired too");
     }
 
     #[test]
@@ -319,6 +335,31 @@ mod tests {
         assert_eq!(at(&old, 110), [Task::AtTheCap(Role::Indicium)], "a retired key is still in the token");
         old.life.destroyed = Some(UnixMillis(102 * DAY));
         assert_eq!(at(&old, 110), [Task::Make(Role::Indicium)]);
+    }
+
+    #[test]
+    fn a_certificate_that_is_shorter_than_the_rule_wants_is_used_for_half_of_its_life() {
+        let rule = RotationRule { before_expiry_ms: Some(400 * DAY), ..rule() };
+        let at = |days: u64| {
+            let state = state(0, vec![key(1, Some((0, 1, 0)))]);
+            tasks(&rule, &state, Role::Indicium, year, UnixMillis(days * DAY))
+        };
+        assert_eq!(at(0), [], "not at once, or it would never end");
+        assert_eq!(at(163), []);
+        assert_eq!(at(183), [Task::Make(Role::Indicium)]);
+    }
+
+    #[test]
+    fn a_key_whose_certificate_ended_while_it_waited_takes_over_never_and_another_is_made() {
+        let rule = RotationRule { after_pieces: Some(10), retire_after_ms: Some(0), ..rule() };
+        let state = state(10, vec![key(1, Some((0, 1, 0))), key(2, None)]);
+        let ended = |key: &CertifiedKey| {
+            let days = if key.key.key_id == id(2) { 100 } else { 365 };
+            Some(Validity { from: UnixMillis(0), until: UnixMillis(days * DAY) })
+        };
+        let at = |days: u64| tasks(&rule, &state, Role::Indicium, ended, UnixMillis(days * DAY));
+        assert_eq!(at(99), [Task::Activate(id(2))]);
+        assert_eq!(at(100), [Task::Make(Role::Indicium), Task::Retire(id(2))]);
     }
 
     #[test]

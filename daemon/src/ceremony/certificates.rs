@@ -18,6 +18,8 @@ use std::sync::{Arc, PoisonError};
 
 /// The longest a certificate of a PSD's key may last.
 const MOST_YEARS: u8 = 10;
+/// The most bytes of a chain: it stands in one record with all of it (docs/ledger.md).
+const MOST_CHAIN_BYTES: usize = 16_384;
 
 /// Why a certificate was not installed; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,12 @@ pub enum CertificateRefusal {
     /// A mark names its certificate by serial number alone, so each stands for one key.
     #[error("serial number {0} is taken by another key of this appliance")]
     SerialTaken(u32),
+    /// It is more than a record is to hold.
+    #[error("the chain has {bytes} bytes; {MOST_CHAIN_BYTES} at most")]
+    TooLarge {
+        /// Of all its certificates.
+        bytes: usize,
+    },
     /// A key has one certificate for life.
     #[error("the key has its certificate, serial number {0}; a new certificate takes a new key")]
     HasAnother(u32),
@@ -48,6 +56,7 @@ impl CertificateRefusal {
         match self {
             CertificateRefusal::NoSuchKey => "certificate-for-no-key",
             CertificateRefusal::SerialTaken(_) => "certificate-serial-taken",
+            CertificateRefusal::TooLarge { .. } => "certificate-too-large",
             CertificateRefusal::HasAnother(_) => "certificate-second",
             CertificateRefusal::NotSound => "certificate-key-out-of-use",
             CertificateRefusal::Change(failure) => failure.code(),
@@ -156,18 +165,28 @@ impl<'v> Batch<'v> {
     }
 
     fn judge(&mut self, place: usize, chain: &[Vec<u8>]) -> Result<Installed, CertificateRefusal> {
+        let bytes = chain.iter().map(Vec::len).sum();
+        if bytes > MOST_CHAIN_BYTES {
+            return Err(CertificateRefusal::TooLarge { bytes });
+        }
         let spki = chain.first().and_then(|leaf| crate::birth::spki_of(leaf));
         let found = spki.and_then(|spki| self.keys.get(&*spki).copied());
         let found = found.ok_or(CertificateRefusal::NoSuchKey)?;
         let (identity, state) = &self.view.psds[found.0];
         let CertifiedKey { key, life, .. } = &state.keys[found.1];
         let (psd, role) = (identity.psd, key.role);
-        let generation = key.key_id.last().copied().unwrap_or(1);
+        let generation = key.generation();
         let wanted = WantedKey { psd, role, generation, spki: &key.spki };
         let serial = self.root.profile(chain, &wanted, &self.lifetime)?.serial;
         let before = key.certificate_serial.or_else(|| self.certified.get(&found).copied());
         match before {
-            Some(before) if before == serial => return Ok(Installed { psd, role, serial }),
+            Some(before) if before == serial => {
+                // One that comes twice in a batch fails as the first does.
+                if let Some(of_psd) = self.psds.get_mut(&found.0).filter(|_| self.certified.contains_key(&found)) {
+                    of_psd.chains.push(place);
+                }
+                return Ok(Installed { psd, role, serial });
+            }
             Some(before) => return Err(CertificateRefusal::HasAnother(before)),
             None if self.serials.contains(&serial) => return Err(CertificateRefusal::SerialTaken(serial)),
             None if !life.is_sound() => return Err(CertificateRefusal::NotSound),

@@ -8,6 +8,7 @@ use super::desk::{Ceremonies, Desk, operators};
 use super::perform::perform;
 use super::steps::{expected, steps};
 use super::{CeremonyFailure, transcript};
+use crate::backoff::pause_after;
 use crate::core::{Change, Sight, StepDone, View};
 use psd::governance::{CeremonyEnd, OpenCeremony};
 use psd::record::Event;
@@ -120,7 +121,8 @@ impl Ceremonies {
             Ok(_) => Ok(progress),
             Err(error) => {
                 let failure = CeremonyFailure::Refused(format!("no thread for it: {error}"));
-                self.0.board.stop(number, failure.hindrance());
+                // Nobody is there to try once more, whoever asked meanwhile.
+                self.0.board.end(number, Standing::Stopped(failure.hindrance()));
                 Err(failure)
             }
         }
@@ -131,8 +133,7 @@ impl Desk {
     /// Carries a ceremony out to its end, or until something stops it that will not pass by itself.
     fn conduct(&self, ceremony: &Ceremony) {
         let number = ceremony.head().number;
-        let mut pause = FIRST_PAUSE;
-        let mut reached = None;
+        let (mut failures, mut reached) = (0_u32, None);
         loop {
             let failure = match self.carry_out(ceremony) {
                 Ok(Carried::Out) => return self.board.end(number, Standing::Done),
@@ -147,14 +148,12 @@ impl Desk {
                 continue;
             }
             let step = self.board.progress(number).map(|progress| progress.steps_done);
-            if std::mem::replace(&mut reached, step) != step {
-                pause = FIRST_PAUSE;
-            }
+            failures = if std::mem::replace(&mut reached, step) == step { failures.saturating_add(1) } else { 1 };
+            let pause = pause_after(failures, FIRST_PAUSE, LONGEST_PAUSE);
             tracing::warn!(number, code = failure.code(), %failure, pause_ms = pause.as_millis(), "ceremony waits");
             if !self.board.wait(number, failure.hindrance(), pause) {
                 return;
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -164,7 +163,10 @@ impl Desk {
         let number = ceremony.head().number;
         let view = self.view(Sight::Appliance)?;
         let Some(open) = view.governance.open().filter(|open| open.number == number) else {
-            return Ok(Carried::GivenUp);
+            return Ok(match self.ended(number)? {
+                Some(CeremonyEnd::Abandoned) => Carried::GivenUp,
+                Some(CeremonyEnd::Done) | None => Carried::Out,
+            });
         };
         self.board.steps_done(number, open.steps);
         for (step, number_of_step) in steps.iter().zip(1u64..).filter(|(_, number)| *number > open.steps) {

@@ -2,6 +2,7 @@
 
 use super::CeremonyFailure;
 use super::board::Board;
+use super::signer::Signer;
 use super::status::Signed;
 use crate::config::TokenConfig;
 use crate::core::{Change, ChangeCommand, Sight, TokenIndex, ValueReply, View};
@@ -9,12 +10,9 @@ use crate::spine::{Handle, Unavailable};
 use psd::governance::Subject;
 use psd::key::Role;
 use psd::{ApplianceId, PsdId, State, TenantName, UnixMillis};
-use psdd_hsm::link::{Link, SignFrame};
-use psdd_hsm::protocol::{Form, Messages};
+use psdd_hsm::link::Link;
 use psdd_ledger::Durable;
 use psdd_wire::ceremony::{Operator, P256PublicKey, Situation};
-use psdd_wire::cose::Sign1;
-use psdd_wire::spki::KeyKind;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -45,8 +43,6 @@ pub struct LogKeyParts {
     pub key_id: Arc<[u8]>,
     /// Its public half, SPKI DER.
     pub spki: Arc<[u8]>,
-    /// What kind of key it is.
-    pub kind: KeyKind,
     /// Where it lives.
     pub token: TokenIndex,
 }
@@ -150,15 +146,9 @@ impl Desk {
         payload: Vec<u8>,
         patience: Duration,
     ) -> Result<Vec<u8>, CeremonyFailure> {
-        let message = Sign1::unsigned_by(self.log_key.kind, content_type, None, payload);
-        let mut messages = Messages::with_capacity(1, 1_024);
-        messages.push(&message.to_be_signed());
-        let key_id = Arc::clone(&self.log_key.key_id);
-        let frame = SignFrame { key_id, role: Role::Log, form: Form::CoseSign1, floor: 0, messages };
-        let signatures = self.link(self.log_key.token)?.blocking().sign(&frame, patience)?;
-        let bytes = message.with_signature(signatures.iter().next().unwrap_or_default());
-        let verified = Sign1::parse(&bytes).and_then(|signed| signed.verify(content_type, &self.log_key.spki));
-        verified.map(|()| bytes).map_err(CeremonyFailure::WrongSignature)
+        let LogKeyParts { key_id, spki, token } = &self.log_key;
+        let signer = Signer { role: Role::Log, key_id, spki };
+        signer.sign(self.link(*token)?, content_type, payload, patience)
     }
 
     pub(super) fn situation<'a>(

@@ -55,8 +55,8 @@ pub enum CeremonyFailure {
     /// The token does not do it.
     #[error("token: {0}")]
     Token(#[from] CallError),
-    /// The token's signature is not one of the log key.
-    #[error("token: what it signed as the log key does not verify ({0}): take the token out")]
+    /// The token's signature is not one of the key that was to sign.
+    #[error("token: what it signed does not verify under the key that was to sign ({0}): take the token out")]
     WrongSignature(#[source] CoseError),
     /// A key could not be made.
     #[error("{0}")]
@@ -79,6 +79,9 @@ pub enum CeremonyFailure {
 }
 
 impl CeremonyFailure {
+    /// The code of [`CeremonyFailure::AwaitingCertificate`].
+    pub const AWAITING_CERTIFICATE: &str = "awaiting-certificate";
+
     /// The stable code on the wire (docs/protocol.md, "Operator door").
     pub fn code(&self) -> &'static str {
         match self {
@@ -88,7 +91,7 @@ impl CeremonyFailure {
             CeremonyFailure::UnderWay(_) => "ceremony-under-way",
             CeremonyFailure::Unexpected(_) => "ceremony-unexpected-state",
             CeremonyFailure::AtTheConsole { .. } => "ceremony-at-the-console",
-            CeremonyFailure::AwaitingCertificate { .. } => "awaiting-certificate",
+            CeremonyFailure::AwaitingCertificate { .. } => Self::AWAITING_CERTIFICATE,
             CeremonyFailure::NoSuchToken(_) => "token-unknown",
             CeremonyFailure::Key(ConsoleError::UnfitKey { .. }) => "key-unfit",
             CeremonyFailure::Token(_) | CeremonyFailure::Key(_) => "token-unavailable",

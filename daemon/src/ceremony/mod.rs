@@ -12,6 +12,7 @@ mod error;
 mod perform;
 mod records;
 mod requests;
+mod signer;
 mod status;
 mod steps;
 mod transcript;

@@ -76,8 +76,12 @@ pub(super) fn perform(desk: &Desk, step: &Step<'_>, recorded: Recorded<'_>) -> R
         }
         Step::Appliance(act) => of_appliance(desk, act, recorded),
         Step::BackUp(back_up) => {
-            let ordered = desk.begun(recorded(String::new()).number)?.map_or(0, |begun| begun.leaf);
-            let copied = psdd_ledger::back_up(&desk.state_dir, &back_up.directory, ordered);
+            let StepDone { number, .. } = recorded(String::new());
+            let begun = desk.begun(number)?;
+            // Without it any copy, however old, would pass for the one that was ordered.
+            let begun = begun
+                .ok_or_else(|| CeremonyFailure::Refused(format!("no record says that ceremony {number} began")))?;
+            let copied = psdd_ledger::back_up(&desk.state_dir, &back_up.directory, begun.leaf);
             let size = copied.map_err(|error| CeremonyFailure::BackUp(error.to_string()))?;
             let line = format!("the ledger, {size} records, is copied to {}", back_up.directory.display());
             let StepDone { number, step, text } = recorded(line);

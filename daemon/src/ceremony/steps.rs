@@ -3,7 +3,7 @@
 use super::CeremonyFailure;
 use psd::custody::RevocationReason;
 use psd::device::Identity;
-use psd::key::Role;
+use psd::key::{Key, Role};
 use psd::{PsdId, State};
 use psdd_wire::ceremony::{Act, Expected, ExpectedKey};
 use psdd_wire::ceremony::{Ceremony, act};
@@ -78,7 +78,7 @@ pub(super) fn steps(ceremony: &Ceremony) -> Result<Vec<Step<'_>>, CeremonyFailur
 
 /// The newest generation of a role.
 pub(super) fn newest_generation(state: &State, role: Role) -> u8 {
-    state.newest_key(role).and_then(|key| key.key_id.last().copied()).unwrap_or(0)
+    state.newest_key(role).map_or(0, Key::generation)
 }
 
 /// Whether the PSDs are as their approvers knew them. Asked before the first step only.

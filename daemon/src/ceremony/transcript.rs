@@ -3,6 +3,7 @@
 use super::CeremonyFailure;
 use super::desk::Desk;
 use crate::birth::key_label;
+use psd::key::generation;
 use psd::record::Event;
 use psdd_ledger::{DoneStep, Durable};
 use psdd_wire::ceremony::transcript::{MOST_LINES, TRANSCRIPT, TranscriptClaims, TranscriptKey};
@@ -40,7 +41,5 @@ pub fn line(step: &DoneStep) -> &str {
 
 fn key(made: &Durable) -> Option<TranscriptKey> {
     let Event::KeyCreated { stamp, key_id, role, spki, .. } = &made.record().event else { return None };
-    let mut digest = [0; 32];
-    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, spki).as_ref());
-    Some(TranscriptKey { key: key_label(stamp.psd, *role, key_id.last().copied().unwrap_or(1)), digest })
+    Some(TranscriptKey { key: key_label(stamp.psd, *role, generation(key_id)), digest: psdd_wire::sha256(spki) })
 }

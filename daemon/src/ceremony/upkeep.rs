@@ -2,21 +2,19 @@
 
 use super::perform::{destroy, next_key, step_of};
 use super::requests::request_of;
+use super::signer::Signer;
 use super::steps::newest_generation;
-use super::{Ceremonies, CeremonyFailure};
+use super::{Ceremonies, CeremonyFailure, Standing};
 use crate::core::{Change, Sight, View};
-use aws_lc_rs::digest::{SHA256, digest};
 use psd::PsdId;
 use psd::custody::KeyStep;
 use psd::device::CertifiedKey;
 use psd::key::{Key, Role};
-use psdd_hsm::link::SignFrame;
-use psdd_hsm::protocol::{Form, Messages};
-use psdd_wire::cose::{ENROLMENT, Sign1};
+use psdd_wire::ceremony::{Act, Ceremony};
+use psdd_wire::cose::ENROLMENT;
 use psdd_wire::enrolment::EnrolmentClaims;
-use psdd_wire::spki::PublicKey;
 use rand::RngCore;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const SIGN_PATIENCE: Duration = Duration::from_secs(30);
@@ -36,7 +34,12 @@ impl Ceremonies {
     }
 
     /// Makes the next key of a role, like the one before: same token, algorithm, residence. Gives its generation.
+    ///
+    /// # Errors
+    ///
+    /// [`CeremonyFailure::UnderWay`] while a ceremony has not ended, here and below: what its operators approved stays as they knew it.
     pub fn make_next_key(&self, psd: PsdId, role: Role) -> Result<u8, CeremonyFailure> {
+        let _turn = self.apart()?;
         let generation = newest_generation(&self.0.state(psd)?, role).checked_add(1);
         let generation =
             generation.ok_or_else(|| CeremonyFailure::Refused(format!("{psd} has had 255 {role} keys")))?;
@@ -47,41 +50,63 @@ impl Ceremonies {
 
     /// Lets a key take over, or retires it.
     pub fn step_key(&self, psd: PsdId, key_id: &Arc<[u8]>, step: KeyStep) -> Result<(), CeremonyFailure> {
+        let _turn = self.apart()?;
+        self.stepped(psd, key_id, step)
+    }
+
+    fn stepped(&self, psd: PsdId, key_id: &Arc<[u8]>, step: KeyStep) -> Result<(), CeremonyFailure> {
         let changes = vec![(step_of(Arc::clone(key_id), step, None), None)];
         self.0.change(Change::Psd { psd, changes, step: None }).map(drop)
     }
 
     /// Destroys a key that was retired, in its token and then in the records.
     pub fn destroy_key(&self, psd: PsdId, certified: &CertifiedKey) -> Result<(), CeremonyFailure> {
+        let _turn = self.apart()?;
         destroy(&self.0, certified)?;
-        self.step_key(psd, &certified.key.key_id, KeyStep::Destroyed)
+        self.stepped(psd, &certified.key.key_id, KeyStep::Destroyed)
+    }
+
+    /// Keeps ceremonies from beginning for as long as it is held; refused while one has not ended.
+    fn apart(&self) -> Result<MutexGuard<'_, ()>, CeremonyFailure> {
+        let turn = self.0.judging.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.0.view(Sight::Appliance)?.governance.open() {
+            Some(open) => Err(CeremonyFailure::UnderWay(open.number)),
+            None => Ok(turn),
+        }
+    }
+
+    /// Goes on with the ceremony that waits for a certificate, if that is there now.
+    pub fn go_on_certified(&self, view: &View) -> Result<(), CeremonyFailure> {
+        let Some(open) = view.governance.open() else { return Ok(()) };
+        let code = CeremonyFailure::AWAITING_CERTIFICATE;
+        let stopped = self.progress(open.number).map(|progress| progress.standing);
+        if !matches!(stopped, Some(Standing::Stopped(hindrance)) if hindrance.code == code) {
+            return Ok(());
+        }
+        let ceremony = Ceremony::read(&open.file)?;
+        let Act::RotateKey(rotate) = ceremony.act() else { return Ok(()) };
+        let certified =
+            self.0.state(rotate.psd)?.newest_key(rotate.role).is_some_and(|key| key.certificate_serial.is_some());
+        if certified { self.go_on() } else { Ok(()) }
     }
 
     /// A certification request with the statement of the device key in use over it.
     pub fn enrolment(&self, psd: PsdId, device: &Key, key: &Key) -> Result<Enrolment, CeremonyFailure> {
         let csr = request_of(self, psd, key)?;
-        let unreadable = || CeremonyFailure::Refused(format!("the device key of {psd} cannot be read"));
-        let kind = PublicKey::of_spki(&device.spki).ok_or_else(unreadable)?.kind();
         let mut nonce = [0; 16];
         rand::rng().fill_bytes(&mut nonce);
-        let mut csr_digest = [0; 32];
-        csr_digest.copy_from_slice(digest(&SHA256, &csr).as_ref());
         let claims = EnrolmentClaims {
             psd,
             role: key.role.to_string(),
             time: self.0.view(Sight::Appliance)?.clock?.time.0,
             nonce,
             appliance: self.0.appliance.to_string(),
-            csr_digest,
-            generation: key.key_id.last().copied().unwrap_or(1),
+            csr_digest: psdd_wire::sha256(&csr),
+            generation: key.generation(),
         };
-        let message = Sign1::unsigned_by(kind, ENROLMENT, None, psdd_wire::encode(&claims));
-        let mut messages = Messages::with_capacity(1, 512);
-        messages.push(&message.to_be_signed());
-        let key_id = Arc::clone(&device.key_id);
-        let frame = SignFrame { key_id, role: Role::Device, form: Form::CoseSign1, floor: 0, messages };
-        let signatures = self.0.link_named(&device.token)?.blocking().sign(&frame, SIGN_PATIENCE)?;
-        let signature = signatures.iter().next().unwrap_or_default();
-        Ok(Enrolment { csr, statement: message.with_signature(signature) })
+        let signer = Signer { role: Role::Device, key_id: &device.key_id, spki: &device.spki };
+        let link = self.0.link_named(&device.token)?;
+        let statement = signer.sign(link, ENROLMENT, psdd_wire::encode(&claims), SIGN_PATIENCE)?;
+        Ok(Enrolment { csr, statement })
     }
 }

@@ -8,8 +8,6 @@ use serde::Deserialize;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
-/// The roles that have certificates.
-const ROLES: [Role; 3] = [Role::Indicium, Role::Certification, Role::Device];
 
 /// The custodian of keys.
 #[derive(Deserialize, Clone, Debug)]
@@ -123,9 +121,8 @@ impl RotationConfig {
             Ok(licence) => licence,
             Err(error) => return wrong("licence", error.to_string()),
         };
-        let named = |name: &String| ROLES.into_iter().find(|role| role.to_string() == *name);
-        let Some(roles) = self.roles.iter().map(named).collect::<Option<Vec<Role>>>().filter(|roles| !roles.is_empty())
-        else {
+        let named = self.roles.iter().map(|name| Role::certified_named(name));
+        let Some(roles) = named.collect::<Option<Vec<Role>>>().filter(|roles| !roles.is_empty()) else {
             return wrong("roles", "some of indicium, certification and device".to_owned());
         };
         let after_value = match self.after_value.as_deref().map(str::parse::<PostageAmount>).transpose() {

@@ -14,7 +14,7 @@ use psd::Psd;
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
 use psd::device::Change as PsdChange;
-use psd::record::{Event, Record};
+use psd::record::{Event, LONGEST_RECORD, Record};
 use psdd_ledger::{Body, Durable, NewRecord};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -110,7 +110,8 @@ impl Engine {
                 }
             }
         }
-        if let Err(reply) = self.take_step_done(step, at, &mut records) {
+        let taken = all_fit(&records).and_then(|()| self.take_step_done(step, at, &mut records));
+        if let Err(reply) = taken {
             self.devices[device].psd.restore(before);
             return Some(reply);
         }
@@ -175,6 +176,7 @@ impl Engine {
             }
             born.push(psd);
         }
+        all_fit(&records)?;
         self.take_step_done(step, at, &mut records)?;
         Ok((born, records))
     }
@@ -193,8 +195,12 @@ impl Engine {
             }
             governance.fold(event);
         }
+        let records: Vec<NewRecord> = events.into_iter().map(|event| Record { at, event }.into()).collect();
+        if let Err(reply) = all_fit(&records) {
+            return self.reply_value(request, reply);
+        }
         self.governance = governance;
-        self.commit_apart(request, Vec::new(), events.into_iter().map(|event| Record { at, event }.into()).collect());
+        self.commit_apart(request, Vec::new(), records);
     }
 
     fn commit_apart(&mut self, request: RequestId, born: Vec<Psd>, records: Vec<NewRecord>) {
@@ -280,6 +286,15 @@ impl Engine {
         self.judge_all_again(parked);
         self.judge_all_thirsty();
     }
+}
+
+/// A record that is too long would end the daemon, and end it again at each start.
+fn all_fit(records: &[NewRecord]) -> Result<(), ValueReply> {
+    let longest = records.iter().map(|new| new.record.encode().len()).max().unwrap_or(0);
+    if longest <= LONGEST_RECORD {
+        return Ok(());
+    }
+    Err(ValueReply::ChangeRefused(format!("a record of {longest} bytes; {LONGEST_RECORD} at most")))
 }
 
 /// Whether nothing may come between the order and its effect.

@@ -4,13 +4,11 @@
 //! waits longer each time; a funds system that cannot be reached is left alone for a while by all (the circuit breaker). What is under way on a
 //! PSD already, a client's download included, is finished first: its amount is the only one it works for.
 
-mod breaker;
-
 use crate::authority::{AuthorityKeys, NotSigned};
 use crate::backoff::pause_after;
+use crate::breaker::Breaker;
 use crate::core::{Event, Sight, ValueCommand, ValueReply, ValueStep};
 use crate::spine::{Handle, Metrics, Unavailable};
-use breaker::Breaker;
 use psd::device::{Purpose, ValueRefusal};
 use psd::{PostageAmount, PsdId, TenantName};
 use psdd_client::{ClientError, FundsSystem};

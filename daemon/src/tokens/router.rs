@@ -9,7 +9,7 @@ use crate::spine::{FrameEvent, Handle};
 use crossbeam_channel::Sender;
 use psdd_hsm::link::{Link, LinkConfig, LinkEvent, StartError};
 use psdd_hsm::protocol::{KeyEntry, Welcome};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,8 @@ enum Standing {
 /// Where links report to.
 pub struct Router {
     standings: Mutex<Vec<Standing>>,
-    expected: Mutex<Vec<Vec<ExpectedKey>>>,
+    /// By token, then by CKA_ID.
+    expected: Mutex<Vec<BTreeMap<Arc<[u8]>, ExpectedKey>>>,
     core: OnceLock<(Sender<FrameEvent>, Handle)>,
 }
 
@@ -66,6 +67,8 @@ pub enum TokensError {
 impl Tokens {
     /// Starts a link to each token.
     pub fn start(configs: Vec<LinkConfig>, expected: Vec<Vec<ExpectedKey>>) -> Result<Self, TokensError> {
+        let by_id = |keys: Vec<ExpectedKey>| keys.into_iter().map(|key| (Arc::clone(&key.key_id), key)).collect();
+        let expected = expected.into_iter().map(by_id).collect();
         let router = Arc::new(Router {
             standings: Mutex::new(vec![Standing::Unknown; configs.len()]),
             expected: Mutex::new(expected),
@@ -131,17 +134,16 @@ impl Router {
         match news {
             KeyNews::Made { key_id, token: Some(token), spki, resident: true, .. } => {
                 if let Some(keys) = expected.get_mut(token.0) {
-                    let (key_id, spki) = (Arc::clone(key_id), Arc::clone(spki));
-                    keys.push(ExpectedKey { key_id, spki, ended: false });
+                    let key = ExpectedKey { key_id: Arc::clone(key_id), spki: Arc::clone(spki), ended: false };
+                    keys.insert(Arc::clone(key_id), key);
                 }
             }
             KeyNews::Made { .. } => {}
             KeyNews::Ended { key_id } => {
-                let of_id = expected.iter_mut().flatten().filter(|key| key.key_id == *key_id);
-                of_id.for_each(|key| key.ended = true);
+                expected.iter_mut().filter_map(|keys| keys.get_mut(key_id)).for_each(|key| key.ended = true);
             }
             KeyNews::Destroyed { key_id } => {
-                expected.iter_mut().for_each(|keys| keys.retain(|key| key.key_id != *key_id));
+                expected.iter_mut().for_each(|keys| drop(keys.remove(key_id)));
             }
         }
     }
@@ -204,12 +206,12 @@ impl Router {
 
     fn compare(&self, token: TokenIndex, welcome: &Welcome) -> Result<(), String> {
         let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        check(expected.get(token.0).map_or(&[], Vec::as_slice), &welcome.keys)
+        check(expected.get(token.0).into_iter().flat_map(BTreeMap::values), &welcome.keys)
     }
 }
 
 /// Whether a token has the keys it must have; what it lacks, in words.
-fn check(expected: &[ExpectedKey], keys: &[KeyEntry]) -> Result<(), String> {
+fn check<'e>(expected: impl IntoIterator<Item = &'e ExpectedKey>, keys: &[KeyEntry]) -> Result<(), String> {
     let found: HashMap<&[u8], &KeyEntry> = keys.iter().map(|key| (key.key_id.as_slice(), key)).collect();
     for expected in expected {
         let id: String = expected.key_id.iter().map(|b| format!("{b:02x}")).collect();

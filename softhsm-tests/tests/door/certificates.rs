@@ -58,8 +58,10 @@ fn of_a_batch_each_certificate_is_judged_by_itself() {
         let mut altered = b_indicium.clone();
         *altered[0].last_mut().expect("a signature") ^= 1;
         let no_certificate = vec![b"no certificate".to_vec()];
+        let mut endless = c_device.clone();
+        endless.push(vec![0x30; 16_384]);
 
-        let batch = [a_device, &no_certificate, &altered, a_indicium, &twins[0], b_device, a_indicium];
+        let batch = [a_device, &no_certificate, &altered, a_indicium, &twins[0], b_device, a_indicium, &endless];
         let (a, b) = ("PS010000000501", "PS010000000502");
         let a_both = [format!("{a} device"), format!("{a} indicium")];
         assert_eq!(
@@ -71,7 +73,8 @@ fn of_a_batch_each_certificate_is_judged_by_itself() {
                 &*a_both[1],
                 "certificate-serial-taken",
                 &*format!("{b} device"),
-                &*a_both[1]
+                &*a_both[1],
+                "certificate-too-large"
             ]
         );
         let (made, active) = (KeyState::Created, KeyState::Active);

@@ -217,6 +217,13 @@ impl Admin<'_> {
         if self.keys.find(key_id).is_some() || in_token().map_err(|error| AdminFault::Call(self.judge(error)))? {
             return refuse(KEY_EXISTS, format!("a key has CKA_ID {} already", keys::hex(key_id)));
         }
+        if order.residence == Residence::Resident {
+            let orphans = sweep::clear_public_orphans(&self.session(), key_id, self.slot);
+            let orphans = orphans.map_err(|error| AdminFault::Call(self.judge(error)))?;
+            if orphans > 0 {
+                tracing::warn!(key_id = %keys::hex(key_id), orphans, "public keys without a private one are destroyed");
+            }
+        }
         let made = generate::make(&self.session(), self.signing, self.profile, order, self.slot)?;
         // A wrapped key is known when psdd adopts it: until then nobody has it, and it can be made again.
         if let Some(object) = made.object {

@@ -85,6 +85,20 @@ pub fn is_there(session: &Session, key_id: &[u8], slot: &CallSlot) -> Result<boo
     Ok(false)
 }
 
+/// Destroys the public keys of a CKA_ID that has no private or secret key: a worker that was killed in C_GenerateKeyPair left them, and beside
+/// those of a new pair they would make it unusable. Gives how many there were.
+///
+/// # Errors
+///
+/// When the token cannot be searched, or does not destroy them.
+pub fn clear_public_orphans(session: &Session, key_id: &[u8], slot: &CallSlot) -> Result<usize, Error> {
+    let orphans = find(session, ObjectClass::PUBLIC_KEY, Some(key_id), slot)?;
+    for orphan in &orphans {
+        slot.during(Call::Object, || session.destroy_object(*orphan))?;
+    }
+    Ok(orphans.len())
+}
+
 /// The key objects of the token by CKA_ID: all that have one, or those of this one.
 fn gather(session: &Session, only: Option<&[u8]>, slot: &CallSlot) -> Result<BTreeMap<Vec<u8>, Objects>, Error> {
     let mut by_id: BTreeMap<Vec<u8>, Objects> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use crate::rig::{PATIENCE, PIN, Rig, TestKey, sig_structure};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::Attribute;
+use cryptoki::object::{Attribute, ObjectClass};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use psdd_hsm::link::{CallError, SignFrame};
@@ -57,6 +57,11 @@ fn make_foreign_keys() {
     make(&session, b"\x04twice", false, true);
     make(&session, b"\x03mac", false, true);
     make(&session, b"\x99nobody", false, true);
+    // What a worker leaves that is killed in C_GenerateKeyPair.
+    make(&session, b"\x04half", false, true);
+    let half = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(b"\x04half".to_vec())];
+    let half = session.find_objects(&half).expect("searched");
+    session.destroy_object(half[0]).expect("destroyed");
 }
 
 #[test]
@@ -120,6 +125,13 @@ fn a_key_that_came_after_the_sweep_is_never_made_again_and_is_found_when_asked_f
     }
     assert_eq!(calls.find(b"\x04none", PATIENCE), Ok(None));
     assert_eq!(calls.find(b"\x99nobody", PATIENCE), Ok(None), "keys of nobody's role are left alone");
+
+    assert_eq!(calls.find(b"\x04half", PATIENCE), Ok(None), "a public half alone is no key");
+    calls
+        .generate(Role::Device, Algorithm::EcdsaP256, b"\x04half", "whole", Residence::Resident, PATIENCE)
+        .expect("made");
+    let whole = calls.find(b"\x04half", PATIENCE).expect("searched").expect("it is there");
+    assert_eq!(whole.entry.unusable, None, "and does not spoil one that is made in its place");
 
     let made = link.generate(Role::Log, Algorithm::EcdsaP256, "labelled");
     let found = calls.find(&made.key_id, PATIENCE).expect("searched").expect("it is there");

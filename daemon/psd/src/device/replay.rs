@@ -120,6 +120,7 @@ impl Psd {
                 self.change_key(key_id, |certified| {
                     certified.key.certificate_serial = Some(*serial);
                     certified.chain = chain.as_slice().into();
+                    certified.life.certified = Some(at);
                     // The first of a role signs from its certificate on; those after it from the record that says so.
                     if first {
                         certified.life.activated = Some(activation(stamp, at));

@@ -55,6 +55,31 @@ fn certify(generation: u8) -> PsdChange {
     PsdChange::InstallCertificate { key_id: key_id(generation), serial: 70 + u32::from(generation), chain }
 }
 
+#[test]
+fn a_record_that_would_be_too_long_is_refused_and_nothing_of_its_change_is_made() {
+    let mut shell = Shell::new(Setup::default());
+    let endless = vec![vec![7; psd::record::LONGEST_RECORD].into()];
+    let endless = PsdChange::InstallCertificate { key_id: key_id(2), serial: 72, chain: endless };
+    let before = shell.engine.devices[0].psd.state().clone();
+    let refused = shell.change_psd(0, vec![add_key(2), endless]);
+    shell.settle();
+    let ValueReply::ChangeRefused(why) = &shell.value_replies[&refused] else { panic!("it cannot be written") };
+    assert!(why.contains("at most"), "{why}");
+    assert_eq!(*shell.engine.devices[0].psd.state(), before);
+    let event = RecordEvent::CeremonyBegun {
+        number: 1,
+        digest: [1; 32],
+        file: vec![7; psd::record::LONGEST_RECORD].into(),
+        approvals: Vec::new(),
+    };
+    let refused = shell.change(Change::Appliance { events: vec![event] });
+    shell.settle();
+    assert!(matches!(&shell.value_replies[&refused], ValueReply::ChangeRefused(why) if why.contains("at most")));
+    let made = shell.change_psd(0, vec![add_key(2)]);
+    shell.settle();
+    assert_eq!(shell.records_of(made), 1, "the daemon lives on");
+}
+
 fn step(key_id: Arc<[u8]>, step: KeyStep) -> PsdChange {
     let reason = (step == KeyStep::Revoked).then_some(RevocationReason::KeyCompromise);
     PsdChange::Key { key_id, step, since: None, reason }

@@ -11,12 +11,15 @@ use psd::PsdId;
 use psd::key::Key;
 use psdd_wire::certificate::AuthorityRoot;
 use psdd_wire::operator::{
-    InstallRequest, InstallResponse, InstallResult, InstalledCertificate, MOST_REQUESTS, RefusedCertificate,
-    RequestView, RequestsResponse,
+    InstallRequest, InstallResponse, InstallResult, InstalledCertificate, MOST_CHAINS, MOST_REQUESTS,
+    RefusedCertificate, RequestView, RequestsResponse,
 };
 use psdd_wire::problem::Problem;
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
+
+/// A certificate that the core could not take now is brought again after so long.
+const RETRY_AFTER_MS: u64 = 1_000;
 
 pub(super) async fn requests(state: &OperatorState, query: Option<&str>) -> Result<Vec<u8>, Failure> {
     let view = view(state, Sight::All).await?;
@@ -30,7 +33,7 @@ pub(super) async fn requests(state: &OperatorState, query: Option<&str>) -> Resu
     let made = beside(move || {
         let requests = requests_of(&ceremonies, &rows)?;
         let view = |((psd, key), csr): ((PsdId, Key), Vec<u8>)| {
-            let generation = key.key_id.last().copied().unwrap_or(1);
+            let generation = key.generation();
             RequestView { csr, psd, role: key.role.to_string(), key_id: key.key_id.to_vec(), generation }
         };
         Ok(rows.into_iter().zip(requests).map(view).collect())
@@ -41,6 +44,9 @@ pub(super) async fn requests(state: &OperatorState, query: Option<&str>) -> Resu
 
 pub(super) async fn install(state: &OperatorState, body: &[u8]) -> Result<Vec<u8>, Failure> {
     let request: InstallRequest = psdd_wire::read(body).map_err(|error| Failure::malformed(error.to_string()))?;
+    if request.chains.len() > MOST_CHAINS {
+        return Err(Failure::malformed(format!("chains: {MOST_CHAINS} at most in one request")));
+    }
     let root = AuthorityRoot::from_der(&state.authority_root);
     let unreadable = |error| Failure::lasting(StatusCode::CONFLICT, "authority-root-unreadable", format!("{error}"));
     let root = root.map_err(unreadable)?;
@@ -60,7 +66,13 @@ fn told(result: Result<Installed, CertificateRefusal>) -> InstallResult {
             InstallResult::Installed(InstalledCertificate { psd, role: role.to_string(), serial })
         }
         Err(refusal) => {
-            let problem = Problem::lasting(refusal.code(), format!("{refusal}; nothing was changed"));
+            let problem = match &refusal {
+                // Nobody knows any more whether it is durable.
+                CertificateRefusal::Change(failure) if failure.retryable() => {
+                    Problem::passing(refusal.code(), refusal.to_string(), RETRY_AFTER_MS)
+                }
+                _ => Problem::lasting(refusal.code(), format!("{refusal}; nothing was changed")),
+            };
             InstallResult::Refused(RefusedCertificate { problem })
         }
     }

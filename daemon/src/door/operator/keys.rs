@@ -136,7 +136,7 @@ fn key_view(identity: &Identity, state: &State, certified: &CertifiedKey, rotati
         algorithm: key.algorithm.to_string(),
         not_after: validity.map(|validity| validity.until.0),
         residence: residence.as_str().to_owned(),
-        generation: key.key_id.last().copied().unwrap_or(1),
+        generation: key.generation(),
         next_rotation,
     }
 }

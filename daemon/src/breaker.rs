@@ -1,4 +1,4 @@
-//! The circuit breaker: a funds system that cannot be reached is left alone for a while, and then tried by one.
+//! The circuit breaker: an authority's system that cannot be reached is left alone for a while, and then tried by one.
 
 use psdd_client::ClientError;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ const FAILURES: u32 = 5;
 const OPEN_FOR: Duration = Duration::from_secs(15);
 
 #[derive(Default)]
-pub(super) struct Breaker(Mutex<State>);
+pub(crate) struct Breaker(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -20,12 +20,18 @@ struct State {
 
 impl Breaker {
     /// Whether a call may be made now; else how long to wait. After the pause one call is let through; its outcome decides for the rest.
-    pub(super) fn admit(&self) -> Result<(), Duration> {
+    pub(crate) fn admit(&self) -> Result<(), Duration> {
         self.admit_at(Instant::now())
     }
 
+    /// Whether calls are made at all now; nothing is entered.
+    pub(crate) fn is_closed(&self) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open_until.is_none_or(|until| until <= Instant::now())
+    }
+
     /// What became of a call. A refusal is an answer: only silence counts.
-    pub(super) fn note(&self, error: Option<&ClientError>) {
+    pub(crate) fn note(&self, error: Option<&ClientError>) {
         let silent =
             matches!(error, Some(ClientError::Connect { .. } | ClientError::Tls { .. } | ClientError::Deadline { .. }));
         self.note_at(silent, Instant::now());

@@ -1,0 +1,54 @@
+//! From a configuration to a serving daemon, and to a clean stop.
+//!
+//! The order matters: nothing is served until what was read from the ledger is durable and proven, every token holds every key,
+//! no anchor is ahead of the ledger, and this daemon has raised its fence.
+
+mod error;
+mod fit;
+mod notify;
+mod serve;
+mod start;
+mod tls;
+
+pub use error::RunError;
+pub(crate) use fit::verify_note;
+
+use crate::config::Config;
+use error::io;
+use psdd_policy::PolicySet;
+use serve::serve;
+use start::start;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tls::read_tls;
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    // With pages of 2 MiB, a few scattered allocations hold more memory than the whole daemon needs.
+    rustix::thread::disable_transparent_huge_pages(true).map_err(|error| io("keeping pages small")(error.into()))?;
+    let started = start(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().div_ceil(2).max(2)))
+        .enable_all()
+        .build()
+        .map_err(io("starting the runtime"))?;
+    let served = runtime.block_on(serve(config, &started));
+    started.stop.store(true, Ordering::Release);
+    started.spine.stop(Duration::from_secs(10));
+    served
+}
+
+fn load_policies(config: &Config) -> Result<PolicySet, RunError> {
+    let loaded = match &config.policy_dir {
+        Some(dir) => PolicySet::load(dir).map_err(|error| error.to_string()),
+        None => PolicySet::shipped().map_err(|error| error.to_string()),
+    };
+    loaded.map_err(RunError::Policy)
+}
+
+/// Everything `check-config` can check without a ledger and without tokens.
+pub fn check(config: &Config) -> Result<(), RunError> {
+    load_policies(config)?;
+    read_tls(config)?;
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! The start, in its order: ledger, tokens, clock, anchors and fences, spine.
+
+use super::error::{RunError, io};
+use super::fit::{authority_keys, check_fit, engine_settings, expected_keys, log_key, resume_clock, verify_note};
+use super::load_policies;
+use super::notify::status;
+use super::tls::{DoorsTls, read_tls};
+use crate::birth::permits_software_token;
+use crate::ceremony::{Ceremonies, CeremonyParts, LogKeyParts};
+use crate::clock::Sampler;
+use crate::config::Config;
+use crate::core::{Engine, PolicyGeneration, TokenIndex};
+use crate::door::calendar::Calendar;
+use crate::door::local::LocalState;
+use crate::door::operator::OperatorState;
+use crate::door::vendor::{PolicyInForce, TenantPlaces, VendorState};
+use crate::funds::Need;
+use crate::spine::{Listeners, Metrics, Newest, Spine, SpineParts, SpineSettings};
+use crate::tokens::{Guard, Tokens};
+use arc_swap::ArcSwap;
+use psd::clock::{ClockGuard, ClockReading};
+use psd::key::{Key, Role};
+use psd::record::{Environment, Event as RecordEvent, Record};
+use psdd_hsm::link::WrappedKey;
+use psdd_ledger::{Appliance, Ledger, Reader, Recovered};
+use psdd_policy::PolicySet;
+use psdd_wire::checkpoint::origin;
+use rand::RngCore;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Most PSDs of an appliance.
+const MOST_PSDS: usize = 1 << 17;
+
+/// What a start has put together.
+pub(super) struct Started {
+    pub(super) spine: Spine,
+    pub(super) state: Arc<VendorState>,
+    pub(super) operator: Option<Arc<OperatorState>>,
+    pub(super) tls: DoorsTls,
+    pub(super) local: Arc<LocalState>,
+    /// What PSDs need, for whoever asks the authority for it.
+    pub(super) needs: std::sync::Mutex<Option<mpsc::Receiver<Need>>>,
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+pub(super) fn start(config: &Config) -> Result<Started, RunError> {
+    status("opening the ledger");
+    let begun = Instant::now();
+    let policies = load_policies(config)?;
+    let tls = read_tls(config)?.into();
+    let mut recovered = Ledger::open(&config.state_dir)?.recover(config.ledger.rules(), &verify_note)?;
+    tracing::info!(
+        records = recovered.journal.size(),
+        replayed = recovered.replayed,
+        replayed_all = recovered.replayed_all,
+        elapsed_ms = begun.elapsed().as_millis(),
+        "the ledger holds"
+    );
+    check_fit(config, &recovered.appliance)?;
+    let names: Vec<String> = config.tokens.iter().map(|token| token.name.clone()).collect();
+    status("waiting for the tokens");
+    let expected = names.iter().map(|name| expected_keys(&recovered.appliance, name)).collect();
+    let tokens = Tokens::start(config.tokens.iter().map(|token| token.link()).collect(), expected)?;
+    let welcomes = tokens.wait_ready(&names, Duration::from_secs(60))?;
+    if recovered.appliance.genesis.environment == Environment::Production
+        && !permits_software_token(&recovered.appliance.genesis)
+        && let Some(software) = welcomes.iter().find(|welcome| !welcome.profile.hardware)
+    {
+        let name = &software.profile.name;
+        return Err(RunError::Unfit(format!(
+            "{name} is a software token: a production appliance refuses it without the authority's permit"
+        )));
+    }
+    let sampler = Sampler::new(&config.clock, begun);
+    let mut clock = resume_clock(config, &recovered.appliance);
+    clock.observe(sampler.sample());
+    let at = clock.read(elapsed_ms(begun))?;
+    let guard = take_tokens(&names, &tokens, config, &mut recovered, at)?;
+    finish_start(config, begun, recovered, tokens, &welcomes, guard, clock, sampler, (policies, tls))
+}
+
+/// Checks every anchor, raises the fence in every token and records it.
+fn take_tokens(
+    names: &[String],
+    tokens: &Tokens,
+    config: &Config,
+    recovered: &mut Recovered,
+    at: ClockReading,
+) -> Result<Arc<Guard>, RunError> {
+    let mut owner_epoch = [0; 16];
+    rand::rng().fill_bytes(&mut owner_epoch);
+    let appliance = recovered.appliance.genesis.appliance.to_string();
+    let guard = Arc::new(Guard::new(appliance, owner_epoch, names.to_vec()));
+    let reader = Reader::open(&config.state_dir)?;
+    for index in 0..names.len() {
+        let Some(link) = tokens.link(TokenIndex(index)) else { continue };
+        guard.check_anchor(index, link, &reader, recovered.journal.size())?;
+        guard.raise_fence(index, link)?;
+    }
+    let version = env!("CARGO_PKG_VERSION").into();
+    recovered.append(vec![Record { at, event: RecordEvent::Started { version, owner_epoch } }])?;
+    Ok(guard)
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything a start has gathered meets here, once")]
+fn finish_start(
+    config: &Config,
+    begun: Instant,
+    recovered: Recovered,
+    tokens: Tokens,
+    welcomes: &[Arc<psdd_hsm::protocol::Welcome>],
+    guard: Arc<Guard>,
+    clock: ClockGuard,
+    sampler: Sampler,
+    (policies, tls): (PolicySet, DoorsTls),
+) -> Result<Started, RunError> {
+    let (journal, appliance, checkpoint, lock) = recovered.into_parts();
+    // Held until the process ends: no second daemon may open the ledger while any thread of this one lives.
+    std::mem::forget(lock);
+    let reader = Reader::open(&config.state_dir)?;
+    let genesis = appliance.genesis.clone();
+    let log_key = log_key(&genesis);
+    let origin = origin(&genesis.appliance);
+    let proven = checkpoint.as_deref().and_then(|note| Some((verify_note(&genesis, note)?.size, note)));
+    let newest = Arc::new(Newest::starting_with(proven));
+    let metrics = Arc::new(Metrics::default());
+    metrics.log_size.store(journal.size(), Ordering::Release);
+    metrics.checkpoint_size.store(newest.size(), Ordering::Relaxed);
+    let generation = PolicyGeneration(1);
+    let settings = engine_settings(config, &genesis);
+    let log_token = settings.tokens.iter().position(|name| *name == genesis.log_token).map(TokenIndex);
+    let log_token = log_token.ok_or_else(|| {
+        RunError::Unfit(format!(
+            "the log key is in token {:?}, which the configuration does not name",
+            genesis.log_token
+        ))
+    })?;
+    let greatest = reader.greatest_keys()?;
+    let genesis_digest = genesis_digest(&reader)?;
+    adopt_wrapped(config, &reader, &appliance, &tokens)?;
+    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter());
+    let keys = keys.filter(|certified| certified.life.destroyed.is_none()).map(|certified| &certified.key);
+    let indicium_keys = keys.filter(|key| key.role == Role::Indicium);
+    let indicium_keys = indicium_keys.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.spki))).collect();
+    let authority = authority_keys(&appliance)?;
+    let (need, needs) = mpsc::channel(MOST_PSDS);
+    let held = (appliance.authority, appliance.governance);
+    let engine = Engine::new(settings, clock, appliance.psds.into_values(), held, greatest, generation);
+    let licences = Arc::new(ArcSwap::new(engine.licences()));
+    let (grown, router) = (Arc::clone(&licences), Arc::clone(&tokens.router));
+    let listeners =
+        Listeners { fleet: Box::new(move |fleet| grown.store(fleet)), keys: Box::new(move |news| router.note(news)) };
+    let parts = SpineParts {
+        engine,
+        journal,
+        reader,
+        origin: origin.clone(),
+        log_key: log_key.clone(),
+        log_key_id: Arc::clone(&genesis.log_key_id),
+        log_token,
+        newest: Arc::clone(&newest),
+        indicium_keys,
+        needs: need,
+        listeners,
+        metrics: Arc::clone(&metrics),
+        started: begun,
+    };
+    let spine_settings = SpineSettings {
+        checkpoint_every: Duration::from_millis(config.ledger.checkpoint_every_ms),
+        checkpoint_bound: Duration::from_millis(config.ledger.checkpoint_bound_ms),
+        closing_patience: Duration::from_secs(5),
+    };
+    let (spine, frames) =
+        Spine::start(parts, &spine_settings, Arc::clone(&tokens.links)).map_err(io("starting threads"))?;
+    let core = spine.handle().clone();
+    tokens.router.connect(frames, core.clone());
+    let stop = Arc::new(AtomicBool::new(false));
+    sampler.feed(core.clone(), Arc::clone(&stop)).map_err(io("starting threads"))?;
+    guard.watch(&tokens.links, &newest, welcomes, &stop).map_err(io("starting threads"))?;
+    let ceremonies = Ceremonies::new(CeremonyParts {
+        core: core.clone(),
+        links: Arc::clone(&tokens.links),
+        tokens: config.tokens.clone(),
+        appliance: genesis.appliance.clone(),
+        genesis: genesis_digest,
+        log_key: LogKeyParts {
+            key_id: Arc::clone(&genesis.log_key_id),
+            spki: Arc::clone(&genesis.log_spki),
+            token: log_token,
+        },
+        state_dir: config.state_dir.clone(),
+    });
+    let state = Arc::new(VendorState {
+        core: core.clone(),
+        ceremonies: ceremonies.clone(),
+        policy: ArcSwap::from_pointee(PolicyInForce { generation, policies }),
+        places: Arc::new(TenantPlaces::new(config.vendor.per_tenant())),
+        licences,
+        newest,
+        log_size: Arc::clone(&metrics.log_size),
+        log_key,
+        origin,
+        appliance: genesis.appliance.clone(),
+        environment: genesis.environment.as_str(),
+        authority_root: Arc::clone(&genesis.authority_root),
+        authority,
+        metrics: Arc::clone(&metrics),
+        limits: config.vendor.vendor_limits(),
+    });
+    let names = config.tokens.iter().map(|token| token.name.clone()).collect();
+    let operator = config.operator.as_ref().map(|door| {
+        Arc::new(OperatorState {
+            core: core.clone(),
+            ceremonies: ceremonies.clone(),
+            router: Arc::clone(&tokens.router),
+            tokens: config.tokens.iter().map(|token| token.name.clone()).collect(),
+            unseal_socket: config.unseal_socket.clone(),
+            authority_root: Arc::clone(&genesis.authority_root),
+            appliance: genesis.appliance.clone(),
+            environment: genesis.environment.as_str(),
+            limits: door.operator_limits(),
+            rotations: config.rotations(),
+        })
+    });
+    // Before a door opens: whoever asks is told that it is under way.
+    if let Err(error) = ceremonies.go_on() {
+        tracing::error!(%error, "the ceremony that was interrupted does not go on");
+    }
+    let local = Arc::new(LocalState {
+        core,
+        router: tokens.router,
+        tokens: names,
+        metrics,
+        calendar: Calendar::new(tls.named(), config.crl_alarm_days),
+        vendor: OnceLock::new(),
+        operator: OnceLock::new(),
+    });
+    Ok(Started { spine, state, operator, tls, local, needs: std::sync::Mutex::new(Some(needs)), stop })
+}
+
+/// SHA-256 of the bytes of record 0, by which ceremonies know the appliance.
+fn genesis_digest(reader: &Reader) -> Result<[u8; 32], RunError> {
+    let unreadable = |error: &dyn std::fmt::Display| RunError::Unfit(format!("leaf 0: {error}"));
+    let record = reader.record(0).map_err(|error| unreadable(&error))?;
+    let record = record.ok_or_else(|| unreadable(&"it is missing"))?;
+    Ok(psdd_wire::sha256(&record.record().encode()))
+}
+
+/// Gives every link the keys that live wrapped beside their records.
+fn adopt_wrapped(config: &Config, reader: &Reader, appliance: &Appliance, tokens: &Tokens) -> Result<(), RunError> {
+    let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter()).map(|certified| &certified.key);
+    let by_id: HashMap<&[u8], &Key> = keys.map(|key| (&*key.key_id, key)).collect();
+    let adopted = reader.each_wrapped_key(|key_id, wrapped| {
+        let Some(key) = by_id.get(key_id) else { return };
+        let index = config.tokens.iter().position(|token| token.name == *key.token);
+        let Some(link) = index.and_then(|index| tokens.link(TokenIndex(index))) else { return };
+        let (key_id, spki) = (Arc::clone(&key.key_id), Arc::clone(&key.spki));
+        link.adopt(WrappedKey { key_id, role: key.role, algorithm: key.algorithm, spki, wrapped: wrapped.into() });
+    });
+    adopted.map_err(|error| RunError::Unfit(error.to_string()))
+}
+
+fn elapsed_ms(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
