@@ -253,6 +253,7 @@ impl Appliance {
 
     /// Has the checker judge the ledger, of which psdd must not run, by what the clients saw.
     pub fn check(&self, sample_signatures: Option<u32>) -> Verdict {
+        assert!(self.psdd.is_none(), "the checker cannot judge a ledger that is being written: stop psdd first");
         checker::check(&self.layout.state(), &[self.notes.path()], sample_signatures)
     }
 

@@ -99,6 +99,7 @@ fn a_rotation_and_a_revocation_under_load_lose_nothing_and_sign_nothing_wrongly(
         }
         assert_eq!(key(&operators, psd(1), 1).await.state, KeyState::Destroyed);
     });
+    appliance.stop();
     appliance.check(None).assert_clean("after rotation, revocation and destruction");
     appliance.restart();
     assert_eq!(run(async { key(&door(&appliance), psd(1), 1).await.state }), KeyState::Destroyed);
@@ -106,7 +107,7 @@ fn a_rotation_and_a_revocation_under_load_lose_nothing_and_sign_nothing_wrongly(
 
 #[test]
 fn without_its_quorum_a_ceremony_changes_nothing() {
-    let appliance = raise(Wanted::default());
+    let mut appliance = raise(Wanted::default());
     let layout = &appliance.layout;
     run(async {
         let operators = door(&appliance);
@@ -168,12 +169,13 @@ fn without_its_quorum_a_ceremony_changes_nothing() {
         let begun = operators.run(next.as_bytes(), &approvals).await.expect("a quorum");
         assert_eq!(ended(&operators, begun.number).await, CeremonyState::Done);
     });
+    appliance.stop();
     appliance.check(None).assert_clean("after ceremonies that were refused");
 }
 
 #[test]
 fn a_client_and_an_account_are_revoked_for_the_very_next_item() {
-    let appliance = raise(Wanted::default());
+    let mut appliance = raise(Wanted::default());
     let second = appliance.issue("second", "acme", 200);
     run(async {
         let operators = door(&appliance);
@@ -189,5 +191,6 @@ fn a_client_and_an_account_are_revoked_for_the_very_next_item() {
         assert_eq!(hold(&appliance, &operators, &text).await, CeremonyState::Done);
         assert_eq!(outcomes(&first.sign(psd(1), &[item("0.01")]).await), ["client-revoked"]);
     });
+    appliance.stop();
     appliance.check(None).assert_clean("after clients were revoked");
 }

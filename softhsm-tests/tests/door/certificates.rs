@@ -33,7 +33,7 @@ async fn lifecycles(appliance: &Appliance) -> Vec<String> {
 
 #[test]
 fn of_a_batch_each_certificate_is_judged_by_itself() {
-    let appliance = raise(Wanted::default());
+    let mut appliance = raise(Wanted::default());
     let act = "[create-psds]\nresidence = \"wrapped\"\n[[create-psds.psds]]\nfirst = \"PS010000501\"\ncount = 3\ntenant = \"acme\"\n\
         licence = \"L-1000\"\nlicensing_zip = \"94301\"\nformat = \"ibi\"\nsoftware_id = \"psdd01\"\ntoken = \"main\"\n\
         [create-psds.psds.limits]\nsmallest_postage = \"0.01\"\nlargest_postage = \"100\"\nlargest_descending = \"1000\"\n";
@@ -88,5 +88,6 @@ fn of_a_batch_each_certificate_is_judged_by_itself() {
         assert_eq!(words[2], a_both[0], "what is installed already is no error");
         assert_eq!(lifecycles(&appliance).await, ["active"; 3]);
     });
+    appliance.stop();
     appliance.check(None).assert_clean("after certificates in batches");
 }

@@ -57,13 +57,14 @@ fn a_ceremony_waits_for_its_token_and_goes_on_by_itself() {
     appliance.start_hsm().expect("psdd-hsm");
     let done = run(async { ended(&door(&appliance), 3).await });
     assert_eq!(done, CeremonyState::Done, "nobody ran it again");
+    appliance.stop();
     appliance.check(None).assert_clean("after ceremonies that waited");
 }
 
 #[test]
 fn a_transcript_that_does_not_verify_is_not_recorded() {
     let script = Script::new();
-    let appliance = raise(Wanted { options: script.options(), ..Wanted::default() });
+    let mut appliance = raise(Wanted { options: script.options(), ..Wanted::default() });
     let lock = format!("[lock]\npsd = \"{}\"\n{ACTIVE}", psd(1));
     let lock = run(async { file(&door(&appliance), &lock).await });
     script.write("C_Sign garble\n");
@@ -78,5 +79,6 @@ fn a_transcript_that_does_not_verify_is_not_recorded() {
     let done = told(&appliance, 1, |_| true);
     let claims = TranscriptClaims::verify(&done.transcript.expect("a transcript"), &log_spki(&appliance));
     assert_eq!(claims.expect("it verifies").lines, done.lines);
+    appliance.stop();
     appliance.check(None).assert_clean("after a transcript that did not verify");
 }

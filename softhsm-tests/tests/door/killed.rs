@@ -337,5 +337,6 @@ fn a_ceremony_goes_on_after_every_kill_and_its_psds_sign_without_a_restart() {
         let wire = Caller::new(&appliance.layout).connect().await;
         assert_eq!(outcomes(&wire.sign(new, &[item("0.01")]).await), ["insufficient-funds"], "it is active, and empty");
     });
+    appliance.stop();
     appliance.check(None).assert_clean("after a ceremony that was killed again and again");
 }
