@@ -95,7 +95,24 @@ impl Engine {
                 Plan::Settle(_) | Plan::Join(..) | Plan::Prepare(..) => self.take_plan(id, index, plan, &mut turn),
             }
         }
+        if let Some(on) = self.joined_on_another(&turn) {
+            // Both chunks stand or fall by themselves: only when the one has ended is it known whether all can be signed.
+            self.undo(turn);
+            self.park(on, Parked::JudgeAgain { request: id });
+            return None;
+        }
         Some(turn)
+    }
+
+    /// A chunk in flight of which an item would take part while others of the turn are debited on another PSD. (On the same PSD
+    /// the chunk comes first, and what drops it drops what is behind it.)
+    fn joined_on_another(&self, turn: &Turn) -> Option<ChunkId> {
+        let own = turn.drafts.iter().find(|draft| !draft.slots.is_empty())?.device;
+        let mut joined = turn.plans.iter().filter_map(|(_, _, plan)| match plan {
+            Plan::Join(on, _) => Some(*on),
+            _ => None,
+        });
+        joined.find(|on| self.chunks.get(on).is_some_and(|chunk| chunk.device != own))
     }
 
     /// Outcomes of an all-or-none request of which one item was refused. A piece that was signed before stays signed, and its

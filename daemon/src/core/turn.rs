@@ -23,7 +23,7 @@ pub(super) struct Turn {
     /// Where the draft of a device is.
     of_device: BTreeMap<usize, usize>,
     /// Items settled or attached elsewhere once the drafts stand.
-    plans: Vec<(RequestId, usize, Plan)>,
+    pub(super) plans: Vec<(RequestId, usize, Plan)>,
     /// Items judged, prepared or not.
     judged: usize,
 }

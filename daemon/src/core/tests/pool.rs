@@ -394,3 +394,30 @@ fn clock_and_date_are_judged_by_the_psd_that_was_chosen() {
     assert_eq!(shell.words(request), ["clock-stopped"]);
     assert_eq!(shell.committed_registers(0).descending(), mills(1_000));
 }
+
+/// A piece of another request is in flight on one PSD, the rest would be debited on another: what becomes of the one must be
+/// known before the other is touched.
+#[test]
+fn all_or_none_waits_for_a_piece_that_another_psd_is_signing() {
+    for fails in [true, false] {
+        let mut shell = shell(&[1_000_000; 4]);
+        let first = shell.submit(ROUND_ROBIN, &[(5, 100), (6, 100)]);
+        shell.look_up_all();
+        let whole = shell.submit_as(ROUND_ROBIN, &[(5, 100), (7, 100)], true);
+        shell.look_up_all();
+        assert_eq!(shell.signing().len(), 1, "nothing is prepared beside a piece that can still be dropped");
+        if fails {
+            shell.fail(shell.signing()[0], false);
+        } else {
+            shell.sign(shell.signing()[0]);
+            shell.commit_all();
+        }
+        shell.settle();
+        let told = if fails { "token-refused" } else { "signed" };
+        assert_eq!(shell.words(first), [told; 2]);
+        assert_eq!(shell.words(whole), ["signed"; 2]);
+        let debited: u64 = (0..4).map(|psd| shell.working(psd).piece_count()).sum();
+        assert_eq!(debited, if fails { 2 } else { 3 });
+        shell.assert_idle();
+    }
+}
