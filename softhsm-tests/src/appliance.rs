@@ -6,6 +6,8 @@ use psdctl::config::CtlConfig;
 use psdctl::dev::{self, ClientIdentity, DevError, DevOptions, Layout, Tools};
 use psdd_client::{Client, ClientConfig};
 use rustix::process::{Pid, Signal, kill_process};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -175,13 +177,29 @@ impl Appliance {
         Ok(())
     }
 
+    /// Starts psdd, which must not run, and waits for nothing.
+    pub fn start_unready(&mut self) {
+        assert!(self.psdd.is_none(), "psdd was started and not ended");
+        self.psdd = Some(self.spawn());
+    }
+
+    /// What the local door says to this path, head and all, or why it says nothing.
+    pub fn local(&self, path: &str) -> String {
+        let ask = || {
+            let mut stream = UnixStream::connect(self.layout.local_socket())?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        ask().unwrap_or_else(|error| error.to_string())
+    }
+
     /// Starts psdd and kills it after this time, ready or not.
     pub fn kill_while_starting(&mut self, after: Duration) {
         assert!(self.psdd.is_none(), "psdd was started and not ended");
-        let log = std::fs::File::options().append(true).create(true).open(self.layout.psdd_log()).expect("psdd's log");
-        let mut command = self.command();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        let mut child = child.expect("psdd runs");
+        let mut child = self.spawn();
         std::thread::sleep(after);
         end(&mut child);
     }
@@ -189,6 +207,12 @@ impl Appliance {
     /// A further psdd with the same configuration, run until it ends by itself: its status and what it said.
     pub fn run_another(&self) -> Output {
         self.command().output().expect("psdd runs")
+    }
+
+    fn spawn(&self) -> Child {
+        let log = std::fs::File::options().append(true).create(true).open(self.layout.psdd_log()).expect("psdd's log");
+        let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        child.expect("psdd runs")
     }
 
     fn command(&self) -> Command {

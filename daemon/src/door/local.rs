@@ -22,20 +22,26 @@ use tokio::sync::Semaphore;
 
 /// What the door shows.
 pub struct LocalState {
-    /// Asked for a sign of life.
-    pub core: Handle,
     /// State of the tokens.
     pub router: Arc<Router>,
     /// Their names.
     pub tokens: Vec<String>,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
     /// When certificates and lists of the doors end.
     pub calendar: Calendar,
-    /// Address of the vendor door, once it is open.
-    pub vendor: OnceLock<SocketAddr>,
     /// Address of the operator door, where there is one, once it is open.
     pub operator: OnceLock<SocketAddr>,
+    /// What there is once the daemon has its tokens.
+    pub serving: OnceLock<Serving>,
+}
+
+/// What the door shows of a daemon at work.
+pub struct Serving {
+    /// Asked for a sign of life.
+    pub core: Handle,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Address of the vendor door.
+    pub vendor: SocketAddr,
 }
 
 /// Opens the door; it stays open until the process ends.
@@ -72,13 +78,22 @@ pub fn open(socket: &Path, state: Arc<LocalState>) -> std::io::Result<()> {
 }
 
 async fn handle(state: Arc<LocalState>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let serving = state.serving.get();
     let (status, text) = match request.uri().path() {
-        "/health" => match alive(&state.core).await {
-            true => (StatusCode::OK, "alive\n".to_owned()),
-            false => (StatusCode::SERVICE_UNAVAILABLE, "the core does not answer\n".to_owned()),
+        "/health" => match serving {
+            None => (StatusCode::OK, "alive, starting\n".to_owned()),
+            Some(serving) if alive(&serving.core).await => (StatusCode::OK, "alive\n".to_owned()),
+            Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "the core does not answer\n".to_owned()),
         },
         "/ready" => ready(&state).await,
-        "/metrics" => (StatusCode::OK, state.metrics.render() + &state.calendar.render(UnixTime::now())),
+        "/metrics" => {
+            let counters = serving.map_or_else(String::new, |serving| serving.metrics.render());
+            let standing = "# HELP psdd_serving Whether the daemon has its tokens and its doors are open.\n\
+                            # TYPE psdd_serving gauge\n";
+            let serving = u8::from(serving.is_some());
+            let calendar = state.calendar.render(UnixTime::now());
+            (StatusCode::OK, format!("{counters}{standing}psdd_serving {serving}\n{calendar}"))
+        }
         _ => (StatusCode::NOT_FOUND, "there are /health, /ready and /metrics\n".to_owned()),
     };
     let mut response = Response::new(Full::new(Bytes::from(text)));
@@ -91,18 +106,17 @@ async fn handle(state: Arc<LocalState>, request: Request<Incoming>) -> Result<Re
 /// Ready means that a piece could be signed now: the core answers, it has a time, every token is up with its keys.
 async fn ready(state: &LocalState) -> (StatusCode, String) {
     let mut troubles = state.router.troubles(&state.tokens);
-    match view(&state.core).await {
+    let operator = state.operator.get().map(|address| format!("operator door {address}\n")).unwrap_or_default();
+    let Some(Serving { core, vendor, .. }) = state.serving.get() else {
+        troubles.push("starting: the vendor door is closed".to_owned());
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n{operator}", troubles.join("\n")));
+    };
+    match view(core).await {
         Some(view) => troubles.extend(view.clock.err().map(|stop| format!("clock: {stop}"))),
         None => troubles.push("the core does not answer".to_owned()),
     }
-    let Some(vendor) = state.vendor.get() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the vendor door is closed\n".to_owned());
-    };
     if troubles.is_empty() {
-        let mut text = format!("ready\nvendor door {vendor}\n");
-        if let Some(operator) = state.operator.get() {
-            text.push_str(&format!("operator door {operator}\n"));
-        }
+        let mut text = format!("ready\nvendor door {vendor}\n{operator}");
         // What ends is told; pieces are still signed, so the daemon is not down for it.
         for ending in state.calendar.endings(UnixTime::now()) {
             text.push_str(&format!("{ending}\n"));

@@ -1,8 +1,9 @@
 //! From a configuration to a serving daemon, and to a clean stop.
 //!
 //! The order matters: nothing is served until what was read from the ledger is durable and proven, every token holds every key,
-//! no anchor is ahead of the ledger, and this daemon has raised its fence.
+//! no anchor is ahead of the ledger, and this daemon has raised its fence. Until then the operator door takes shares of sealed PINs only.
 
+mod entrance;
 mod error;
 mod fit;
 mod notify;
@@ -14,10 +15,11 @@ pub use error::RunError;
 pub(crate) use fit::verify_note;
 
 use crate::config::Config;
+use entrance::{Entrance, Signals};
 use error::io;
 use psdd_policy::PolicySet;
 use serve::serve;
-use start::start;
+use start::{open, start};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tls::read_tls;
@@ -26,13 +28,21 @@ use tls::read_tls;
 pub fn run(config: &Config) -> Result<(), RunError> {
     // With pages of 2 MiB, a few scattered allocations hold more memory than the whole daemon needs.
     rustix::thread::disable_transparent_huge_pages(true).map_err(|error| io("keeping pages small")(error.into()))?;
-    let started = start(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().div_ceil(2).max(2)))
         .enable_all()
         .build()
         .map_err(io("starting the runtime"))?;
-    let served = runtime.block_on(serve(config, &started));
+    let opened = open(config)?;
+    let (tls, tokens) = (&opened.tls, &opened.tokens);
+    let mut signals = runtime.block_on(async { Signals::watch() })?;
+    let entrance = runtime.block_on(Entrance::open(config, tls, tokens))?;
+    let Some(welcomes) = runtime.block_on(entrance.wait(config, tls, tokens, &mut signals))? else {
+        tracing::info!("told to stop before the tokens were up");
+        return Ok(());
+    };
+    let started = start(config, opened, &welcomes)?;
+    let served = runtime.block_on(serve(config, &started, entrance, &mut signals));
     started.stop.store(true, Ordering::Release);
     started.spine.stop(Duration::from_secs(10));
     served

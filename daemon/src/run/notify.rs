@@ -2,12 +2,13 @@
 
 use super::start::Started;
 use crate::door::listener::Listening;
+use crate::door::local::LocalState;
 use psdd_tls::UnixTime;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-pub(super) fn report(started: &Started, door: &Listening) {
-    let metrics = &started.local.metrics;
+pub(super) fn report(started: &Started, local: &LocalState, door: &Listening) {
+    let metrics = &started.metrics;
     let mut text = format!(
         "vendor door {}; {} PSDs; {} records; {} pieces since start",
         door.address,
@@ -15,11 +16,11 @@ pub(super) fn report(started: &Started, door: &Listening) {
         metrics.log_size.load(Ordering::Relaxed),
         metrics.pieces.load(Ordering::Relaxed)
     );
-    for trouble in started.local.router.troubles(&started.local.tokens) {
+    for trouble in local.router.troubles(&local.tokens) {
         text.push_str("; ");
         text.push_str(&trouble);
     }
-    for ending in started.local.calendar.endings(UnixTime::now()) {
+    for ending in local.calendar.endings(UnixTime::now()) {
         text.push_str("; ");
         text.push_str(&ending.to_string());
     }

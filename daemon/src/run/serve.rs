@@ -1,5 +1,6 @@
 //! A started daemon at work: doors, background work, signals, until it is told to stop.
 
+use super::entrance::{Entrance, Signals};
 use super::error::{RunError, io};
 use super::load_policies;
 use super::notify::{notify, report, watchdog_interval};
@@ -8,50 +9,54 @@ use super::tls::read_tls;
 use crate::config::Config;
 use crate::core::{Event, PolicyGeneration};
 use crate::custodian::{self, CustodianParts, Running};
-use crate::door::listener::{Door, Listening};
-use crate::door::local;
+use crate::door::listener::Door;
+use crate::door::local::{LocalState, Serving, alive};
 use crate::door::vendor::PolicyInForce;
 use crate::funds;
 use psdd_client::{CertificationAuthority, FundsSystem};
 use psdd_tls::UnixTime;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
-pub(super) async fn serve(config: &Config, started: &Started) -> Result<(), RunError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(io("watching signals"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(io("watching signals"))?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(io("watching signals"))?;
+pub(super) async fn serve(
+    config: &Config,
+    started: &Started,
+    entrance: Entrance,
+    signals: &mut Signals,
+) -> Result<(), RunError> {
+    let Entrance { local, operator } = entrance;
     start_top_ups(config, started)?;
     let custodian = start_custodian(config, started)?;
-    local::open(&config.local.socket, Arc::clone(&started.local)).map_err(io("opening the local door"))?;
-    started.local.calendar.log(UnixTime::now());
-    // First the one that nobody waits for: with the vendor door the daemon is ready.
-    let operator = open_operator_door(config, started).await?;
+    // First what nobody waits for: with the vendor door the daemon is ready.
+    let inside = started.operator.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let (Some((door, _)), Some(inside)) = (&operator, inside) {
+        let first = door.inside.set(inside).is_ok();
+        debug_assert!(first);
+    }
     let (state, tls) = (Arc::clone(&started.state), Arc::clone(&started.tls.vendor));
     let door = Door::bind(config.vendor.listen, state, tls, started.state.limits).await;
     let door = door.and_then(Door::open).map_err(io("opening the vendor door"))?;
     tracing::info!(address = %door.address, "vendor door open");
-    if started.local.vendor.set(door.address).is_err() {
-        tracing::debug!("the door was opened before");
-    }
+    let (core, metrics) = (started.core.clone(), Arc::clone(&started.metrics));
+    let first = local.serving.set(Serving { core, metrics, vendor: door.address }).is_ok();
+    debug_assert!(first);
     notify(&[sd_notify::NotifyState::Ready]);
-    report(started, &door);
+    report(started, &local, &door);
     let mut watchdog = tokio::time::interval(watchdog_interval());
     let mut calendar = tokio::time::interval(Duration::from_secs(3_600));
     // The first tick comes at once, and the start has told already.
     calendar.tick().await;
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(config, started),
-            _ = calendar.tick() => started.local.calendar.log(UnixTime::now()),
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hang_up.recv() => reload(config, started, &local),
+            _ = calendar.tick() => local.calendar.log(UnixTime::now()),
             _ = watchdog.tick() => {
                 // A core that does not answer must not look alive.
-                if local::alive(&started.local.core).await {
+                if alive(&started.core).await {
                     notify(&[sd_notify::NotifyState::Watchdog]);
-                    report(started, &door);
+                    report(started, &local, &door);
                 }
             }
         }
@@ -63,23 +68,10 @@ pub(super) async fn serve(config: &Config, started: &Started) -> Result<(), RunE
     }
     let patience = Duration::from_secs(5);
     match operator {
-        Some(operator) => drop(tokio::join!(door.close(patience), operator.close(patience))),
+        Some((_, operator)) => drop(tokio::join!(door.close(patience), operator.close(patience))),
         None => door.close(patience).await,
     }
     Ok(())
-}
-
-async fn open_operator_door(config: &Config, started: &Started) -> Result<Option<Listening>, RunError> {
-    let (Some(door), Some(state), Some(tls)) = (&config.operator, &started.operator, &started.tls.operator) else {
-        return Ok(None);
-    };
-    let opened = Door::bind(door.listen, Arc::clone(state), Arc::clone(tls), state.limits).await;
-    let opened = opened.and_then(Door::open).map_err(io("opening the operator door"))?;
-    tracing::info!(address = %opened.address, "operator door open");
-    if started.local.operator.set(opened.address).is_err() {
-        tracing::debug!("the door was opened before");
-    }
-    Ok(Some(opened))
 }
 
 /// Starts to ask the authority for the value that PSDs need, where the configuration says how.
@@ -88,8 +80,8 @@ fn start_top_ups(config: &Config, started: &Started) -> Result<(), RunError> {
     let system = FundsSystem::start(&funds.client()).map_err(|error| RunError::Unfit(format!("funds: {error}")))?;
     let needs = started.needs.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(needs) = needs {
-        let (core, keys) = (started.local.core.clone(), started.state.authority.clone());
-        funds::start(core, keys, system, funds.most_requests, Arc::clone(&started.local.metrics), needs);
+        let (core, keys) = (started.core.clone(), started.state.authority.clone());
+        funds::start(core, keys, system, funds.most_requests, Arc::clone(&started.metrics), needs);
     }
     Ok(())
 }
@@ -105,13 +97,13 @@ fn start_custodian(config: &Config, started: &Started) -> Result<Option<Running>
         ca: ca.map(|ca| (ca, tokio::runtime::Handle::current())),
         authority_root: Arc::clone(&started.state.authority_root),
         every: Duration::from_secs(custodian.every_s),
-        metrics: Arc::clone(&started.local.metrics),
+        metrics: Arc::clone(&started.metrics),
     };
     custodian::start(parts).map(Some).map_err(|error| RunError::Unfit(error.to_string()))
 }
 
 /// SIGHUP: policies, certificates and CRLs anew; connections go on whose clients are still good, requests under way all.
-fn reload(config: &Config, started: &Started) {
+fn reload(config: &Config, started: &Started, local: &LocalState) {
     let monotonic = sd_notify::NotifyState::monotonic_usec_now();
     match monotonic {
         Ok(usec) => notify(&[sd_notify::NotifyState::Reloading, usec]),
@@ -121,12 +113,12 @@ fn reload(config: &Config, started: &Started) {
         Ok(read) => started.tls.replace(read),
         Err(error) => tracing::error!(%error, "TLS is not reloaded; the old configuration stays in force"),
     }
-    started.local.calendar.log(UnixTime::now());
+    local.calendar.log(UnixTime::now());
     match load_policies(config) {
         Ok(policies) => {
             let generation = PolicyGeneration(started.state.policy.load().generation.0 + 1);
             started.state.policy.store(Arc::new(PolicyInForce { generation, policies }));
-            if started.local.core.tell(Event::Policy(generation)).is_err() {
+            if started.core.tell(Event::Policy(generation)).is_err() {
                 tracing::debug!("the core is stopping");
             }
         }

@@ -10,25 +10,24 @@ use crate::ceremony::{Ceremonies, CeremonyParts, LogKeyParts};
 use crate::clock::Sampler;
 use crate::config::Config;
 use crate::core::{Engine, PolicyGeneration, TokenIndex};
-use crate::door::calendar::Calendar;
-use crate::door::local::LocalState;
 use crate::door::operator::OperatorState;
 use crate::door::vendor::{PolicyInForce, TenantPlaces, VendorState};
 use crate::funds::Need;
-use crate::spine::{Listeners, Metrics, Newest, Spine, SpineParts, SpineSettings};
+use crate::spine::{Handle, Listeners, Metrics, Newest, Spine, SpineParts, SpineSettings};
 use crate::tokens::{Guard, Tokens};
 use arc_swap::ArcSwap;
 use psd::clock::{ClockGuard, ClockReading};
 use psd::key::{Key, Role};
 use psd::record::{Environment, Event as RecordEvent, Record};
 use psdd_hsm::link::WrappedKey;
+use psdd_hsm::protocol::Welcome;
 use psdd_ledger::{Appliance, Ledger, Reader, Recovered};
 use psdd_policy::PolicySet;
 use psdd_wire::checkpoint::origin;
 use rand::RngCore;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -37,22 +36,34 @@ const MOST_PSDS: usize = 1 << 17;
 
 /// What a start has put together.
 pub(super) struct Started {
+    pub(super) core: Handle,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) spine: Spine,
     pub(super) state: Arc<VendorState>,
-    pub(super) operator: Option<Arc<OperatorState>>,
+    /// What the operator door has behind it; given to it once.
+    pub(super) operator: std::sync::Mutex<Option<OperatorState>>,
     pub(super) tls: DoorsTls,
-    pub(super) local: Arc<LocalState>,
     /// What PSDs need, for whoever asks the authority for it.
     pub(super) needs: std::sync::Mutex<Option<mpsc::Receiver<Need>>>,
     pub(super) stop: Arc<AtomicBool>,
 }
 
-pub(super) fn start(config: &Config) -> Result<Started, RunError> {
+/// A ledger that holds, and links to the tokens, which need not be up.
+pub(super) struct Opened {
+    begun: Instant,
+    policies: PolicySet,
+    recovered: Recovered,
+    pub(super) tls: DoorsTls,
+    pub(super) tokens: Tokens,
+}
+
+/// Opens the ledger and proves it, and begins to reach for the tokens.
+pub(super) fn open(config: &Config) -> Result<Opened, RunError> {
     status("opening the ledger");
     let begun = Instant::now();
     let policies = load_policies(config)?;
     let tls = read_tls(config)?.into();
-    let mut recovered = Ledger::open(&config.state_dir)?.recover(config.ledger.rules(), &verify_note)?;
+    let recovered = Ledger::open(&config.state_dir)?.recover(config.ledger.rules(), &verify_note)?;
     tracing::info!(
         records = recovered.journal.size(),
         replayed = recovered.replayed,
@@ -61,11 +72,14 @@ pub(super) fn start(config: &Config) -> Result<Started, RunError> {
         "the ledger holds"
     );
     check_fit(config, &recovered.appliance)?;
-    let names: Vec<String> = config.tokens.iter().map(|token| token.name.clone()).collect();
-    status("waiting for the tokens");
-    let expected = names.iter().map(|name| expected_keys(&recovered.appliance, name)).collect();
+    let expected = config.tokens.iter().map(|token| expected_keys(&recovered.appliance, &token.name)).collect();
     let tokens = Tokens::start(config.tokens.iter().map(|token| token.link()).collect(), expected)?;
-    let welcomes = tokens.wait_ready(&names, Duration::from_secs(60))?;
+    Ok(Opened { begun, policies, recovered, tls, tokens })
+}
+
+/// The rest, once every token is up.
+pub(super) fn start(config: &Config, opened: Opened, welcomes: &[Arc<Welcome>]) -> Result<Started, RunError> {
+    let Opened { begun, policies, mut recovered, tls, tokens } = opened;
     if recovered.appliance.genesis.environment == Environment::Production
         && !permits_software_token(&recovered.appliance.genesis)
         && let Some(software) = welcomes.iter().find(|welcome| !welcome.profile.hardware)
@@ -75,12 +89,13 @@ pub(super) fn start(config: &Config) -> Result<Started, RunError> {
             "{name} is a software token: a production appliance refuses it without the authority's permit"
         )));
     }
+    let names: Vec<String> = config.tokens.iter().map(|token| token.name.clone()).collect();
     let sampler = Sampler::new(&config.clock, begun);
     let mut clock = resume_clock(config, &recovered.appliance);
     clock.observe(sampler.sample());
     let at = clock.read(elapsed_ms(begun))?;
     let guard = take_tokens(&names, &tokens, config, &mut recovered, at)?;
-    finish_start(config, begun, recovered, tokens, &welcomes, guard, clock, sampler, (policies, tls))
+    finish_start(config, begun, recovered, tokens, welcomes, guard, clock, sampler, (policies, tls))
 }
 
 /// Checks every anchor, raises the fence in every token and records it.
@@ -112,7 +127,7 @@ fn finish_start(
     begun: Instant,
     recovered: Recovered,
     tokens: Tokens,
-    welcomes: &[Arc<psdd_hsm::protocol::Welcome>],
+    welcomes: &[Arc<Welcome>],
     guard: Arc<Guard>,
     clock: ClockGuard,
     sampler: Sampler,
@@ -211,35 +226,22 @@ fn finish_start(
         metrics: Arc::clone(&metrics),
         limits: config.vendor.vendor_limits(),
     });
-    let names = config.tokens.iter().map(|token| token.name.clone()).collect();
-    let operator = config.operator.as_ref().map(|door| {
-        Arc::new(OperatorState {
-            core: core.clone(),
-            ceremonies: ceremonies.clone(),
-            router: Arc::clone(&tokens.router),
-            tokens: config.tokens.iter().map(|token| token.name.clone()).collect(),
-            unseal_socket: config.unseal_socket.clone(),
-            authority_root: Arc::clone(&genesis.authority_root),
-            appliance: genesis.appliance.clone(),
-            environment: genesis.environment.as_str(),
-            limits: door.operator_limits(),
-            rotations: config.rotations(),
-        })
-    });
-    // Before a door opens: whoever asks is told that it is under way.
+    let operator = OperatorState {
+        core: core.clone(),
+        ceremonies: ceremonies.clone(),
+        router: Arc::clone(&tokens.router),
+        tokens: config.tokens.iter().map(|token| token.name.clone()).collect(),
+        authority_root: Arc::clone(&genesis.authority_root),
+        appliance: genesis.appliance.clone(),
+        environment: genesis.environment.as_str(),
+        rotations: config.rotations(),
+    };
+    // Before a door shows it: whoever asks is told that it is under way.
     if let Err(error) = ceremonies.go_on() {
         tracing::error!(%error, "the ceremony that was interrupted does not go on");
     }
-    let local = Arc::new(LocalState {
-        core,
-        router: tokens.router,
-        tokens: names,
-        metrics,
-        calendar: Calendar::new(tls.named(), config.crl_alarm_days),
-        vendor: OnceLock::new(),
-        operator: OnceLock::new(),
-    });
-    Ok(Started { spine, state, operator, tls, local, needs: std::sync::Mutex::new(Some(needs)), stop })
+    let (operator, needs) = (std::sync::Mutex::new(Some(operator)), std::sync::Mutex::new(Some(needs)));
+    Ok(Started { core, metrics, spine, state, operator, tls, needs, stop })
 }
 
 /// SHA-256 of the bytes of record 0, by which ceremonies know the appliance.

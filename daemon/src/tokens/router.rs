@@ -94,24 +94,24 @@ impl Tokens {
     pub fn wait_ready(&self, names: &[String], patience: Duration) -> Result<Vec<Arc<Welcome>>, TokensError> {
         let deadline = Instant::now() + patience;
         loop {
-            let standings = self.router.standings();
-            let not_up = standings.iter().position(|standing| !matches!(standing, Standing::Up(_)));
-            let Some(index) = not_up else {
-                let up = standings.into_iter().filter_map(|standing| match standing {
-                    Standing::Up(welcome) => Some(welcome),
-                    Standing::Unknown | Standing::Down(_) => None,
-                });
-                return Ok(up.collect());
-            };
-            if Instant::now() > deadline {
-                let reason = match &standings[index] {
-                    Standing::Down(reason) => reason.clone(),
-                    Standing::Unknown | Standing::Up(_) => "psdd-hsm does not answer".to_owned(),
-                };
-                return Err(TokensError::NotReady { token: names.get(index).cloned().unwrap_or_default(), reason });
+            match self.ready(names) {
+                Err(_) if Instant::now() <= deadline => std::thread::sleep(Duration::from_millis(5)),
+                told => return told,
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What each token has said, if every one is up with all its keys.
+    pub fn ready(&self, names: &[String]) -> Result<Vec<Arc<Welcome>>, TokensError> {
+        let told = self.router.standings().into_iter().enumerate().map(|(index, standing)| {
+            let reason = match standing {
+                Standing::Up(welcome) => return Ok(welcome),
+                Standing::Down(reason) => reason,
+                Standing::Unknown => "psdd-hsm does not answer".to_owned(),
+            };
+            Err(TokensError::NotReady { token: names.get(index).cloned().unwrap_or_default(), reason })
+        });
+        told.collect()
     }
 }
 

@@ -7,7 +7,6 @@ use crate::client::{Caller, PATIENCE, Wire, code_of, item, items, outcome, outco
 use crate::reload::{log, reload, until, write_crl};
 use crate::{AUTHORITY, VENDOR, run};
 use psdctl::dev::revoke_clients;
-use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -147,22 +146,14 @@ fn a_tenant_has_a_budget_of_connections() {
     });
 }
 
-fn local(appliance: &softhsm_tests::Appliance, path: &str) -> String {
-    let mut stream = std::os::unix::net::UnixStream::connect(appliance.layout.local_socket()).expect("the local door");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n").expect("written");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
-}
-
 #[test]
 fn the_end_of_a_list_is_told_days_before() {
     let appliance = an_appliance("");
     let caller = Caller::new(&appliance.layout);
-    let ready = local(&appliance, "/ready");
+    let ready = appliance.local("/ready");
     assert!(ready.starts_with("HTTP/1.1 200") && !ready.contains("warning"), "{ready}");
     for door in ["vendor", "operator"] {
-        let metrics = local(&appliance, "/metrics");
+        let metrics = appliance.local("/metrics");
         assert!(metrics.contains(&format!("psdd_crl_seconds_left{{door=\"{door}\"}} 3")), "{metrics}");
         assert!(
             metrics.contains(&format!("psdd_certificate_seconds_left{{door=\"{door}\",certificate=\"client CA\"}}"))
@@ -175,9 +166,9 @@ fn the_end_of_a_list_is_told_days_before() {
         write_crl(&caller, "vendor-ca", hours);
         let logged = reload(&appliance);
         assert!(logged.contains(said), "{logged}");
-        let ready = local(&appliance, "/ready");
+        let ready = appliance.local("/ready");
         assert!(ready.starts_with("HTTP/1.1 200"), "degraded, not down: {ready}");
         assert!(ready.contains(said), "{ready}");
     }
-    until("a gauge below zero", || local(&appliance, "/metrics").contains("psdd_crl_seconds_left{door=\"vendor\"} -"));
+    until("a gauge below zero", || appliance.local("/metrics").contains("psdd_crl_seconds_left{door=\"vendor\"} -"));
 }

@@ -2,6 +2,7 @@
 
 use crate::bench::{Wanted, psd, raise};
 use crate::client::{Caller, PATIENCE, item, outcomes};
+use crate::reload::until;
 use crate::run;
 use softhsm_tests::Appliance;
 use std::path::{Path, PathBuf};
@@ -45,13 +46,11 @@ fn split(appliance: &Appliance) -> (PathBuf, Vec<PathBuf>) {
     (host, shares)
 }
 
-#[test]
-fn two_holders_unseal_a_token_from_afar() {
-    let mut appliance = raise(Wanted::default());
-    let (host, shares) = split(&appliance);
+/// A running daemon without its PIN: the host's key and the shares of it, and nothing unsealed yet.
+fn sealed(appliance: &mut Appliance) -> (PathBuf, Vec<PathBuf>) {
+    let (host, shares) = split(appliance);
     let layout = appliance.layout.clone();
-    let socket = layout.run().join("unseal.sock");
-    let line = format!("unseal_socket = {socket:?}\n");
+    let line = format!("unseal_socket = {:?}\n", layout.run().join("unseal.sock"));
     edit(&layout.psdd_config(), |before| format!("{line}{before}"));
     appliance.restart();
     edit(&layout.hsm_config(), |before| {
@@ -60,27 +59,83 @@ fn two_holders_unseal_a_token_from_afar() {
     });
     appliance.kill_hsm();
     appliance.start_hsm().expect("psdd-hsm");
+    (host, shares)
+}
+
+/// `psdctl operator …` and what it said.
+fn operator(appliance: &Appliance, arguments: &[&str]) -> (bool, String) {
+    let config = appliance.layout.psdctl_config();
+    tool(&appliance.options.tools.ctl, &[&["--config", text(&config), "operator"], arguments].concat())
+}
+
+fn give(appliance: &Appliance, share: &Path, host: &Path) -> (bool, String) {
+    operator(appliance, &["unseal", "--share", text(share), "--host-key", text(host)])
+}
+
+#[test]
+fn two_holders_unseal_a_token_from_afar() {
+    let mut appliance = raise(Wanted::default());
+    let (host, shares) = sealed(&mut appliance);
+    let layout = appliance.layout.clone();
     let caller = Caller::new(&layout);
     let sign = || run(async { outcomes(&caller.connect().await.sign(psd(1), &[item("0.01")]).await)[0].to_owned() });
     assert_eq!(sign(), "token-unavailable", "it is sealed");
 
-    let config = layout.psdctl_config();
-    let give = |share: &Path, host: &Path| {
-        let arguments = ["operator", "unseal", "--share", text(share), "--host-key", text(host)];
-        tool(&appliance.options.tools.ctl, &[&["--config", text(&config)], &arguments[..]].concat())
-    };
-    let (given, told) = give(&shares[0], &layout.authority_root());
+    let (given, told) = give(&appliance, &shares[0], &layout.authority_root());
     assert!(!given && !told.contains("taken"), "what is no host key pins nothing: {told}");
-    let (given, told) = give(&shares[0], &host);
+    let (given, told) = give(&appliance, &shares[0], &host);
     assert!(given && told.contains("1 of 2"), "{told}");
-    let (given, told) = give(&shares[0], &host);
+    let (given, told) = give(&appliance, &shares[0], &host);
     assert!(!given, "the same share again is named: {told}");
     assert_eq!(sign(), "token-unavailable", "one share tells nothing");
-    let (given, told) = give(&shares[2], &host);
+    let (given, told) = give(&appliance, &shares[2], &host);
     assert!(given && told.contains("unsealed"), "{told}");
     let begun = Instant::now();
     while sign() != "signed" {
         assert!(begun.elapsed() < PATIENCE, "the token does not come back");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// After a power cut nobody is at the machine: psdd starts beside a keeper without a PIN, and its operator door is there for the shares.
+#[test]
+fn a_daemon_that_starts_sealed_is_unsealed_from_afar() {
+    let mut appliance = raise(Wanted::default());
+    let (host, shares) = sealed(&mut appliance);
+    let layout = appliance.layout.clone();
+    for told_to_stop in [true, false] {
+        appliance.kill9();
+        appliance.start_unready();
+        until("it waits", || appliance.local("/ready").contains("SEALED: 0 of 2 shares"));
+        if told_to_stop {
+            assert_eq!(appliance.stop().code(), Some(0), "it stops as told, though it has no token");
+        }
+    }
+    let waiting = appliance.local("/ready");
+    assert!(
+        waiting.starts_with("HTTP/1.1 503") && waiting.contains("starting: the vendor door is closed"),
+        "{waiting}"
+    );
+    assert!(appliance.local("/health").starts_with("HTTP/1.1 200"), "nobody restarts it for waiting");
+    let metrics = appliance.local("/metrics");
+    assert!(metrics.contains("psdd_serving 0\n") && metrics.contains("psdd_crl_seconds_left"), "{metrics}");
+
+    // The port is another one with every start.
+    let port = |text: &str| text.lines().find_map(|line| line.strip_prefix("operator door ")).map(str::to_owned);
+    let (door, config) = (port(&waiting).expect("the operator door"), layout.psdctl_config());
+    let at = std::fs::read_to_string(&config).expect("psdctl.toml");
+    let (before, operators) = at.split_once("[operator]\nendpoint = \"").expect("the operator door");
+    let (_, after) = operators.split_once('"').expect("its end");
+    std::fs::write(&config, format!("{before}[operator]\nendpoint = \"{door}\"{after}")).expect("written");
+    let (told, text) = operator(&appliance, &["status", "--out", "/dev/null"]);
+    assert!(!told && text.contains("starting") && text.contains("SEALED: 0 of 2"), "{text}");
+
+    let (given, told) = give(&appliance, &shares[0], &host);
+    assert!(given && told.contains("1 of 2"), "{told}");
+    until("it is told", || appliance.local("/ready").contains("SEALED: 1 of 2 shares"));
+    let (given, told) = give(&appliance, &shares[1], &host);
+    assert!(given && told.contains("unsealed"), "{told}");
+    until("it is ready", || appliance.local("/ready").starts_with("HTTP/1.1 200"));
+    assert!(appliance.local("/metrics").contains("psdd_serving 1\n"));
+    assert_eq!(port(&appliance.local("/ready")), Some(door), "the door was open all the time");
 }

@@ -5,23 +5,7 @@ use crate::client::{Caller, item, outcomes};
 use crate::{Faulty, run, until};
 use psdctl::dev;
 use softhsm_tests::Appliance;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::time::Duration;
-
-/// What the local door says to this path.
-fn local(appliance: &Appliance, path: &str) -> String {
-    let ask = || {
-        let mut stream = UnixStream::connect(appliance.layout.local_socket())?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n").as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    ask().unwrap_or_else(|error| error.to_string())
-}
 
 fn latch(appliance: &Appliance) -> Option<String> {
     std::fs::read_to_string(appliance.layout.hsm_state().join("main.login-latch")).ok()
@@ -44,12 +28,12 @@ fn a_wrong_pin_is_tried_once_and_either_daemon_may_come_first() {
     std::fs::write(layout.pin(), "not-the-pin").expect("written");
     appliance.kill_hsm();
     appliance.start_hsm().expect("psdd-hsm");
-    until("a latch", || local(appliance, "/ready").contains("clear with"));
-    let told = local(appliance, "/ready");
+    until("a latch", || appliance.local("/ready").contains("clear with"));
+    let told = appliance.local("/ready");
     assert!(told.starts_with("HTTP/1.1 503"), "{told}");
     assert!(told.contains("clear-login-latch") && told.contains("--token main"), "{told}");
     assert!(told.contains("CKR_PIN_INCORRECT"), "{told}");
-    assert!(local(appliance, "/health").starts_with("HTTP/1.1 200"), "alive, though not ready");
+    assert!(appliance.local("/health").starts_with("HTTP/1.1 200"), "alive, though not ready");
     let mark = latch(appliance).expect("a mark");
     run(async {
         let wire = Caller::new(&layout).connect().await;
@@ -62,7 +46,7 @@ fn a_wrong_pin_is_tried_once_and_either_daemon_may_come_first() {
         // Not even the right PIN is tried while the mark is there.
         std::fs::write(layout.pin(), &pin).expect("written");
         appliance.start_hsm().expect("psdd-hsm");
-        until("a latch", || local(appliance, "/ready").contains("clear with"));
+        until("a latch", || appliance.local("/ready").contains("clear with"));
         assert_eq!(latch(appliance).as_ref(), Some(&mark), "no further attempt left its mark");
     }
     let cleared = Command::new(&appliance.options.tools.hsm)
@@ -71,7 +55,7 @@ fn a_wrong_pin_is_tried_once_and_either_daemon_may_come_first() {
         .output()
         .expect("psdd-hsm runs");
     assert!(cleared.status.success(), "{}", String::from_utf8_lossy(&cleared.stderr));
-    until("a login", || local(appliance, "/ready").starts_with("HTTP/1.1 200"));
+    until("a login", || appliance.local("/ready").starts_with("HTTP/1.1 200"));
     assert_eq!(latch(appliance), None);
     run(async {
         let wire = Caller::new(&layout).connect().await;
@@ -98,7 +82,7 @@ fn a_wrong_pin_is_tried_once_and_either_daemon_may_come_first() {
         std::fs::read_to_string(layout.psdd_log()).expect("a log").matches("the ledger holds").count() >= log_before
     });
     assert!(!starting.is_finished(), "psdd is not ready without its token");
-    assert!(!local(appliance, "/ready").starts_with("HTTP/1.1 200"));
+    assert!(!appliance.local("/ready").starts_with("HTTP/1.1 200"));
     appliance.start_hsm().expect("psdd-hsm");
     let running = starting.join().expect("a thread").expect("psdd starts when its token is there");
     run(async {

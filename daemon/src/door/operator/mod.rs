@@ -16,11 +16,35 @@ pub use identity::OperatorClient;
 
 use crate::ceremony::Ceremonies;
 use crate::config::Rotation;
+use crate::door::failure::Failure;
 use crate::spine::Handle;
 use crate::tokens::Router;
 use psd::ApplianceId;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// The door, which opens before the tokens are up: until then shares of a sealed PIN come in by it and nothing else.
+pub struct OperatorDoor {
+    /// Where the keeper takes shares.
+    pub unseal_socket: Option<PathBuf>,
+    /// Bounds of requests and connections.
+    pub limits: super::listener::Limits,
+    /// What is known of the tokens.
+    pub router: Arc<Router>,
+    /// Their names.
+    pub tokens: Vec<String>,
+    /// What is behind it, once the daemon serves.
+    pub inside: OnceLock<OperatorState>,
+}
+
+impl OperatorDoor {
+    fn inside(&self) -> Result<&OperatorState, Failure> {
+        self.inside.get().ok_or_else(|| {
+            let troubles = self.router.troubles(&self.tokens).join("; ");
+            Failure::passing("starting", format!("psdd waits for its tokens: {troubles}"), 1_000)
+        })
+    }
+}
 
 /// What every connection of the door shares.
 pub struct OperatorState {
@@ -32,8 +56,6 @@ pub struct OperatorState {
     pub router: Arc<Router>,
     /// Their names.
     pub tokens: Vec<String>,
-    /// Where the keeper takes shares.
-    pub unseal_socket: Option<PathBuf>,
     /// The authority's root certificate, DER.
     pub authority_root: Arc<[u8]>,
     /// The appliance's name.
@@ -42,6 +64,4 @@ pub struct OperatorState {
     pub environment: &'static str,
     /// When keys are rotated without an order.
     pub rotations: Vec<Rotation>,
-    /// Bounds of requests and connections.
-    pub limits: super::listener::Limits,
 }

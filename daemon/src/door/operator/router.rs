@@ -1,6 +1,6 @@
 //! Routes of the operator door: from a request to its handler.
 
-use super::{OperatorClient, OperatorState, appliance, ceremonies, certificates, keys, unseal};
+use super::{OperatorClient, OperatorDoor, appliance, ceremonies, certificates, keys, unseal};
 use crate::door::failure::{Failure, body};
 use crate::door::listener::{Attendant, NotAdmitted};
 use http::{Method, Request};
@@ -10,16 +10,16 @@ use std::sync::Arc;
 /// One client on one connection.
 pub struct OperatorConnection {
     client: OperatorClient,
-    state: Arc<OperatorState>,
+    door: Arc<OperatorDoor>,
 }
 
-impl Attendant for OperatorState {
+impl Attendant for OperatorDoor {
     type Visitor = OperatorConnection;
 
     fn admit(self: &Arc<Self>, certificate: &[u8]) -> Result<OperatorConnection, NotAdmitted> {
         let client = OperatorClient::from_certificate(certificate).map_err(NotAdmitted::Nobody)?;
         tracing::info!(operator = client.operator, "at the operator door");
-        Ok(OperatorConnection { client, state: Arc::clone(self) })
+        Ok(OperatorConnection { client, door: Arc::clone(self) })
     }
 
     async fn answer(visitor: Arc<OperatorConnection>, request: Request<Incoming>) -> Result<Vec<u8>, Failure> {
@@ -32,22 +32,23 @@ impl Attendant for OperatorState {
 }
 
 async fn route(connection: &OperatorConnection, request: Request<Incoming>) -> Result<Vec<u8>, Failure> {
-    let state = &connection.state;
+    let door = &connection.door;
     let path = request.uri().path().to_owned();
     let query = request.uri().query().map(str::to_owned);
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let (get, post) = (request.method() == Method::GET, request.method() == Method::POST);
+    let taken = |request| body(&door.limits, request);
     match segments.as_slice() {
-        ["v1", "appliance"] if get => appliance::appliance(state).await,
-        ["v1", "ceremonies", "plan"] if post => ceremonies::plan(state, &body(&state.limits, request).await?).await,
-        ["v1", "ceremonies"] if post => ceremonies::run(state, &body(&state.limits, request).await?).await,
-        ["v1", "ceremonies", number] if get && *number != "plan" => ceremonies::one(state, number).await,
-        ["v1", "requests"] if get => certificates::requests(state, query.as_deref()).await,
-        ["v1", "certificates"] if post => certificates::install(state, &body(&state.limits, request).await?).await,
-        ["v1", "keys"] if get => keys::keys(state, query.as_deref()).await,
-        ["v1", "status"] if get => ceremonies::status(state.ceremonies.clone(), None).await,
-        ["v1", "unseal"] if get => unseal::status(state).await,
-        ["v1", "unseal"] if post => unseal::submit(state, &body(&state.limits, request).await?).await,
+        ["v1", "appliance"] if get => appliance::appliance(door.inside()?).await,
+        ["v1", "ceremonies", "plan"] if post => ceremonies::plan(door.inside()?, &taken(request).await?).await,
+        ["v1", "ceremonies"] if post => ceremonies::run(door.inside()?, &taken(request).await?).await,
+        ["v1", "ceremonies", number] if get && *number != "plan" => ceremonies::one(door.inside()?, number).await,
+        ["v1", "requests"] if get => certificates::requests(door.inside()?, query.as_deref()).await,
+        ["v1", "certificates"] if post => certificates::install(door.inside()?, &taken(request).await?).await,
+        ["v1", "keys"] if get => keys::keys(door.inside()?, query.as_deref()).await,
+        ["v1", "status"] if get => ceremonies::status(door.inside()?.ceremonies.clone(), None).await,
+        ["v1", "unseal"] if get => unseal::status(door).await,
+        ["v1", "unseal"] if post => unseal::submit(door, &taken(request).await?).await,
         ["v1", "ceremonies" | "certificates"] | ["v1", "ceremonies", "plan"] => {
             Err(Failure::method_not_allowed("POST"))
         }

@@ -1,6 +1,6 @@
 //! Shares on their way to the keeper: carried, never read.
 
-use super::OperatorState;
+use super::OperatorDoor;
 use super::ceremonies::beside;
 use crate::door::failure::{Failure, SOON_MS};
 use http::StatusCode;
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn socket(state: &OperatorState) -> Result<PathBuf, Failure> {
+fn socket(door: &OperatorDoor) -> Result<PathBuf, Failure> {
     let detail = "psdd.toml names no unseal_socket: the keeper of this host has its PINs from files";
-    state.unseal_socket.clone().ok_or_else(|| Failure::lasting(StatusCode::CONFLICT, "nothing-sealed", detail))
+    door.unseal_socket.clone().ok_or_else(|| Failure::lasting(StatusCode::CONFLICT, "nothing-sealed", detail))
 }
 
 fn failed(error: &UnsealError) -> Failure {
@@ -21,16 +21,16 @@ fn failed(error: &UnsealError) -> Failure {
 }
 
 /// What the keeper offers.
-pub(super) async fn status(state: &OperatorState) -> Result<Vec<u8>, Failure> {
-    let socket = socket(state)?;
+pub(super) async fn status(door: &OperatorDoor) -> Result<Vec<u8>, Failure> {
+    let socket = socket(door)?;
     let offer = beside(move || unseal::offer(&socket, PATIENCE)).await?.map_err(|error| failed(&error))?;
     Ok(psdd_wire::encode(&UnsealStatus { status: offer }))
 }
 
 /// A sealed share in, the keeper's answer out.
-pub(super) async fn submit(state: &OperatorState, body: &[u8]) -> Result<Vec<u8>, Failure> {
+pub(super) async fn submit(door: &OperatorDoor, body: &[u8]) -> Result<Vec<u8>, Failure> {
     let UnsealRequest { share } = psdd_wire::read(body).map_err(|error| Failure::malformed(error.to_string()))?;
-    let socket = socket(state)?;
+    let socket = socket(door)?;
     let answer = beside(move || unseal::submit(&socket, &share, PATIENCE)).await?.map_err(|error| failed(&error))?;
     Ok(psdd_wire::encode(&UnsealResponse { answer: answer.encode() }))
 }
