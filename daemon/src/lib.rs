@@ -3,6 +3,7 @@
 //! Owns the doors, the core and everything between them and the two stores of truth, the token and the ledger. The binary is a
 //! dozen lines over [`cli::main`].
 
+pub mod audit;
 pub mod authority;
 mod backoff;
 pub mod birth;
@@ -16,6 +17,7 @@ mod custodian;
 pub mod door;
 pub mod funds;
 mod run;
+mod scrub;
 pub mod spine;
 pub mod tokens;
 

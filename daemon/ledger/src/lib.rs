@@ -16,6 +16,7 @@ mod recover;
 mod replay;
 mod rows;
 mod schema;
+pub mod scrub;
 pub mod tile;
 pub mod tree;
 pub mod verify;

@@ -148,7 +148,7 @@ impl Desk {
     ) -> Result<Vec<u8>, CeremonyFailure> {
         let LogKeyParts { key_id, spki, token } = &self.log_key;
         let signer = Signer { role: Role::Log, key_id, spki };
-        signer.sign(self.link(*token)?, content_type, payload, patience)
+        signer.sign(self.link(*token)?, signer.message(content_type, payload)?, patience)
     }
 
     pub(super) fn situation<'a>(

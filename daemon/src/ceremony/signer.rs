@@ -20,29 +20,32 @@ pub(super) struct Signer<'k> {
 }
 
 impl Signer<'_> {
+    /// What the key is to sign, as a message that waits for its signature.
+    ///
+    /// # Errors
+    ///
+    /// [`CeremonyFailure::Refused`] when its public half cannot be read.
+    pub(super) fn message(&self, content_type: &str, payload: Vec<u8>) -> Result<Sign1, CeremonyFailure> {
+        let unreadable =
+            || CeremonyFailure::Refused(format!("the public half of the {} key cannot be read", self.role));
+        let kind = PublicKey::of_spki(self.spki).ok_or_else(unreadable)?.kind();
+        Ok(Sign1::unsigned_by(kind, content_type, None, payload))
+    }
+
     /// Signs, and verifies what the token gives before anybody has it.
     ///
     /// # Errors
     ///
     /// [`CeremonyFailure::Token`] when the token does not sign, [`CeremonyFailure::WrongSignature`] when it signs wrongly.
-    pub(super) fn sign(
-        &self,
-        link: &Link,
-        content_type: &str,
-        payload: Vec<u8>,
-        patience: Duration,
-    ) -> Result<Vec<u8>, CeremonyFailure> {
-        let unreadable =
-            || CeremonyFailure::Refused(format!("the public half of the {} key cannot be read", self.role));
-        let kind = PublicKey::of_spki(self.spki).ok_or_else(unreadable)?.kind();
-        let message = Sign1::unsigned_by(kind, content_type, None, payload);
+    pub(super) fn sign(&self, link: &Link, message: Sign1, patience: Duration) -> Result<Vec<u8>, CeremonyFailure> {
+        let content_type = message.content_type.clone();
         let mut messages = Messages::with_capacity(1, 1_024);
         messages.push(&message.to_be_signed());
         let (key_id, role) = (Arc::clone(self.key_id), self.role);
         let frame = SignFrame { key_id, role, form: Form::CoseSign1, floor: 0, messages };
         let signatures = link.blocking().sign(&frame, patience)?;
         let bytes = message.with_signature(signatures.iter().next().unwrap_or_default());
-        let verified = Sign1::parse(&bytes).and_then(|signed| signed.verify(content_type, self.spki));
+        let verified = Sign1::parse(&bytes).and_then(|signed| signed.verify(&content_type, self.spki));
         verified.map(|()| bytes).map_err(CeremonyFailure::WrongSignature)
     }
 }

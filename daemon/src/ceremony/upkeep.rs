@@ -11,7 +11,7 @@ use psd::custody::KeyStep;
 use psd::device::CertifiedKey;
 use psd::key::{Key, Role};
 use psdd_wire::ceremony::{Act, Ceremony};
-use psdd_wire::cose::ENROLMENT;
+use psdd_wire::cose::{ENROLMENT, Sign1};
 use psdd_wire::enrolment::EnrolmentClaims;
 use rand::RngCore;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -90,6 +90,12 @@ impl Ceremonies {
         if certified { self.go_on() } else { Ok(()) }
     }
 
+    /// A message of a device key of a PSD. It blocks on the token.
+    pub fn sign_as_device(&self, device: &Key, message: Sign1) -> Result<Vec<u8>, CeremonyFailure> {
+        let signer = Signer { role: Role::Device, key_id: &device.key_id, spki: &device.spki };
+        signer.sign(self.0.link_named(&device.token)?, message, SIGN_PATIENCE)
+    }
+
     /// A certification request with the statement of the device key in use over it.
     pub fn enrolment(&self, psd: PsdId, device: &Key, key: &Key) -> Result<Enrolment, CeremonyFailure> {
         let csr = request_of(self, psd, key)?;
@@ -106,7 +112,7 @@ impl Ceremonies {
         };
         let signer = Signer { role: Role::Device, key_id: &device.key_id, spki: &device.spki };
         let link = self.0.link_named(&device.token)?;
-        let statement = signer.sign(link, ENROLMENT, psdd_wire::encode(&claims), SIGN_PATIENCE)?;
+        let statement = signer.sign(link, signer.message(ENROLMENT, psdd_wire::encode(&claims))?, SIGN_PATIENCE)?;
         Ok(Enrolment { csr, statement })
     }
 }

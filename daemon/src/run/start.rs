@@ -13,6 +13,7 @@ use crate::core::{Engine, PolicyGeneration, TokenIndex};
 use crate::door::operator::OperatorState;
 use crate::door::vendor::{PolicyInForce, TenantPlaces, VendorState};
 use crate::funds::Need;
+use crate::scrub::{self, ScrubParts, Scrubs};
 use crate::spine::{Handle, Listeners, Metrics, Newest, Spine, SpineParts, SpineSettings};
 use crate::tokens::{Guard, Tokens};
 use arc_swap::ArcSwap;
@@ -209,6 +210,16 @@ fn finish_start(
         },
         state_dir: config.state_dir.clone(),
     });
+    let scrubs = Arc::new(Scrubs::default());
+    scrub::start(ScrubParts {
+        state_dir: config.state_dir.clone(),
+        newest: Arc::clone(&newest),
+        every: config.ledger.scrub_every(),
+        scrubs,
+        metrics: Arc::clone(&metrics),
+        stop: Arc::clone(&stop),
+    })
+    .map_err(io("starting threads"))?;
     let state = Arc::new(VendorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),

@@ -28,6 +28,12 @@ pub struct Metrics {
     pub rotations: AtomicU64,
     /// What the custodian of keys could not do and will try again.
     pub custodian_failures: AtomicU64,
+    /// Records that the last scrub read.
+    pub scrub_records: AtomicU64,
+    /// When it ended, seconds since 1970.
+    pub scrub_end_s: AtomicU64,
+    /// Whether it found damage.
+    pub scrub_findings: AtomicU64,
     /// Items in flight at the last look.
     pub in_flight: AtomicU64,
     /// Items waiting at the last look.
@@ -77,6 +83,9 @@ impl Metrics {
         let gauges = [
             ("psdd_items_in_flight", "Items prepared and not yet durable", &self.in_flight),
             ("psdd_items_waiting", "Items admitted and not yet judged", &self.waiting),
+            ("psdd_scrub_records", "Records that the last scrub of the ledger read", &self.scrub_records),
+            ("psdd_scrub_end_seconds", "When it ended, Unix time", &self.scrub_end_s),
+            ("psdd_scrub_findings", "What it found damaged", &self.scrub_findings),
             ("psdd_log_size", "Records in the log", &self.log_size),
             ("psdd_checkpoint_size", "Records under the newest checkpoint", &self.checkpoint_size),
         ];

@@ -3,6 +3,7 @@
 //! Owns the shapes of `psdd.cddl` (the contract) and the strictness of reading them. Refuses to judge: whether a message may
 //! have effect is the business of `psdd`. Called by the daemon, the SDK and `psdctl`.
 
+pub mod audit;
 pub mod ceremony;
 pub mod certificate;
 pub mod checkpoint;

@@ -1,5 +1,6 @@
 //! What the types encode is what `psdd.cddl` says, in the deterministic encoding; and the contract does refuse.
 
+mod audit;
 mod contract;
 mod operator;
 
@@ -318,6 +319,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.extend(funds_messages());
         all.extend(key_messages(full));
         all.extend(operator::messages(full));
+        all.extend(audit::messages(full));
         let problem = if full { problem } else { Problem { detail: None, ..problem } };
         all.push(("problem", encode(&problem)));
     }
@@ -419,6 +421,14 @@ fn the_test_above_leaves_no_rule_out() {
         "operator-key-view",
         "next-rotation",
         "transcript-key",
+        "audit-failure",
+        "audit-logged",
+        "audit-pending",
+        "audit-download",
+        "audit-key",
+        "audit-asserted",
+        "audit-hsm",
+        "audit-scrub",
     ];
     let messages = messages();
     let known = |rule: &str| parts.contains(&rule) || messages.iter().any(|(name, _)| *name == rule);
@@ -579,4 +589,39 @@ fn the_operator_door_reads_its_own_messages_back_and_no_obliging_ones() {
     {
         assert!(psdd_wire::read::<RunRequest>(&of(approvals.clone())).is_err(), "{approvals:?}");
     }
+}
+
+#[test]
+fn an_audit_report_is_believed_from_its_key_over_its_challenge_only() {
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+    use psdd_wire::audit::{AuditClaims, AuditError};
+    let keys = [0, 1].map(|_| EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key"));
+    let spkis = keys.each_ref().map(|key| {
+        let spki: PublicKeyX509Der<'_> = key.public_key().as_der().expect("SPKI");
+        spki.as_ref().to_vec()
+    });
+    let signed = |claims: &AuditClaims| {
+        let message = claims.unsigned(&spkis[0], Some(&[0x30; 8])).expect("P-256");
+        let signature = keys[0].sign(&SystemRandom::new(), &message.to_be_signed()).expect("a signature");
+        message.with_signature(signature.as_ref())
+    };
+    let claims = audit::claims(true);
+    let report = signed(&claims);
+    let read = |bytes: &[u8], spki: &[u8], challenge: &[u8], appliance| {
+        AuditClaims::verify(bytes, spki, challenge, appliance).map(|claims| claims.psd)
+    };
+    assert_eq!(read(&report, &spkis[0], &[5; 64], "dev").expect("a report"), claims.psd);
+    assert!(matches!(read(&report, &spkis[1], &[5; 64], "dev"), Err(AuditError::Signature(_))));
+    assert!(matches!(read(&report, &spkis[0], &[6; 64], "dev"), Err(AuditError::Challenge)));
+    assert!(matches!(read(&report, &spkis[0], &[5; 64], "other"), Err(AuditError::Appliance(_))));
+    for at in 0..report.len() {
+        let mut altered = report.clone();
+        altered[at] ^= 1;
+        assert!(read(&altered, &spkis[0], &[5; 64], "dev").is_err(), "byte {at}");
+    }
+    let mut cheated = claims;
+    cheated.logged.registers.descending = amount(826);
+    assert!(matches!(read(&signed(&cheated), &spkis[0], &[5; 64], "dev"), Err(AuditError::ControlTotal { .. })));
 }

@@ -5,6 +5,7 @@ mod ceremony;
 mod journal;
 mod open;
 mod reading;
+mod scrub;
 mod tampering;
 mod verify;
 mod wal;
