@@ -4,6 +4,8 @@
 #[path = "../../daemon/wire/tests/contract/mod.rs"]
 mod contract;
 
+#[path = "door/acknowledging.rs"]
+mod acknowledging;
 #[path = "door/admission.rs"]
 mod admission;
 #[path = "door/authority.rs"]

@@ -1,9 +1,10 @@
-//! Signed instructions to an appliance: locks by the inspection key or the funds key, ceilings by the policy key.
+//! Signed instructions to an appliance: locks by the inspection key or the funds key, ceilings by the policy key, and the inspection key's
+//! word that verifiers know the certificate of a next key, of which the books know that it exists and is not revoked.
 //!
 //! Numbers rise for each key and appliance. One is used up, and its instruction kept, before the bytes are given out: what was carried
 //! halfway can be carried again, and nothing is ever signed twice under one number.
 
-use crate::books::{Books, Fault, StoredInstruction};
+use crate::books::{Books, CertificateRefusal, CertifiedView, Fault, StoredInstruction};
 use crate::directory::AuthorityDir;
 use crate::keys::{KeyError, SigningKey};
 use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
@@ -15,7 +16,7 @@ use psdd_wire::message::InstructionClaims;
 pub enum Purpose {
     /// Lock reason `funds`.
     Funds,
-    /// Lock reason `authority`.
+    /// Lock reason `authority`, and acknowledgements of verifiers.
     Inspection,
     /// Ceilings.
     Policy,
@@ -50,6 +51,8 @@ pub enum Act {
     Unlock(PsdId, LockBy),
     /// Most value that is loaded under a licence in a period; none lifts the ceiling.
     Ceiling(LicenceNumber, Option<PostageAmount>, Period),
+    /// Verifiers know the certificate of this serial number of a PSD's key.
+    Acknowledge(PsdId, u32),
 }
 
 /// A signed instruction.
@@ -72,6 +75,9 @@ pub enum InstructionError {
     /// The books.
     #[error(transparent)]
     Books(#[from] Fault),
+    /// A certificate that it is not to vouch for.
+    #[error(transparent)]
+    Certificate(#[from] CertificateRefusal),
 }
 
 impl Purpose {
@@ -110,6 +116,7 @@ impl Act {
         match self {
             Act::Lock(_, by) | Act::Unlock(_, by) => (*by).into(),
             Act::Ceiling(..) => Purpose::Policy,
+            Act::Acknowledge(..) => Purpose::Inspection,
         }
     }
 
@@ -118,6 +125,7 @@ impl Act {
             Act::Lock(..) => "lock",
             Act::Unlock(..) => "unlock",
             Act::Ceiling(..) => "ceiling",
+            Act::Acknowledge(..) => "acknowledge",
         }
     }
 
@@ -125,22 +133,39 @@ impl Act {
         match self {
             Act::Lock(psd, _) | Act::Unlock(psd, _) => psd.to_string(),
             Act::Ceiling(licence, ..) => licence.to_string(),
+            Act::Acknowledge(psd, serial) => format!("{psd} certificate {serial}"),
         }
     }
 
-    fn claims(&self, appliance: &ApplianceId, sequence: u64, expires: UnixMillis) -> InstructionClaims {
+    /// The certificate it vouches for.
+    fn certificate(&self) -> Option<(PsdId, u32)> {
+        match self {
+            Act::Lock(..) | Act::Unlock(..) | Act::Ceiling(..) => None,
+            Act::Acknowledge(psd, serial) => Some((*psd, *serial)),
+        }
+    }
+
+    fn claims(
+        &self,
+        appliance: &ApplianceId,
+        sequence: u64,
+        expires: UnixMillis,
+        key: Option<&CertifiedView>,
+    ) -> InstructionClaims {
         let mut claims = InstructionClaims {
             act: self.name().to_owned(),
             psd: None,
+            role: key.map(|key| key.role.clone()),
             amount: None,
             period: None,
+            serial: key.map(|key| key.serial),
             expires: expires.0,
             licence: None,
             sequence,
             appliance: appliance.to_string(),
         };
         match self {
-            Act::Lock(psd, _) | Act::Unlock(psd, _) => claims.psd = Some(psd.to_string()),
+            Act::Lock(psd, _) | Act::Unlock(psd, _) | Act::Acknowledge(psd, _) => claims.psd = Some(psd.to_string()),
             Act::Ceiling(licence, amount, period) => {
                 claims.licence = Some(licence.to_string());
                 claims.amount = amount.map(|amount| amount.to_string());
@@ -168,10 +193,11 @@ pub fn instruct(
     let purpose = act.purpose();
     let key = purpose.key(dir)?;
     let subject = act.subject();
+    let (purpose_name, act_name, certificate) = (purpose.as_str(), act.name(), act.certificate());
     let stored =
-        StoredInstruction { purpose: purpose.as_str(), appliance, act: act.name(), subject: &subject, expires };
-    let (sequence, bytes) = books.instruct(&stored, now, |sequence| {
-        Ok(key.sign(INSTRUCTION, psdd_wire::encode(&act.claims(appliance, sequence, expires)))?)
-    })?;
+        StoredInstruction { purpose: purpose_name, appliance, act: act_name, subject: &subject, certificate, expires };
+    let (sequence, bytes) = books.instruct(&stored, now, |sequence, certified| {
+        Ok(key.sign(INSTRUCTION, psdd_wire::encode(&act.claims(appliance, sequence, expires, certified)))?)
+    })??;
     Ok(Signed { purpose, sequence, bytes })
 }

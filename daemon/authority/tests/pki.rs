@@ -1,8 +1,9 @@
 //! What `init` makes and the CA issues is what appliances accept, and nothing more than was asked for rightly is certified.
 
+use psd::custody::RevocationReason;
 use psd::key::Role;
 use psd::{ApplianceId, LicenceNumber, PsdId, UnixMillis};
-use psdd_authority::books::{Books, RegisterError};
+use psdd_authority::books::{Books, RegisterError, Revoke};
 use psdd_authority::directory::AuthorityDir;
 use psdd_authority::instructions::{Act, LockBy, Period, Purpose, instruct};
 use psdd_authority::pki::{InitOptions, IssueError, IssuedKey, Order, PkiError, init, issue};
@@ -256,10 +257,45 @@ fn instructions_are_numbered_for_each_key_and_appliance() {
         assert_eq!((claims.sequence, claims.expires), (wanted, expires.0));
         assert_eq!(claims.appliance, appliance.to_string());
         match act {
-            Act::Lock(..) | Act::Unlock(..) => assert_eq!(claims.psd, Some(psd.to_string())),
+            Act::Lock(..) | Act::Unlock(..) | Act::Acknowledge(..) => assert_eq!(claims.psd, Some(psd.to_string())),
             Act::Ceiling(..) => {
                 assert_eq!((claims.amount.as_deref(), claims.period.as_deref()), (Some("500.00"), Some("month")));
             }
         }
     }
+}
+
+#[test]
+fn an_acknowledgement_is_of_a_certificate_that_the_books_know_and_nobody_revoked() {
+    let mut fixture = made();
+    let (psd, expires): (PsdId, _) = ("PS010000001".parse().unwrap(), UnixMillis(NOW.0 + 3_600_000));
+    fixture.request("PS010000000001-indicium.csr", ("PS010000000001", "indicium"), false);
+    fixture.request("PS010000000001-device.csr", ("PS010000000001", "device"), false);
+    fixture.issue(false).unwrap();
+    let keys = fixture.books.certified_keys(Some(psd)).unwrap();
+    let serial = |role: &str| keys.iter().find(|key| key.role == role).unwrap().serial;
+    let Fixture { dir, books, appliance, .. } = &mut fixture;
+    let mut acknowledge = |appliance: &ApplianceId, psd, serial| {
+        instruct(dir, books, appliance, &Act::Acknowledge(psd, serial), expires, NOW)
+    };
+    let (elsewhere, other): (ApplianceId, PsdId) = ("appliance-2".parse().unwrap(), "PS010000002".parse().unwrap());
+    for (appliance, psd, serial, why) in [
+        (&*appliance, psd, 999, "was not issued here"),
+        (appliance, other, serial("device"), "was not issued here"),
+        (&elsewhere, psd, serial("device"), "registered for appliance appliance-1"),
+    ] {
+        let refused = acknowledge(appliance, psd, serial).unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+    let signed = acknowledge(appliance, psd, serial("device")).unwrap();
+    assert_eq!((signed.purpose, signed.sequence), (Purpose::Inspection, 1), "what was refused used no number up");
+    let claims: InstructionClaims = psdd_wire::read(&Sign1::parse(&signed.bytes).unwrap().payload).unwrap();
+    assert_eq!((claims.act.as_str(), claims.role.as_deref()), ("acknowledge", Some("device")));
+    assert_eq!((claims.psd, claims.serial), (Some(psd.to_string()), Some(serial("device"))));
+    let (role, reason) = (Role::Indicium, RevocationReason::Superseded);
+    let order = Revoke { psd, role, generation: None, reason, invalid_since: None };
+    books.revoke_key(&order, NOW).unwrap().unwrap();
+    let act = Act::Acknowledge(psd, serial("indicium"));
+    let refused = instruct(dir, books, appliance, &act, expires, NOW).unwrap_err().to_string();
+    assert!(refused.contains("is revoked since"), "{refused}");
 }

@@ -190,6 +190,18 @@ fn the_quick_start_does_what_it_says() {
         assert_eq!((claims.act.as_str(), claims.psd.as_deref(), claims.sequence), ("lock", Some(PSD), sequence));
     }
 
+    let keys = desk.json(&["keys", "DIR"]);
+    let serial = keys[0]["serial"].as_u64().unwrap();
+    let (file, text) = (desk.text("known.cose"), serial.to_string());
+    let order = ["acknowledge", "DIR", "--appliance", "post-1", "--psd", PSD, "--serial"];
+    let said = desk.json(&[&order[..], &[&text, "--out", &file]].concat());
+    assert_eq!((said["purpose"].as_str(), said["sequence"].as_u64()), (Some("inspection"), Some(3)));
+    let message = Sign1::parse(&std::fs::read(&file).unwrap()).unwrap();
+    let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
+    assert_eq!((claims.act.as_str(), claims.serial.map(u64::from)), ("acknowledge", Some(serial)));
+    let (code, said) = desk.refused(&[&order[..], &["999"]].concat());
+    assert!(code == 1 && said.contains("`psdctl authority keys` lists"), "{code}: {said}");
+
     let (mut child, _) = desk.serve();
     assert!(
         desk.done(&["licence", "lock", "DIR", "--licence", "L-1"]).contains("is locked"),

@@ -1,11 +1,15 @@
 //! What the postal authority holds over an appliance: instructions with rising numbers, and ceilings on the value of licences.
 
+use crate::custody::KeyStep;
+use crate::device::State;
 use crate::id::{ApplianceId, LicenceNumber, PsdId};
+use crate::key::Role;
 use crate::lifecycle::{LockReason, Locks};
 use crate::money::PostageAmount;
 use crate::record::AuthorityPurpose;
 use crate::time::{MailingDate, UnixMillis};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A span of the calendar, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -176,6 +180,15 @@ pub enum Act {
         /// At most so much; none takes the ceiling away.
         amount: Option<PostageAmount>,
     },
+    /// Verifiers know the certificate of a next key: it may take over.
+    Acknowledge {
+        /// Of which PSD.
+        psd: PsdId,
+        /// Of which of its keys.
+        role: Role,
+        /// Serial number of the certificate.
+        serial: u32,
+    },
 }
 
 /// A signed instruction of the authority, after its signature was verified.
@@ -219,6 +232,30 @@ pub enum InstructionRefusal {
     /// No PSD under this licence.
     #[error("no PSD here is under licence {0}")]
     UnknownLicence(LicenceNumber),
+    /// No certificate of this serial number is installed for a key of the role.
+    #[error(
+        "no {role} key of {psd} has a certificate of serial number {serial}: install it first, or correct the instruction"
+    )]
+    UnknownCertificate {
+        /// The PSD.
+        psd: PsdId,
+        /// The role.
+        role: Role,
+        /// The serial number.
+        serial: u32,
+    },
+    /// The key does not wait for its turn any more, or was acknowledged before.
+    #[error("the {role} key of {psd} with certificate {serial} does not wait for it: {why}")]
+    NotWaiting {
+        /// The PSD.
+        psd: PsdId,
+        /// The role.
+        role: Role,
+        /// Serial number of the certificate.
+        serial: u32,
+        /// What does not hold.
+        why: &'static str,
+    },
 }
 
 impl InstructionRefusal {
@@ -231,6 +268,8 @@ impl InstructionRefusal {
             InstructionRefusal::Expired(_) => "instruction-expired",
             InstructionRefusal::UnknownPsd(_) => "psd-unknown",
             InstructionRefusal::UnknownLicence(_) => "licence-unknown",
+            InstructionRefusal::UnknownCertificate { .. } => "certificate-unknown",
+            InstructionRefusal::NotWaiting { .. } => "key-not-waiting",
         }
     }
 }
@@ -253,7 +292,13 @@ impl Instruction {
         match self.act {
             Act::Lock(_) | Act::Unlock(_) => Self::lock_reason(self.purpose).is_some(),
             Act::Ceiling { .. } => self.purpose == AuthorityPurpose::Policy,
+            Act::Acknowledge { .. } => self.purpose == AuthorityPurpose::Inspection,
         }
+    }
+
+    /// Whether it may be taken still, at a later time than it was first judged.
+    pub fn check_expiry(&self, now: UnixMillis) -> Result<(), InstructionRefusal> {
+        if now > self.expires { Err(InstructionRefusal::Expired(self.expires)) } else { Ok(()) }
     }
 
     /// Whether it may be taken now, all but whether there is what it names.
@@ -273,10 +318,18 @@ impl Instruction {
         if given <= newest {
             return Err(InstructionRefusal::Stale { given, newest });
         }
-        if now > self.expires {
-            return Err(InstructionRefusal::Expired(self.expires));
-        }
-        Ok(())
+        self.check_expiry(now)
+    }
+}
+
+/// The key of `psd`, which is as `state` says, that an acknowledgement speaks of; refused where it does not wait for one.
+pub fn acknowledgeable(psd: PsdId, state: &State, role: Role, serial: u32) -> Result<Arc<[u8]>, InstructionRefusal> {
+    let Some(certified) = state.certified_key(role, serial) else {
+        return Err(InstructionRefusal::UnknownCertificate { psd, role, serial });
+    };
+    match certified.life.admit(KeyStep::Acknowledged, true, false) {
+        Ok(()) => Ok(Arc::clone(&certified.key.key_id)),
+        Err(why) => Err(InstructionRefusal::NotWaiting { psd, role, serial, why }),
     }
 }
 
@@ -349,6 +402,11 @@ mod tests {
         assert_eq!(code(&state, &ceiling(AuthorityPurpose::Funds), 0), Err("instruction-wrong-signer"));
         let by_policy = instruction(AuthorityPurpose::Policy, 9, Act::Lock(psd));
         assert_eq!(code(&state, &by_policy, 0), Err("instruction-wrong-signer"));
+        let acknowledge = |purpose| instruction(purpose, 9, Act::Acknowledge { psd, role: Role::Indicium, serial: 1 });
+        assert_eq!(code(&state, &acknowledge(AuthorityPurpose::Inspection), 0), Ok(()));
+        for other in [AuthorityPurpose::Funds, AuthorityPurpose::Policy] {
+            assert_eq!(code(&state, &acknowledge(other), 0), Err("instruction-wrong-signer"));
+        }
         let elsewhere = Instruction { appliance: "dev-2".parse().unwrap(), ..by_policy };
         assert_eq!(code(&state, &elsewhere, 0), Err("instruction-wrong-appliance"));
     }

@@ -19,6 +19,8 @@ pub enum KeyStep {
     Destroyed,
     /// It is not to be trusted from a time on.
     Revoked,
+    /// The authority says that verifiers know its certificate: by its signed instruction alone.
+    Acknowledged,
 }
 
 impl KeyStep {
@@ -29,6 +31,7 @@ impl KeyStep {
             KeyStep::Retired => 2,
             KeyStep::Destroyed => 3,
             KeyStep::Revoked => 4,
+            KeyStep::Acknowledged => 5,
         }
     }
 
@@ -39,6 +42,7 @@ impl KeyStep {
             2 => KeyStep::Retired,
             3 => KeyStep::Destroyed,
             4 => KeyStep::Revoked,
+            5 => KeyStep::Acknowledged,
             _ => return None,
         })
     }
@@ -50,6 +54,7 @@ impl KeyStep {
             KeyStep::Retired => "retired",
             KeyStep::Destroyed => "destroyed",
             KeyStep::Revoked => "revoked",
+            KeyStep::Acknowledged => "acknowledged",
         }
     }
 }
@@ -162,6 +167,8 @@ pub struct KeyLife {
     pub created: UnixMillis,
     /// When its certificate was installed.
     pub certified: Option<UnixMillis>,
+    /// When the authority's word came that verifiers know its certificate.
+    pub acknowledged: Option<UnixMillis>,
     /// When it took over.
     pub activated: Option<Activation>,
     /// When it was retired.
@@ -175,7 +182,15 @@ pub struct KeyLife {
 impl KeyLife {
     /// That of a key just made.
     pub const fn begun(created: UnixMillis) -> Self {
-        Self { created, certified: None, activated: None, retired: None, destroyed: None, revoked: None }
+        Self {
+            created,
+            certified: None,
+            acknowledged: None,
+            activated: None,
+            retired: None,
+            destroyed: None,
+            revoked: None,
+        }
     }
 
     /// Whether it may sign at all.
@@ -200,7 +215,19 @@ impl KeyLife {
             }
             KeyStep::Destroyed if self.destroyed.is_some() => Err("a key is destroyed twice"),
             KeyStep::Revoked if self.revoked.is_some() => Err("a key is revoked twice"),
-            KeyStep::Activated | KeyStep::Retired | KeyStep::Destroyed | KeyStep::Revoked => Ok(()),
+            KeyStep::Acknowledged if self.certified.is_none() => {
+                Err("a key is acknowledged before its certificate is installed")
+            }
+            KeyStep::Acknowledged if !self.is_sound() => {
+                Err("a key that is retired, destroyed or revoked is acknowledged")
+            }
+            KeyStep::Acknowledged if self.activated.is_some() => {
+                Err("a key is acknowledged that has taken over already")
+            }
+            KeyStep::Acknowledged if self.acknowledged.is_some() => Err("a key is acknowledged twice"),
+            KeyStep::Activated | KeyStep::Retired | KeyStep::Destroyed | KeyStep::Revoked | KeyStep::Acknowledged => {
+                Ok(())
+            }
         }
     }
 }
@@ -223,30 +250,35 @@ mod tests {
 
     #[test]
     fn each_step_has_its_place_in_a_life() {
-        use KeyStep::{Activated, Destroyed, Retired, Revoked};
+        use KeyStep::{Acknowledged, Activated, Destroyed, Retired, Revoked};
         let time = Some(UnixMillis(7));
         let young = KeyLife::begun(UnixMillis(1));
+        let waiting = KeyLife { certified: time, ..young };
+        let acknowledged = KeyLife { acknowledged: time, ..waiting };
         let active = KeyLife {
             activated: Some(Activation { at: UnixMillis(2), sequence: 3, registers: Registers::default() }),
-            ..young
+            ..waiting
         };
         let retired = KeyLife { retired: time, ..active };
         let destroyed = KeyLife { destroyed: time, ..retired };
         let revocation = Revocation { since: UnixMillis(5), reason: RevocationReason::KeyCompromise };
         let revoked = KeyLife { revoked: Some(revocation), ..active };
-        // Activated, retired, destroyed, revoked.
+        let never_used = KeyLife { retired: time, ..waiting };
+        // Activated, retired, destroyed, revoked, acknowledged.
         let rows = [
-            ("uncertified", young, false, false, [false, true, false, true]),
-            ("certified", young, true, false, [true, true, false, true]),
-            ("in use", active, true, true, [false, false, false, true]),
-            ("superseded", active, true, false, [false, true, false, true]),
-            ("retired", retired, true, false, [false, false, true, true]),
-            ("destroyed", destroyed, true, false, [false, false, false, true]),
-            ("revoked", revoked, true, false, [false, true, true, false]),
+            ("uncertified", young, false, false, [false, true, false, true, false]),
+            ("certified", waiting, true, false, [true, true, false, true, true]),
+            ("acknowledged", acknowledged, true, false, [true, true, false, true, false]),
+            ("in use", active, true, true, [false, false, false, true, false]),
+            ("superseded", active, true, false, [false, true, false, true, false]),
+            ("retired", retired, true, false, [false, false, true, true, false]),
+            ("retired unused", never_used, true, false, [false, false, true, true, false]),
+            ("destroyed", destroyed, true, false, [false, false, false, true, false]),
+            ("revoked", revoked, true, false, [false, true, true, false, false]),
         ];
         for (name, life, certified, in_use, expected) in rows {
-            let taken =
-                [Activated, Retired, Destroyed, Revoked].map(|step| life.admit(step, certified, in_use).is_ok());
+            let steps = [Activated, Retired, Destroyed, Revoked, Acknowledged];
+            let taken = steps.map(|step| life.admit(step, certified, in_use).is_ok());
             assert_eq!(taken, expected, "{name}");
         }
     }

@@ -1,7 +1,7 @@
 //! When a key gives way to the next one of its role: by age, by the end of its certificate, by pieces, by value.
 //!
-//! A rule says when; [`tasks`] says what follows from it now. The next key is made ahead of time, takes over once the one in use is due and its own
-//! certificate holds, and what was superseded is retired and destroyed when its time has come. Nothing here takes a key out of use before another is
+//! A rule says when; [`tasks`] says what follows from it now. The next key is made ahead of time, takes over once the one in use is due, its own
+//! certificate holds and, where the rule demands it, verifiers have acknowledged it; and what was superseded is retired and destroyed when its time has come. Nothing here takes a key out of use before another is
 //! in its place. Revoked keys are left to operators.
 
 use crate::custody::Activation;
@@ -25,6 +25,8 @@ pub struct RotationRule {
     pub ahead_percent: u8,
     /// A certificate is installed and holds for so long before its key takes over, so that verifiers have it.
     pub notice_ms: u64,
+    /// A key takes over only after the authority's signed word that verifiers know its certificate, whatever the notice.
+    pub await_acknowledgement: bool,
     /// A superseded key is retired after so long; never where absent.
     pub retire_after_ms: Option<u64>,
     /// A retired key is destroyed after so long; never where absent.
@@ -40,6 +42,19 @@ pub struct Validity {
     pub from: UnixMillis,
     /// notAfter.
     pub until: UnixMillis,
+}
+
+/// What a key that was never in use waits for. In the order of the checks; the first that holds is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Its certificate.
+    Certificate,
+    /// The authority's word that verifiers know the certificate.
+    Acknowledgement,
+    /// The end of the notice, at this time.
+    Notice(UnixMillis),
+    /// Its turn: nothing of its own is missing.
+    Turn,
 }
 
 /// What is to be done for a role of a PSD.
@@ -88,6 +103,22 @@ pub fn due_at(rule: &RotationRule, certified: &CertifiedKey, validity: Option<Va
     by_age.into_iter().chain(by_expiry).min().map(UnixMillis)
 }
 
+/// Whether the rule keeps the key from taking over until verifiers have acknowledged it.
+pub const fn lacks_acknowledgement(rule: &RotationRule, next: &CertifiedKey) -> bool {
+    rule.await_acknowledgement && next.life.acknowledged.is_none()
+}
+
+/// What a key that was never in use waits for under the rule.
+pub fn waits_for(rule: &RotationRule, next: &CertifiedKey, validity: Option<Validity>, now: UnixMillis) -> Wait {
+    let known = validity.zip(next.life.certified).map(|(it, installed)| it.from.max(installed));
+    let Some(known) = known else { return Wait::Certificate };
+    if lacks_acknowledgement(rule, next) {
+        return Wait::Acknowledgement;
+    }
+    let noticed = UnixMillis(known.0.saturating_add(rule.notice_ms));
+    if now < noticed { Wait::Notice(noticed) } else { Wait::Turn }
+}
+
 /// How far a key is on its way, in percent, rounded down; from 100 on it is due.
 fn percent(
     rule: &RotationRule,
@@ -131,12 +162,10 @@ pub fn tasks(
         let next = of_role().rev().find(|other| waits(other) && !has_ended(other));
         let held = of_role().filter(|other| other.life.destroyed.is_none()).count();
         match next {
-            Some(next) => {
-                let known = validity(next).zip(next.life.certified).map(|(it, installed)| it.from.max(installed));
-                if percent >= 100 && known.is_some_and(|since| past(since, rule.notice_ms)) {
-                    tasks.push(Task::Activate(Arc::clone(&next.key.key_id)));
-                }
+            Some(next) if percent >= 100 && waits_for(rule, next, validity(next), now) == Wait::Turn => {
+                tasks.push(Task::Activate(Arc::clone(&next.key.key_id)));
             }
+            Some(_) => {}
             None if percent < 100_u64.saturating_sub(u64::from(rule.ahead_percent)) => {}
             None if held < usize::from(rule.most_generations) => tasks.push(Task::Make(role)),
             None if percent >= 100 => tasks.push(Task::AtTheCap(role)),
@@ -185,6 +214,7 @@ mod tests {
             before_expiry_ms: None,
             ahead_percent: 10,
             notice_ms: 0,
+            await_acknowledgement: false,
             retire_after_ms: None,
             destroy_after_ms: None,
             most_generations: 4,
@@ -297,6 +327,31 @@ mod tests {
         assert_eq!(at(&next, 14), [Task::Activate(id(2))]);
         (next.key.certificate_serial, next.life.certified) = (None, None);
         assert_eq!(at(&next, 300), [], "without its certificate never");
+    }
+
+    #[test]
+    fn nothing_takes_over_before_verifiers_acknowledged_it_where_the_rule_demands_that() {
+        let demanding = RotationRule { after_ms: Some(DAY), await_acknowledgement: true, ..rule() };
+        let both = RotationRule { notice_ms: 3 * DAY, ..demanding.clone() };
+        let mut next = key(2, None);
+        let at = |rule: &RotationRule, next: &CertifiedKey, days: u64| {
+            let state = state(0, vec![key(1, Some((0, 1, 0))), next.clone()]);
+            let wait = waits_for(rule, next, year(next), UnixMillis(days * DAY));
+            (wait, tasks(rule, &state, Role::Indicium, year, UnixMillis(days * DAY)))
+        };
+        let takes_over = (Wait::Turn, vec![Task::Activate(id(2))]);
+        assert_eq!(at(&demanding, &next, 2), (Wait::Acknowledgement, vec![]), "due and certified");
+        assert_eq!(at(&both, &next, 300), (Wait::Acknowledgement, vec![]), "no notice is long enough");
+        next.life.acknowledged = Some(UnixMillis(DAY));
+        assert_eq!(at(&demanding, &next, 2), takes_over);
+        assert_eq!(at(&both, &next, 2), (Wait::Notice(UnixMillis(3 * DAY)), vec![]), "the notice holds as well");
+        assert_eq!(at(&both, &next, 3), takes_over);
+        assert_eq!(at(&demanding, &next, 0), (Wait::Turn, vec![]), "the word makes nothing due");
+        let mut uncertified = key(2, None);
+        (uncertified.key.certificate_serial, uncertified.life.certified) = (None, None);
+        assert_eq!(at(&demanding, &uncertified, 2), (Wait::Certificate, vec![]));
+        let unacknowledged = key(2, None);
+        assert_eq!(at(&RotationRule { after_ms: Some(DAY), ..rule() }, &unacknowledged, 2), takes_over);
     }
 
     #[test]

@@ -4,11 +4,13 @@ use super::CeremonyFailure;
 use super::board::Board;
 use super::signer::Signer;
 use super::status::Signed;
-use crate::config::TokenConfig;
+use crate::config::{Rotation, TokenConfig, rule_for};
 use crate::core::{Change, ChangeCommand, Sight, TokenIndex, ValueReply, View};
 use crate::spine::{Handle, Unavailable};
+use psd::device::{CertifiedKey, Identity};
 use psd::governance::Subject;
 use psd::key::Role;
+use psd::rotation::lacks_acknowledgement;
 use psd::{ApplianceId, PsdId, State, TenantName, UnixMillis};
 use psdd_hsm::link::Link;
 use psdd_ledger::Durable;
@@ -35,6 +37,8 @@ pub struct CeremonyParts {
     pub log_key: LogKeyParts,
     /// Where the ledger lies.
     pub state_dir: PathBuf,
+    /// The rules of rotation, which may demand that verifiers acknowledge a key first.
+    pub rotations: Vec<Rotation>,
 }
 
 /// The log key, as leaf 0 names it.
@@ -55,6 +59,7 @@ pub(super) struct Desk {
     genesis: [u8; 32],
     log_key: LogKeyParts,
     pub(super) state_dir: PathBuf,
+    rotations: Vec<Rotation>,
     /// How far the newest ceremony is.
     pub(super) board: Board,
     /// Held while a file is judged and its beginning recorded.
@@ -72,7 +77,7 @@ pub struct Ceremonies(pub(super) Arc<Desk>);
 impl Ceremonies {
     /// A desk without work.
     pub fn new(parts: CeremonyParts) -> Self {
-        let CeremonyParts { core, links, tokens, appliance, genesis, log_key, state_dir } = parts;
+        let CeremonyParts { core, links, tokens, appliance, genesis, log_key, state_dir, rotations } = parts;
         let (board, judging, kept, installing) = (Board::default(), Mutex::new(()), Mutex::default(), Mutex::new(()));
         Self(Arc::new(Desk {
             core,
@@ -82,6 +87,7 @@ impl Ceremonies {
             genesis,
             log_key,
             state_dir,
+            rotations,
             board,
             judging,
             kept,
@@ -105,9 +111,19 @@ impl Desk {
         answer.blocking_recv().ok().ok_or(CeremonyFailure::Unavailable(Unavailable::Stopping))
     }
 
-    pub(super) fn state(&self, psd: PsdId) -> Result<State, CeremonyFailure> {
+    pub(super) fn psd(&self, psd: PsdId) -> Result<(Arc<Identity>, State), CeremonyFailure> {
         let found = self.view(Sight::Psd(psd))?.psds.into_iter().next();
-        found.map(|(_, state)| state).ok_or_else(|| CeremonyFailure::Refused(format!("there is no PSD {psd}")))
+        found.ok_or_else(|| CeremonyFailure::Refused(format!("there is no PSD {psd}")))
+    }
+
+    pub(super) fn state(&self, psd: PsdId) -> Result<State, CeremonyFailure> {
+        self.psd(psd).map(|(_, state)| state)
+    }
+
+    /// Whether the rule for a key keeps it from taking over until verifiers have acknowledged it.
+    pub(super) fn lacks_acknowledgement(&self, identity: &Identity, certified: &CertifiedKey) -> bool {
+        let rule = rule_for(&self.rotations, &identity.licence, certified.key.role);
+        rule.is_some_and(|rule| lacks_acknowledgement(rule, certified))
     }
 
     /// Makes a change, durably.

@@ -49,6 +49,19 @@ pub enum CeremonyFailure {
         /// The role.
         role: psd::key::Role,
     },
+    /// A rule of the appliance demands that verifiers acknowledge the key first.
+    #[error(
+        "the new {role} key of {psd} waits for the verifiers' acknowledgement of its certificate{}: carry the authority's instruction and run the ceremony again, or give it up and order a rotation `without_acknowledgement`",
+        .serial.map_or_else(String::new, |serial| format!(" {serial}"))
+    )]
+    AwaitingAcknowledgement {
+        /// The PSD.
+        psd: PsdId,
+        /// The role.
+        role: psd::key::Role,
+        /// Serial number of the certificate.
+        serial: Option<u32>,
+    },
     /// The configuration names no such token.
     #[error("the configuration names no token {0:?}")]
     NoSuchToken(String),
@@ -81,6 +94,8 @@ pub enum CeremonyFailure {
 impl CeremonyFailure {
     /// The code of [`CeremonyFailure::AwaitingCertificate`].
     pub const AWAITING_CERTIFICATE: &str = "awaiting-certificate";
+    /// The code of [`CeremonyFailure::AwaitingAcknowledgement`].
+    pub const AWAITING_ACKNOWLEDGEMENT: &str = "awaiting-acknowledgement";
 
     /// The stable code on the wire (docs/protocol.md, "Operator door").
     pub fn code(&self) -> &'static str {
@@ -92,6 +107,7 @@ impl CeremonyFailure {
             CeremonyFailure::Unexpected(_) => "ceremony-unexpected-state",
             CeremonyFailure::AtTheConsole { .. } => "ceremony-at-the-console",
             CeremonyFailure::AwaitingCertificate { .. } => Self::AWAITING_CERTIFICATE,
+            CeremonyFailure::AwaitingAcknowledgement { .. } => Self::AWAITING_ACKNOWLEDGEMENT,
             CeremonyFailure::NoSuchToken(_) => "token-unknown",
             CeremonyFailure::Key(ConsoleError::UnfitKey { .. }) => "key-unfit",
             CeremonyFailure::Token(_) | CeremonyFailure::Key(_) => "token-unavailable",
@@ -124,6 +140,7 @@ impl CeremonyFailure {
             | CeremonyFailure::Unexpected(_)
             | CeremonyFailure::AtTheConsole { .. }
             | CeremonyFailure::AwaitingCertificate { .. }
+            | CeremonyFailure::AwaitingAcknowledgement { .. }
             | CeremonyFailure::NoSuchToken(_)
             | CeremonyFailure::WrongSignature(_)
             | CeremonyFailure::Key(

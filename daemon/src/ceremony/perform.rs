@@ -15,6 +15,7 @@ use psd::{PsdId, State};
 use psdd_hsm::link::WrappedKey;
 use psdd_ledger::Body;
 use psdd_wire::ceremony::Act;
+use psdd_wire::ceremony::act::RotateKey;
 use rand::RngCore;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub(super) fn perform(desk: &Desk, step: &Step<'_>, recorded: Recorded<'_>) -> R
     match step {
         Step::Create(create, group, from, to) => create_psds(desk, create, (*group, *from, *to), recorded),
         Step::MakeKey(psd, role, generation) => add_key(desk, (*psd, *role, *generation), recorded),
-        Step::Activate(psd, role, generation) => activate(desk, (*psd, *role, *generation), recorded),
+        Step::Activate(rotate, generation) => activate(desk, rotate, *generation, recorded),
         Step::RevokeKey(psd, role, generation, reason) => {
             let key = the_key(&desk.state(*psd)?, (*psd, *role, *generation))?.key.key_id;
             let line = format!("the {role} key of {psd}, generation {generation}, is revoked: {reason}");
@@ -189,14 +190,15 @@ pub(super) fn next_key(
     made(desk, &before.key.token, (psd, role, generation), before.key.algorithm, residence)
 }
 
-fn activate(
-    desk: &Desk,
-    (psd, role, generation): (PsdId, Role, u8),
-    recorded: Recorded<'_>,
-) -> Result<(), CeremonyFailure> {
-    let certified = the_key(&desk.state(psd)?, (psd, role, generation))?;
+fn activate(desk: &Desk, rotate: &RotateKey, generation: u8, recorded: Recorded<'_>) -> Result<(), CeremonyFailure> {
+    let RotateKey { psd, role, without_acknowledgement, .. } = *rotate;
+    let (identity, state) = desk.psd(psd)?;
+    let certified = the_key(&state, (psd, role, generation))?;
     if !certified.is_certified() {
         return Err(CeremonyFailure::AwaitingCertificate { psd, role });
+    }
+    if desk.lacks_acknowledgement(&identity, &certified) && !without_acknowledgement {
+        return Err(CeremonyFailure::AwaitingAcknowledgement { psd, role, serial: certified.key.certificate_serial });
     }
     let line = format!("the {role} key of {psd}, generation {generation}, has taken over");
     of_psd(desk, psd, vec![step_of(certified.key.key_id, KeyStep::Activated, None)], line, recorded)

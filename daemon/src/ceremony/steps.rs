@@ -19,8 +19,8 @@ pub(super) enum Step<'a> {
     Create(&'a act::CreatePsds, usize, usize, usize),
     /// Make the next generation of a key.
     MakeKey(PsdId, Role, u8),
-    /// Have it take over.
-    Activate(PsdId, Role, u8),
+    /// Have that generation take over.
+    Activate(&'a act::RotateKey, u8),
     /// Revoke a generation.
     RevokeKey(PsdId, Role, u8, RevocationReason),
     /// Retire a generation.
@@ -58,7 +58,7 @@ pub(super) fn steps(ceremony: &Ceremony) -> Result<Vec<Step<'_>>, CeremonyFailur
         }
         Act::RotateKey(rotate) => {
             let next = rotate.expected.generation.saturating_add(1);
-            vec![Step::MakeKey(rotate.psd, rotate.role, next), Step::Activate(rotate.psd, rotate.role, next)]
+            vec![Step::MakeKey(rotate.psd, rotate.role, next), Step::Activate(rotate, next)]
         }
         Act::RevokeKey(key) => vec![Step::RevokeKey(key.psd, key.role, key.generation, key.reason)],
         Act::RetireKey(key) => vec![Step::RetireKey(key.psd, key.role, key.generation)],

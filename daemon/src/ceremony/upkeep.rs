@@ -75,19 +75,24 @@ impl Ceremonies {
         }
     }
 
-    /// Goes on with the ceremony that waits for a certificate, if that is there now.
+    /// Goes on with the ceremony that waits for a certificate or for its acknowledgement, if that is there now.
     pub fn go_on_certified(&self, view: &View) -> Result<(), CeremonyFailure> {
         let Some(open) = view.governance.open() else { return Ok(()) };
-        let code = CeremonyFailure::AWAITING_CERTIFICATE;
         let stopped = self.progress(open.number).map(|progress| progress.standing);
-        if !matches!(stopped, Some(Standing::Stopped(hindrance)) if hindrance.code == code) {
+        let Some(Standing::Stopped(hindrance)) = stopped else { return Ok(()) };
+        let for_certificate = hindrance.code == CeremonyFailure::AWAITING_CERTIFICATE;
+        if !for_certificate && hindrance.code != CeremonyFailure::AWAITING_ACKNOWLEDGEMENT {
             return Ok(());
         }
         let ceremony = Ceremony::read(&open.file)?;
         let Act::RotateKey(rotate) = ceremony.act() else { return Ok(()) };
-        let certified =
-            self.0.state(rotate.psd)?.newest_key(rotate.role).is_some_and(|key| key.certificate_serial.is_some());
-        if certified { self.go_on() } else { Ok(()) }
+        let (identity, state) = self.0.psd(rotate.psd)?;
+        let next = state.keys.iter().rev().find(|certified| certified.key.role == rotate.role);
+        let ready = next.is_some_and(|next| {
+            // What it lacks after its certificate the ceremony finds out and tells.
+            next.is_certified() && (for_certificate || !self.0.lacks_acknowledgement(&identity, next))
+        });
+        if ready { self.go_on() } else { Ok(()) }
     }
 
     /// A message of a device key of a PSD. It blocks on the token.

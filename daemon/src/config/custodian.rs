@@ -46,6 +46,9 @@ pub struct RotationConfig {
     /// A certificate holds for so many hours before its key takes over.
     #[serde(default)]
     pub notice_hours: u32,
+    /// A key takes over only after the authority's signed word that verifiers know its certificate, however long it was there.
+    #[serde(default)]
+    pub await_acknowledgement: bool,
     /// A superseded key is retired after so many days; never where absent.
     pub retire_after_days: Option<u32>,
     /// A retired key is destroyed after so many days; never where absent.
@@ -154,6 +157,7 @@ impl RotationConfig {
             before_expiry_ms: self.before_expiry_days.map(days),
             ahead_percent: self.ahead_percent,
             notice_ms: u64::from(self.notice_hours) * HOUR_MS,
+            await_acknowledgement: self.await_acknowledgement,
             retire_after_ms: self.retire_after_days.map(days),
             destroy_after_ms: self.destroy_after_days.map(days),
             most_generations: self.most_generations,
@@ -183,6 +187,16 @@ mod tests {
         assert_eq!(pieces("L-2", Role::Indicium), Some(None));
         assert_eq!(pieces("L-1", Role::Device), Some(None), "no rule of its own for that role");
         assert_eq!(pieces("L-1", Role::Certification), None);
+    }
+
+    #[test]
+    fn nobody_waits_for_an_acknowledgement_that_no_rule_demands() {
+        let demands = |text: &str| {
+            let config = config(text).expect("sound");
+            config.rotations[0].check().expect("sound").rule.await_acknowledgement
+        };
+        assert!(!demands("[[rotation]]\nafter_days = 1\nnotice_hours = 72"));
+        assert!(demands("[[rotation]]\nafter_days = 1\nnotice_hours = 72\nawait_acknowledgement = true"));
     }
 
     #[test]

@@ -240,7 +240,7 @@ impl Engine {
                             self.actions.push(Action::Keys(KeyNews::Ended { key_id }));
                         }
                         KeyStep::Destroyed => self.actions.push(Action::Keys(KeyNews::Destroyed { key_id })),
-                        KeyStep::Activated => {}
+                        KeyStep::Activated | KeyStep::Acknowledged => {}
                     }
                 }
                 _ => {}
@@ -301,7 +301,10 @@ fn all_fit(records: &[NewRecord]) -> Result<(), ValueReply> {
 const fn ends_trust(change: &PsdChange) -> bool {
     match change {
         PsdChange::Key { step: KeyStep::Revoked, .. } | PsdChange::Lock => true,
-        PsdChange::Key { step: KeyStep::Activated | KeyStep::Retired | KeyStep::Destroyed, .. }
+        PsdChange::Key {
+            step: KeyStep::Activated | KeyStep::Retired | KeyStep::Destroyed | KeyStep::Acknowledged,
+            ..
+        }
         | PsdChange::AddKey { .. }
         | PsdChange::InstallCertificate { .. }
         | PsdChange::Unlock

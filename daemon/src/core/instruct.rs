@@ -1,13 +1,15 @@
 //! Instructions of the postal authority: taken one at a time, each in one commit with its effect.
 //!
 //! The number is used up when the core takes the instruction in, so that what comes later must be higher. A lock binds the very next item of
-//! its PSD: while it waits for what is in flight there, nothing else is prepared.
+//! its PSD: while it waits for what is in flight there, nothing else is prepared. What an acknowledgement speaks of, and the time, are judged again
+//! at its turn: the key may have been revoked meanwhile.
 
 use super::engine::Engine;
 use super::pipeline::{Stage, Work};
 use super::value::Waiting;
 use super::{ChunkId, InstructionCommand, RequestId, ValueReply};
-use psd::authority::{Act, Instruction, InstructionRefusal};
+use psd::Psd;
+use psd::authority::{Act, Instruction, InstructionRefusal, acknowledgeable};
 use psd::clock::ClockReading;
 use psd::record::{Event, Record};
 use psdd_ledger::{Durable, NewRecord};
@@ -33,25 +35,39 @@ impl Instructions {
 struct Job {
     command: InstructionCommand,
     at: ClockReading,
-    /// The PSD to lock or unlock.
+    /// The PSD that it changes.
     device: Option<usize>,
+    /// The number that was the newest before.
+    before: u64,
+}
+
+/// What became of an instruction whose PSD has nothing in flight.
+pub(super) enum Turn {
+    /// Another one is first.
+    Later,
+    /// It is on its way to the disk.
+    Begun,
+    /// What it rests on has changed since it was taken in. It is gone.
+    Refused,
 }
 
 impl Engine {
     pub(super) fn instruct(&mut self, command: InstructionCommand, monotonic_ms: u64) {
         let request = command.request;
         match self.admit_instruction(&command, monotonic_ms) {
-            Ok(job) => {
+            Ok((at, device)) => {
                 let Instruction { purpose, number, .. } = command.instruction;
+                let before = self.authority.newest(purpose);
                 self.authority.instructed(purpose, number);
-                if let Some(device) = job.1 {
-                    // Before all that waits, behind what is under way.
+                if let Some(device) = device {
+                    // Before all that waits, behind what is under way and those that came before it.
                     let commands = &mut self.devices[device].commands;
-                    let at = usize::from(commands.front().is_some_and(Waiting::is_under_way));
+                    let ahead = |waiting: &&Waiting| waiting.is_under_way() || waiting.is_instruction();
+                    let at = commands.iter().take_while(ahead).count();
                     commands.insert(at, Waiting::instruction(request));
                     self.hold_back(device);
                 }
-                self.instructions.queue.push_back(Job { command, at: job.0, device: job.1 });
+                self.instructions.queue.push_back(Job { command, at, device, before });
                 if self.instructions.queue.len() == 1 {
                     self.begin_instruction(monotonic_ms);
                 }
@@ -87,6 +103,12 @@ impl Engine {
                 let device = self.by_id.get(psd).copied();
                 Some(device.ok_or(refused(InstructionRefusal::UnknownPsd(*psd)))?)
             }
+            Act::Acknowledge { psd, role, serial } => {
+                let device = self.by_id.get(psd).copied();
+                let device = device.ok_or(refused(InstructionRefusal::UnknownPsd(*psd)))?;
+                acknowledgeable(*psd, self.devices[device].psd.state(), *role, *serial).map_err(refused)?;
+                Some(device)
+            }
             Act::Ceiling { licence, .. } => {
                 let known = self.devices.iter().any(|device| device.psd.identity().licence == *licence);
                 known.then_some(None).ok_or_else(|| refused(InstructionRefusal::UnknownLicence(licence.clone())))?
@@ -95,40 +117,78 @@ impl Engine {
         Ok((at, device))
     }
 
-    /// Has the first instruction take effect: a ceiling at once, a lock when its PSD has nothing in flight.
-    fn begin_instruction(&mut self, monotonic_ms: u64) {
-        let Some(job) = self.instructions.queue.front() else { return };
-        if let Some(device) = job.device {
-            return self.run_commands(device, monotonic_ms);
+    /// Has the first instruction take effect, unless it is under way: a ceiling at once, anything else when its PSD has nothing in flight.
+    /// One that is refused at its turn makes way for the next.
+    pub(super) fn begin_instruction(&mut self, monotonic_ms: u64) {
+        while let Some(job) = self.instructions.queue.front() {
+            let refused = match job.device {
+                Some(device) => self.take_turns(device, monotonic_ms),
+                None => self.set_ceiling(),
+            };
+            if !refused {
+                return;
+            }
         }
-        let Act::Ceiling { licence, period, amount } = job.command.instruction.act.clone() else { return };
+    }
+
+    /// Whether the ceiling that is first was refused.
+    fn set_ceiling(&mut self) -> bool {
+        let Some(job) = self.instructions.queue.front().filter(|_| self.instructions.committing.is_none()) else {
+            return false;
+        };
+        let at = self.time_of(job);
+        let Act::Ceiling { licence, period, amount } = job.command.instruction.act.clone() else { return false };
+        if let Err(refusal) = job.command.instruction.check_expiry(at.time) {
+            self.refuse_first(refusal);
+            return true;
+        }
+        let records = with_effect(job, at, Event::CeilingSet { licence: licence.clone(), period, amount });
         self.authority.set_ceiling(&licence, period, amount);
-        let records = with_effect(job, Event::CeilingSet { licence, period, amount });
         let id = self.next_chunk_id();
         self.instructions.committing = Some(id);
         self.hand_over(Some(id), records);
+        false
     }
 
-    /// The turn of an instruction on its PSD has come, which has nothing in flight. Whether it is begun; else another one is first.
-    pub(super) fn run_lock(&mut self, device: usize, request: RequestId) -> bool {
+    /// The time of an instruction's records: when it was taken in, or that of the record before them where that is later.
+    fn time_of(&self, job: &Job) -> ClockReading {
+        let later = self.latest.filter(|latest| (latest.epoch, latest.time) > (job.at.epoch, job.at.time));
+        later.unwrap_or(job.at)
+    }
+
+    /// The turn of an instruction on its PSD has come, which has nothing in flight.
+    pub(super) fn run_instruction(&mut self, device: usize, request: RequestId) -> Turn {
         let Some(job) = self.instructions.queue.front().filter(|job| job.command.request == request) else {
-            return false;
+            return Turn::Later;
         };
-        let Some(reason) = Instruction::lock_reason(job.command.instruction.purpose) else { return false };
-        let psd = &mut self.devices[device].psd;
-        let locks = match job.command.instruction.act {
-            Act::Lock(_) => psd.state().locks.with(reason),
-            Act::Unlock(_) | Act::Ceiling { .. } => psd.state().locks.without(reason),
-        };
-        psd.relock(locks);
-        let lifecycle = psd.state().lifecycle;
-        let records = with_effect(job, Event::LifecycleChanged { stamp: psd.next_stamp(), lifecycle, locks });
-        self.start_command(device, Work::Instruction, Stage::Signed(records));
-        self.commit_ready(device);
-        true
+        let at = self.time_of(job);
+        let effect = job.command.instruction.check_expiry(at.time);
+        let effect = effect.and_then(|()| effect_on(&mut self.devices[device].psd, &job.command.instruction, at));
+        match effect {
+            Ok(effect) => {
+                let records = with_effect(job, at, effect);
+                self.start_command(device, Work::Instruction, Stage::Signed(records));
+                self.commit_ready(device);
+                Turn::Begun
+            }
+            Err(refusal) => {
+                self.refuse_first(refusal);
+                Turn::Refused
+            }
+        }
     }
 
-    pub(super) fn lock_committed(&mut self, device: usize, durable: Vec<Durable>, monotonic_ms: u64) {
+    /// The first instruction is not taken after all. Where none came after it its number is free again, so that it can be carried once more.
+    fn refuse_first(&mut self, refusal: InstructionRefusal) {
+        let Some(job) = self.instructions.queue.pop_front() else { return };
+        let Instruction { purpose, number, .. } = job.command.instruction;
+        if self.authority.newest(purpose) == number {
+            self.authority.instructed(purpose, job.before);
+        }
+        self.reply_value(job.command.request, ValueReply::InstructionRefused(refusal));
+    }
+
+    pub(super) fn instruction_committed(&mut self, device: usize, durable: Vec<Durable>, monotonic_ms: u64) {
         self.finish_command(device);
         self.end_instruction(durable, monotonic_ms);
     }
@@ -148,9 +208,31 @@ impl Engine {
     }
 }
 
+/// Changes the PSD as instructed, and gives the record of it.
+fn effect_on(psd: &mut Psd, instruction: &Instruction, at: ClockReading) -> Result<Event, InstructionRefusal> {
+    let (locks, reason) = (psd.state().locks, Instruction::lock_reason(instruction.purpose));
+    let locks = match (&instruction.act, reason) {
+        (Act::Lock(_), Some(reason)) => locks.with(reason),
+        (Act::Unlock(_), Some(reason)) => locks.without(reason),
+        (Act::Acknowledge { psd: name, role, serial }, _) => {
+            let (psd_id, role, serial) = (*name, *role, *serial);
+            let key_id = acknowledgeable(psd_id, psd.state(), role, serial)?;
+            let why = "its next record does not follow";
+            let event = psd.acknowledge(key_id, at.time).ok();
+            return event.ok_or(InstructionRefusal::NotWaiting { psd: psd_id, role, serial, why });
+        }
+        (Act::Lock(_) | Act::Unlock(_) | Act::Ceiling { .. }, _) => {
+            return Err(InstructionRefusal::WrongSigner(instruction.purpose));
+        }
+    };
+    psd.relock(locks);
+    let lifecycle = psd.state().lifecycle;
+    Ok(Event::LifecycleChanged { stamp: psd.next_stamp(), lifecycle, locks })
+}
+
 /// The instruction and then its effect, for one commit.
-fn with_effect(job: &Job, effect: Event) -> Vec<NewRecord> {
+fn with_effect(job: &Job, at: ClockReading, effect: Event) -> Vec<NewRecord> {
     let Instruction { purpose, number, .. } = job.command.instruction;
     let taken = Event::InstructionTaken { purpose, number, instruction: job.command.bytes.clone() };
-    [taken, effect].map(|event| Record { at: job.at, event }.into()).into()
+    [taken, effect].map(|event| Record { at, event }.into()).into()
 }

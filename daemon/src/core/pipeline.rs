@@ -151,7 +151,7 @@ impl Engine {
                 }
             }
             Work::Value(work) => self.value_committed(id, chunk.device, work, durable, monotonic_ms),
-            Work::Instruction => self.lock_committed(chunk.device, durable, monotonic_ms),
+            Work::Instruction => self.instruction_committed(chunk.device, durable, monotonic_ms),
             Work::Change(request) => self.change_committed(chunk.device, request, durable),
         }
         for parked in chunk.parked {

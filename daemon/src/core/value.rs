@@ -1,6 +1,7 @@
 //! Value commands: they wait until nothing else is in flight on their PSD, and hold the rest back until they are durable.
 
 use super::engine::Engine;
+use super::instruct::Turn;
 use super::keys::TenantIndex;
 use super::pipeline::{Chunk, Stage, Work};
 use super::{Action, ChunkId, Fault, RequestId, ValueCommand, ValueReply, ValueStep};
@@ -29,7 +30,7 @@ pub(super) struct Waiting {
 
 enum Step {
     Value(ValueStep),
-    /// A lock or its end, in the hands of [`super::instruct`].
+    /// An instruction of the authority, in the hands of [`super::instruct`].
     Instruction,
     /// A change, in the hands of [`super::administer`].
     Change,
@@ -48,6 +49,10 @@ impl Waiting {
 
     pub(super) fn is_under_way(&self) -> bool {
         matches!(self.step, Step::UnderWay)
+    }
+
+    pub(super) fn is_instruction(&self) -> bool {
+        matches!(self.step, Step::Instruction)
     }
 }
 
@@ -132,44 +137,58 @@ impl Engine {
 
     /// Runs the commands of a PSD as far as they go without waiting for token or disk.
     pub(super) fn run_commands(&mut self, device_index: usize, monotonic_ms: u64) {
+        if self.take_turns(device_index, monotonic_ms) {
+            self.begin_instruction(monotonic_ms);
+        }
+    }
+
+    /// The same, but for instructions that wait for one that was refused at its turn: gives whether one was.
+    pub(super) fn take_turns(&mut self, device_index: usize, monotonic_ms: u64) -> bool {
+        let mut refused = false;
         loop {
             let device = &mut self.devices[device_index];
             if !device.pipeline.is_empty() {
-                return;
+                return refused;
             }
-            let Some(waiting) = device.commands.front_mut() else { return };
+            let Some(waiting) = device.commands.front_mut() else { return refused };
             let (request, tenant) = (waiting.request, waiting.tenant);
             let step = match std::mem::replace(&mut waiting.step, Step::UnderWay) {
                 Step::Value(step) => step,
                 // Its end removes the command.
-                Step::UnderWay => return,
+                Step::UnderWay => return refused,
                 Step::Change => {
-                    let Some(reply) = self.run_change(device_index, request, monotonic_ms) else { return };
+                    let Some(reply) = self.run_change(device_index, request, monotonic_ms) else { return refused };
                     self.finish_command(device_index);
                     self.reply_value(request, reply);
                     continue;
                 }
-                Step::Instruction => {
-                    if !self.run_lock(device_index, request)
-                        && let Some(waiting) = self.devices[device_index].commands.front_mut()
-                    {
-                        waiting.step = Step::Instruction;
+                Step::Instruction => match self.run_instruction(device_index, request) {
+                    Turn::Begun => return refused,
+                    Turn::Later => {
+                        if let Some(waiting) = self.devices[device_index].commands.front_mut() {
+                            waiting.step = Step::Instruction;
+                        }
+                        return refused;
                     }
-                    return;
-                }
+                    Turn::Refused => {
+                        refused = true;
+                        self.finish_command(device_index);
+                        continue;
+                    }
+                },
             };
             let taken = match self.clock.read(monotonic_ms) {
                 Err(stop) => Some(ValueReply::NoClock(stop)),
                 Ok(at) => self.take_step(device_index, request, tenant, step.clone(), at),
             };
-            let Some(reply) = taken else { return };
+            let Some(reply) = taken else { return refused };
             if let ValueReply::Refused(refusal) = &reply {
                 if matches!(refusal, ValueRefusal::AboveCeiling(_))
                     && self.loading.hold(device_index)
                     && let Some(waiting) = self.devices[device_index].commands.front_mut()
                 {
                     waiting.step = Step::Value(step);
-                    return;
+                    return refused;
                 }
                 self.count_refusal(tenant, refusal.code());
             }

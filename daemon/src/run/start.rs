@@ -209,6 +209,7 @@ fn finish_start(
             token: log_token,
         },
         state_dir: config.state_dir.clone(),
+        rotations: config.rotations(),
     });
     let scrubs = Arc::new(Scrubs::default());
     scrub::start(ScrubParts {

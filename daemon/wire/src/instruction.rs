@@ -2,13 +2,14 @@
 
 use crate::message::InstructionClaims;
 use psd::authority::{Act, Period};
+use psd::key::Role;
 use psd::{LicenceNumber, PostageAmount, PsdId};
 
 /// The claims are not those of an act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InstructionError {
     /// No such act.
-    #[error("{0:?} is no act: lock, unlock or ceiling")]
+    #[error("{0:?} is no act: lock, unlock, ceiling or acknowledge")]
     Act(String),
     /// A field that the act must have is missing or not valid, or one that it has not is there.
     #[error("{act}: {field} {problem}")]
@@ -28,48 +29,87 @@ pub fn act_of(claims: &InstructionClaims) -> Result<Act, InstructionError> {
         "lock" => lock(claims, "lock").map(Act::Lock),
         "unlock" => lock(claims, "unlock").map(Act::Unlock),
         "ceiling" => ceiling(claims),
+        "acknowledge" => acknowledge(claims),
         other => Err(InstructionError::Act(other.chars().take(32).collect())),
     }
 }
 
 /// The claims of an act, to be signed.
 pub fn claims_of(act: &Act, appliance: String, sequence: u64, expires: u64) -> InstructionClaims {
-    let (word, psd, ceiling) = match act {
-        Act::Lock(psd) => ("lock", Some(psd), None),
-        Act::Unlock(psd) => ("unlock", Some(psd), None),
-        Act::Ceiling { licence, period, amount } => ("ceiling", None, Some((licence, period, amount))),
-    };
-    InstructionClaims {
-        act: word.to_owned(),
-        psd: psd.map(PsdId::to_string),
-        amount: ceiling.and_then(|(_, _, amount)| amount.map(|amount| amount.to_string())),
-        period: ceiling.map(|(_, period, _)| period.as_str().to_owned()),
+    let mut claims = InstructionClaims {
+        act: String::new(),
+        psd: None,
+        role: None,
+        amount: None,
+        period: None,
+        serial: None,
         expires,
-        licence: ceiling.map(|(licence, ..)| licence.to_string()),
+        licence: None,
         sequence,
         appliance,
+    };
+    let (word, psd) = match act {
+        Act::Lock(psd) => ("lock", Some(psd)),
+        Act::Unlock(psd) => ("unlock", Some(psd)),
+        Act::Ceiling { licence, period, amount } => {
+            claims.licence = Some(licence.to_string());
+            claims.period = Some(period.as_str().to_owned());
+            claims.amount = amount.map(|amount| amount.to_string());
+            ("ceiling", None)
+        }
+        Act::Acknowledge { psd, role, serial } => {
+            claims.role = Some(role.to_string());
+            claims.serial = Some(*serial);
+            ("acknowledge", Some(psd))
+        }
+    };
+    claims.act = word.to_owned();
+    claims.psd = psd.map(PsdId::to_string);
+    claims
+}
+
+/// None of the fields that only some acts have, but these, may be there.
+fn only(claims: &InstructionClaims, act: &'static str, its: &[&str]) -> Result<(), InstructionError> {
+    let fields = [
+        ("psd", claims.psd.is_some()),
+        ("role", claims.role.is_some()),
+        ("amount", claims.amount.is_some()),
+        ("period", claims.period.is_some()),
+        ("serial", claims.serial.is_some()),
+        ("licence", claims.licence.is_some()),
+    ];
+    match fields.into_iter().find(|(field, there)| *there && !its.contains(field)) {
+        Some((field, _)) => Err(InstructionError::Field { act, field, problem: "does not belong to it" }),
+        None => Ok(()),
     }
 }
 
+fn psd(claims: &InstructionClaims, act: &'static str) -> Result<PsdId, InstructionError> {
+    let wrong = |problem| InstructionError::Field { act, field: "psd", problem };
+    let psd = claims.psd.as_deref().ok_or_else(|| wrong("is missing"))?;
+    psd.parse().ok().ok_or_else(|| wrong("is no device ID"))
+}
+
 fn lock(claims: &InstructionClaims, act: &'static str) -> Result<PsdId, InstructionError> {
+    only(claims, act, &["psd"])?;
+    psd(claims, act)
+}
+
+fn acknowledge(claims: &InstructionClaims) -> Result<Act, InstructionError> {
+    let act = "acknowledge";
     let wrong = |field, problem| InstructionError::Field { act, field, problem };
-    let surplus = [
-        ("amount", claims.amount.is_some()),
-        ("period", claims.period.is_some()),
-        ("licence", claims.licence.is_some()),
-    ];
-    if let Some((field, _)) = surplus.into_iter().find(|(_, there)| *there) {
-        return Err(wrong(field, "does not belong to it"));
-    }
-    let psd = claims.psd.as_deref().ok_or_else(|| wrong("psd", "is missing"))?;
-    psd.parse().ok().ok_or_else(|| wrong("psd", "is no device ID"))
+    only(claims, act, &["psd", "role", "serial"])?;
+    let psd = psd(claims, act)?;
+    let role = claims.role.as_deref().ok_or_else(|| wrong("role", "is missing"))?;
+    let role = Role::certified_named(role);
+    let role = role.ok_or_else(|| wrong("role", "is not indicium, certification or device"))?;
+    let serial = claims.serial.ok_or_else(|| wrong("serial", "is missing"))?;
+    Ok(Act::Acknowledge { psd, role, serial })
 }
 
 fn ceiling(claims: &InstructionClaims) -> Result<Act, InstructionError> {
     let wrong = |field, problem| InstructionError::Field { act: "ceiling", field, problem };
-    if claims.psd.is_some() {
-        return Err(wrong("psd", "does not belong to it"));
-    }
+    only(claims, "ceiling", &["amount", "period", "licence"])?;
     let licence = claims.licence.as_deref().ok_or_else(|| wrong("licence", "is missing"))?;
     let licence: LicenceNumber = licence.parse().ok().ok_or_else(|| wrong("licence", "is no licence number"))?;
     let period = claims.period.as_deref().ok_or_else(|| wrong("period", "is missing"))?;
@@ -93,12 +133,13 @@ mod tests {
             Act::Unlock(psd),
             Act::Ceiling { licence: licence.clone(), period, amount },
             Act::Ceiling { licence, period, amount: None },
+            Act::Acknowledge { psd, role: Role::Certification, serial: u32::MAX },
         ];
         let claims = acts.clone().map(|act| claims_of(&act, "dev".to_owned(), 1, 2));
         for (act, claims) in acts.iter().zip(&claims) {
             assert_eq!(act_of(claims).as_ref(), Ok(act));
         }
-        let [lock, _, ceiling, _] = claims;
+        let [lock, _, ceiling, _, word] = claims;
         let told = |claims: InstructionClaims| act_of(&claims).unwrap_err().to_string();
         assert!(told(InstructionClaims { act: "erase".to_owned(), ..lock.clone() }).contains("erase"));
         assert!(told(InstructionClaims { psd: None, ..lock.clone() }).contains("psd is missing"));
@@ -106,6 +147,15 @@ mod tests {
         assert!(told(InstructionClaims { licence: None, ..ceiling.clone() }).contains("licence is missing"));
         assert!(told(InstructionClaims { period: Some("week".to_owned()), ..ceiling.clone() }).contains("period"));
         assert!(told(InstructionClaims { amount: Some("-1".to_owned()), ..ceiling.clone() }).contains("no amount"));
+        assert!(told(InstructionClaims { serial: Some(1), ..lock.clone() }).contains("serial does not"));
+        assert!(
+            told(InstructionClaims { role: Some("device".to_owned()), ..ceiling.clone() }).contains("role does not")
+        );
         assert!(told(InstructionClaims { psd: lock.psd, ..ceiling }).contains("psd does not"));
+        assert!(told(InstructionClaims { psd: None, ..word.clone() }).contains("psd is missing"));
+        assert!(told(InstructionClaims { role: None, ..word.clone() }).contains("role is missing"));
+        assert!(told(InstructionClaims { role: Some("log".to_owned()), ..word.clone() }).contains("role is not"));
+        assert!(told(InstructionClaims { serial: None, ..word.clone() }).contains("serial is missing"));
+        assert!(told(InstructionClaims { licence: Some("L-1".to_owned()), ..word }).contains("licence does not"));
     }
 }

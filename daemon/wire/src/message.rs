@@ -533,17 +533,23 @@ pub struct Instruction {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct InstructionClaims {
-    /// `lock`, `unlock` or `ceiling`.
+    /// `lock`, `unlock`, `ceiling` or `acknowledge`.
     pub act: String,
-    /// Device ID, of a lock.
+    /// Device ID, of a lock or an acknowledgement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psd: Option<String>,
+    /// Of an acknowledgement: `indicium`, `certification` or `device`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// Of a ceiling: most value loaded under the licence in a period. Absent: no ceiling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
     /// Of a ceiling: `day`, `month` or `year` of UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
+    /// Of an acknowledgement: serial number of the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
     /// Milliseconds since 1970.
     pub expires: u64,
     /// Of a ceiling.

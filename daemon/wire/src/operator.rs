@@ -355,8 +355,14 @@ pub struct OperatorKeyView {
     pub not_after: Option<u64>,
     /// `resident` or `wrapped`.
     pub residence: String,
+    /// What a key that never was in use waits for, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// From 1.
     pub generation: u8,
+    /// When the authority's word came that verifiers know its certificate; milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<u64>,
     /// When the next generation takes over, as far as it can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_rotation: Option<NextRotation>,

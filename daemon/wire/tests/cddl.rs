@@ -145,7 +145,9 @@ fn instruction(ceiling: Option<bool>) -> InstructionClaims {
         act: if ceiling.is_some() { "ceiling" } else { "unlock" }.to_owned(),
         psd: ceiling.is_none().then(|| "PS010000000001".to_owned()),
         amount: ceiling.filter(|amount| *amount).map(|_| "1000.00".to_owned()),
+        role: None,
         period: ceiling.map(|_| "month".to_owned()),
+        serial: None,
         expires: 1_795_176_000_000,
         licence: ceiling.map(|_| "L-1000".to_owned()),
         sequence: 1,
@@ -305,7 +307,15 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.push(("instruction", encode(&Instruction { instruction: vec![0xd2, 0x84] })));
         all.push(("lock-claims", encode(&instruction(None))));
         all.push(("ceiling-claims", encode(&instruction(Some(full)))));
+        let acknowledgement = InstructionClaims {
+            act: "acknowledge".to_owned(),
+            role: Some("indicium".to_owned()),
+            serial: Some(1_001),
+            ..instruction(None)
+        };
+        all.push(("acknowledge-claims", encode(&acknowledgement)));
         all.push(("instruction-claims", encode(&instruction(full.then_some(true)))));
+        all.push(("instruction-claims", encode(&acknowledgement)));
         all.push((
             "instruction-response",
             encode(&InstructionResponse {

@@ -50,6 +50,10 @@ _AUTHORISATION: Shape = {
 _LOCK: Shape = {
     "act": _one_of("lock", "unlock"), "psd": is_text, "expires": is_uint, "sequence": is_uint, "appliance": is_text,
 }  # fmt: skip
+_ACKNOWLEDGEMENT: Shape = {
+    "act": _one_of("acknowledge"), "psd": is_text, "role": _one_of("indicium", "certification", "device"), "serial": is_uint,
+    "expires": is_uint, "sequence": is_uint, "appliance": is_text,
+}  # fmt: skip
 _CEILING: Shape = {
     "act": _one_of("ceiling"), "period": _one_of("day", "month", "year"), "expires": is_uint,
     "licence": is_text, "sequence": is_uint, "appliance": is_text,
@@ -127,11 +131,16 @@ def check_authorisation(
         same("refund", claims["refund"], refund)
 
 
-def instruction_claims(data: bytes, *, ceiling: bool) -> tuple[Sign1, dict[str, Any]]:
-    """A message of kind 17 and its claims, unverified; the amount of a ceiling is in mills; ValueError otherwise."""
+def instruction_claims(data: bytes, *, ceiling: bool, acknowledgement: bool) -> tuple[Sign1, dict[str, Any]]:
+    """A message of kind 17 and its claims, unverified; the amount of a ceiling is in mills; ValueError otherwise.
+
+    A key that does not set ceilings sets locks, and acknowledges keys where `acknowledgement` says so.
+    """
     message = read(data)
     claims = decode_any(message.payload)
-    if ceiling:
+    if acknowledgement and type(claims) is dict and claims.get("act") == "acknowledge":
+        claims = shaped(claims, _ACKNOWLEDGEMENT, {})
+    elif ceiling:
         claims = dict(shaped(claims, _CEILING, {"amount": is_text}))
         if "amount" in claims:
             claims["amount"] = mills(claims["amount"])

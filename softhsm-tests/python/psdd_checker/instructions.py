@@ -1,4 +1,5 @@
-"""Owns the rules of kinds 17 and 18: instructions of the authority, and that each has its effect and no effect lacks one."""
+"""Owns the rules of kinds 17 and 18: instructions of the authority, and that each has its effect, a kind 5, 18 or 19, and no effect
+lacks one."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from typing import Any
 from .claims import check_instruction, instruction_claims
 from .findings import Findings
 from .loaded import PERIODS
-from .record import CEILING, LIFECYCLE
+from .record import ACKNOWLEDGED, CEILING, KEY_STATE, LIFECYCLE, ROLE_CERTIFICATION, ROLE_DEVICE, ROLE_INDICIUM
 from .state import FUNDS, INSPECTION, POLICY, Psd, State
 
 Record = dict[int, Any]
 
 _REASONS = {FUNDS: 16, INSPECTION: 8}
 _AUTHORITY_BITS = 8 | 16
+_ROLES = {ROLE_INDICIUM: "indicium", ROLE_CERTIFICATION: "certification", ROLE_DEVICE: "device"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class InstructionRules:
             self._findings.leaf(order.leaf, "effect", "the next record cannot be read")
         if record[0] == CEILING:
             self._findings.leaf(leaf, "effect", f"a ceiling of {record[8]!r} without an instruction before it")
+        elif _acknowledges(record):
+            self._findings.leaf(leaf, "effect", f"key {record[8].hex()} is acknowledged without an instruction before it")
         elif record[0] == LIFECYCLE and psd is not None and (record[9] ^ psd.locks) & _AUTHORITY_BITS:
             message = f"lock bits of {psd.name} go from {psd.locks} to {record[9]} without an instruction"
             self._findings.leaf(leaf, "locks", message)
@@ -65,7 +69,9 @@ class InstructionRules:
         self._state.instructed[purpose] = number
         claims = None
         try:
-            message, claims = instruction_claims(record[10], ceiling=purpose == POLICY)
+            message, claims = instruction_claims(
+                record[10], ceiling=purpose == POLICY, acknowledgement=purpose == INSPECTION
+            )
             authority = self._state.authority.get(purpose)
             if authority is None:
                 raise ValueError(f"no authority key of purpose {purpose} installed")
@@ -87,7 +93,28 @@ def _effect_fault(order: _Order, record: Record, psd: Psd | None) -> str | None:
         return f"clock reading {record[1]} {record[2]}, not {order.reading[0]} {order.reading[1]}"
     if order.purpose == POLICY:
         return _ceiling_fault(order.claims, record)
-    return _lock_fault(order.claims, _REASONS[order.purpose], record, psd)
+    claims = order.claims
+    acknowledges = _acknowledges(record) if claims is None else claims["act"] == "acknowledge"
+    if acknowledges and order.purpose == INSPECTION:
+        return _acknowledgement_fault(claims, record, psd)
+    return _lock_fault(claims, _REASONS[order.purpose], record, psd)
+
+
+def _acknowledges(record: Record) -> bool:
+    return record[0] == KEY_STATE and record[9] == ACKNOWLEDGED
+
+
+def _acknowledgement_fault(claims: dict[str, Any] | None, record: Record, psd: Psd | None) -> str | None:
+    if not _acknowledges(record) or psd is None:
+        return f"kind {record[0]} acknowledges no key"
+    if claims is None:
+        return None
+    if psd.name != claims["psd"]:
+        return f"of {psd.name}, not {claims['psd']}"
+    key = psd.keys.get(record[8])
+    said = None if key is None else (_ROLES.get(key.role), key.serial)
+    wanted = claims["role"], claims["serial"]
+    return None if said == wanted else f"key {record[8].hex()} is {said}, not {wanted}"
 
 
 def _ceiling_fault(claims: dict[str, Any] | None, record: Record) -> str | None:

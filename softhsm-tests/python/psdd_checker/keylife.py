@@ -1,4 +1,4 @@
-"""Owns the rules of kinds 2, 4 and 19: keys as they are created, certified, activated, retired, destroyed and revoked."""
+"""Owns the rules of kinds 2, 4 and 19: keys as they are created, certified, acknowledged, activated, retired, destroyed and revoked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .certificates import check_chain, parse, public_spki
 from .findings import Findings
 from .keys import algorithm_of, load
 from .record import (
+    ACKNOWLEDGED,
     ACTIVATED,
     CERTIFICATE,
     DESTROYED,
@@ -25,7 +26,14 @@ from .state import SCRAPPED, WITHDRAWN_STATE, Key, Psd, State
 
 Record = dict[int, Any]
 
-_STEPS = {ACTIVATED: "activated", RETIRED: "retired", DESTROYED: "destroyed", KEY_REVOKED: "revoked"}
+_STEPS = {
+    ACTIVATED: "activated",
+    RETIRED: "retired",
+    DESTROYED: "destroyed",
+    KEY_REVOKED: "revoked",
+    ACKNOWLEDGED: "acknowledged",
+}
+_END = frozenset({RETIRED, DESTROYED, KEY_REVOKED})
 
 
 class KeyRules:
@@ -74,7 +82,7 @@ class KeyRules:
         cka_id, serial = record[8], record[9]
         key = psd.keys.get(cka_id)
         if key is not None and not key.is_sound:
-            message = f"certificate for a key that is {_said(key.steps - {ACTIVATED})}"
+            message = f"certificate for a key that is {_said(key.steps & _END)}"
             self._findings.leaf(leaf, "certificate", message)
         if key is not None and key.serial is not None:
             self._findings.leaf(leaf, "certificate", f"a second certificate for a key, whose first has serial {key.serial}")
@@ -135,15 +143,25 @@ def _step_fault(key: Key, step: int, psd: Psd) -> str | None:
         if not key.is_certified:
             return "it has no certificate"
         if not key.is_sound:
-            return f"it is {_said(key.steps - {ACTIVATED})}"
+            return f"it is {_said(key.steps & _END)}"
         return "again" if key.activated is not None else None
     if step in key.steps:
         return "again"
+    if step == ACKNOWLEDGED:
+        return _acknowledged_fault(key)
     if step == RETIRED and psd.in_use(key.role) is key and psd.state not in (WITHDRAWN_STATE, SCRAPPED):
         return "it is in use"
     if step == DESTROYED and not key.steps & {RETIRED, KEY_REVOKED}:
         return "it is neither retired nor revoked"
     return None
+
+
+def _acknowledged_fault(key: Key) -> str | None:
+    if key.serial is None:
+        return "it has no certificate"
+    if not key.is_sound:
+        return f"it is {_said(key.steps & _END)}"
+    return "it has taken over already" if key.activated is not None else None
 
 
 def _said(steps: set[int]) -> str:

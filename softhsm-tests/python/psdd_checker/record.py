@@ -14,7 +14,7 @@ VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12,
 INDICIUM, INSTRUCTION, CEILING, KEY_STATE = 16, 17, 18, 19
 CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED = 20, 21, 22, 23, 24
 
-ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED = 1, 2, 3, 4  # steps of kind 19
+ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED, ACKNOWLEDGED = 1, 2, 3, 4, 5  # steps of kind 19
 DONE, GIVEN_UP = 1, 2  # ends of kind 22
 OPERATOR, CLIENT, ACCOUNT = 1, 2, 3  # whom kind 24 revokes
 ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG = 1, 2, 3, 4, 5
@@ -172,7 +172,7 @@ KINDS: dict[int, dict[int, Check]] = {
     INDICIUM: {8: _name, 9: _exactly(16), 10: _exactly(32), 11: _amount, 12: _bytes},
     INSTRUCTION: {8: _one_of(1, 2, 3), 9: is_uint, 10: _bytes},
     CEILING: {8: _name, 9: _one_of(1, 2, 3)},
-    KEY_STATE: {8: _bytes, 9: _one_of(ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED), 10: is_uint},
+    KEY_STATE: {8: _bytes, 9: _one_of(ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED, ACKNOWLEDGED), 10: is_uint},
     CEREMONY_BEGUN: {8: is_uint, 9: _exactly(32), 10: _bytes, 11: _byte_strings(0)},
     CEREMONY_STEP: {8: is_uint, 9: is_uint, 10: _text},
     CEREMONY_ENDED: {8: is_uint, 9: _one_of(DONE, GIVEN_UP)},

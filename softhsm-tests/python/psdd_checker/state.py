@@ -13,6 +13,7 @@ from .keys import PublicKey
 from .loaded import Loaded
 from .record import (
     ACCOUNT,
+    ACKNOWLEDGED,
     ACTIVATED,
     AUTHORITY_KEY,
     CEILING,
@@ -56,7 +57,13 @@ _SLOTS = {
     WITHDRAWN: "withdrawn",
     OPERATORS: "operators",
 }
-_STEP_SLOTS = {ACTIVATED: "activated", RETIRED: "retired", DESTROYED: "destroyed", KEY_REVOKED: "revoked"}
+_STEP_SLOTS = {
+    ACTIVATED: "activated",
+    RETIRED: "retired",
+    DESTROYED: "destroyed",
+    KEY_REVOKED: "revoked",
+    ACKNOWLEDGED: "acknowledged",
+}
 _SUBJECT_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
     OPERATOR: lambda record: f"revoked:1:operator {record[9]}",
     CLIENT: lambda record: f"revoked:2:client {record[10]} of {record[9]}",

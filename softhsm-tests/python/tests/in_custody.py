@@ -60,6 +60,19 @@ def a_key_that_waited(b: Builder) -> None:
     b.sign("x", device, 730)
 
 
+def an_acknowledged_key(b: Builder) -> None:
+    """It takes over, or is retired or revoked without ever having signed."""
+    device = b.devices[ONE]
+    for n, which in enumerate((b"i7", b"i8", b"i9")):
+        waiting = b.certified_key(f"x-key{n}", device, which, 1, 7907 + n)
+        b.acknowledge(f"x-known{n}", device, device.id(which), 1, 7907 + n)
+    b.step("x-retired", device, device.id(b"i7"), 2)
+    b.step("x-revoked", device, device.id(b"i8"), 4, reason=1)
+    b.step("x-activated", device, device.id(b"i9"), 1)
+    device.indicium_key, device.serial = waiting, 7909
+    b.sign("x", device, 730)
+
+
 def two_subjects_of_a_name(b: Builder) -> None:
     """A client, an account and an operator of one name, and a client of another tenant."""
     b.operators("x-operators", ["acme", "ben"], 1)
@@ -82,6 +95,7 @@ def most_operators(b: Builder) -> None:
 
 
 IN_CUSTODY = [
-    statements_by_an_older_key, keys_of_a_withdrawn_psd, keys_revoked_at_any_time, a_key_that_waited, two_subjects_of_a_name,
+    statements_by_an_older_key, keys_of_a_withdrawn_psd, keys_revoked_at_any_time, a_key_that_waited,
+    an_acknowledged_key, two_subjects_of_a_name,
     ceremony_without_steps, most_operators,
 ]  # fmt: skip

@@ -12,10 +12,16 @@ from ledger_values import AUTHORISATION, REQUEST, VOID, Values
 
 ONE, TWO, THREE = "ABCD0000000001", "ABCD0000000002", "ABCD0000000003"
 DAY_MS = 86_400_000
+ROLES = {1: "indicium", 2: "certification", 4: "device"}
 
 
 class Builder(Values, Instructions, Custody, Governance):
     """Appends records of every kind, keeping the live records for the digests."""
+
+    def acknowledge(self, label: str, device: Device, cka_id: bytes, role: int, serial: int) -> None:
+        """The word of the authority that verifiers know a key, kinds 17 and 19."""
+        self.instruct(label, 2, {"act": "acknowledge", "psd": device.name, "role": ROLES[role], "serial": serial})
+        self.step(f"{label}:effect", device, cka_id, 5, later=0)
 
 
 def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
@@ -75,6 +81,7 @@ def _custody(b: Builder, one: Device) -> None:
     key = new_key()
     b.key("indicium2", second, 1, key, one, wrapped=b"\xff\x00 wrapped by the token")
     b.certificate("indicium2:certificate", second, 7101, key, one)
+    b.acknowledge("indicium2:known", one, second, 1, 7101)
     b.sign("not-yet", one, 730)
     b.step("indicium2:activated", one, second, 1)
     one.indicium_key, one.serial = key, 7101
@@ -89,6 +96,8 @@ def _custody(b: Builder, one: Device) -> None:
     b.step("spare:revoked", one, spare, 4, since=EPOCH_MS, reason=1)
     b.step("spare:destroyed", one, spare, 3)
     b.new_device_key("device2", one)
+    b.certified_key("waiting", one, b"d3", 4, 7103)
+    b.acknowledge("waiting:known", one, one.id(b"d3"), 4, 7103)
     b.key("mac", one.id(b"m"), 3, None, one)
     b.key("mac2", one.id(b"m2"), 3, None, one, wrapped=b"\xff\x02 wrapped by the token")
     b.step("mac2:activated", one, one.id(b"m2"), 1)

@@ -5,24 +5,25 @@ from __future__ import annotations
 from authority import new_key
 from ledger_base import DEVICES, Base, Device, Record
 
-STEPS = {1: "activated", 2: "retired", 3: "destroyed", 4: "revoked"}
+STEPS = {1: "activated", 2: "retired", 3: "destroyed", 4: "revoked", 5: "acknowledged"}
 
 
 class Custody(Base):
     """Kind 19."""
 
     def step(
-        self, label: str, device: Device, cka_id: bytes, step: int, *, since: int | None = None, reason: int | None = None
+        self, label: str, device: Device, cka_id: bytes, step: int, *, since: int | None = None, reason: int | None = None,
+        later: int = 7,
     ) -> None:  # fmt: skip
-        """One step of a key. What the token wrapped goes with a key that is destroyed."""
-        further: Record = {8: cka_id, 9: step, 10: self.time + 7 if since is None else since}
+        """One step of a key, `later` ms after the record before. What the token wrapped goes with a key that is destroyed."""
+        further: Record = {8: cka_id, 9: step, 10: self.time + later if since is None else since}
         if reason is not None:
             further[11] = reason
         if step == 3:
             made = self.live[device.name].get(f"key:{cka_id.hex()}")
             if made in self.bodies:
                 self.erased[made] = self.bodies.pop(made)
-        self.add(label, 19, further, device, slot=f"{STEPS[step]}:{cka_id.hex()}")
+        self.add(label, 19, further, device, slot=f"{STEPS[step]}:{cka_id.hex()}", step=later)
 
     def certified_key(self, label: str, device: Device, which: bytes, role: int, serial: int, key=None):
         """Kinds 2 and 4 of another key; returns it."""

@@ -86,6 +86,44 @@ def weaker(b: Builder, device: Device) -> None:
     b.key("x", device.id(b"c4"), 2, new_key(), device)
 
 
+def acknowledged_after(*steps: int, certified: bool = True):
+    """A key that is acknowledged by a right instruction after these steps."""
+
+    def run(b: Builder, device: Device) -> None:
+        if certified:
+            spare(b, device, *steps)
+        else:
+            b.key("x-key", id_of(device), 1, new_key(), device)
+        claims = {"act": "acknowledge", "psd": device.name, "role": "indicium", "serial": 7901}
+        b.instruct("x-word", 2, claims)
+        b.step("x", device, id_of(device), 5, later=0)
+
+    run.__name__ = f"acknowledged_after_{'_'.join(map(str, steps)) or 'no'}{'' if certified else '_uncertified'}"
+    return run
+
+
+def acknowledged_by_nobody(b: Builder, device: Device) -> None:
+    """Without an instruction."""
+    spare(b, device)
+    b.step("x", device, id_of(device), 5)
+
+
+def acknowledged_in_place_of_another(b: Builder, device: Device) -> None:
+    """The instruction is of another key that waits."""
+    spare(b, device)
+    b.certified_key("x-other", device, b"i8", 1, 7906)
+    b.instruct("x-word", 2, {"act": "acknowledge", "psd": device.name, "role": "indicium", "serial": 7906})
+    b.step("x", device, id_of(device), 5, later=0)
+
+
+def acknowledged_twice(b: Builder, device: Device) -> None:
+    """By two instructions."""
+    spare(b, device)
+    b.acknowledge("x-first", device, id_of(device), 1, 7901)
+    b.instruct("x-word", 2, {"act": "acknowledge", "psd": device.name, "role": "indicium", "serial": 7901})
+    b.step("x", device, id_of(device), 5, later=0)
+
+
 def activated_uncertified(b: Builder, device: Device) -> None:
     """Activated before its certificate."""
     b.key("x-key", id_of(device), 1, new_key(), device)
@@ -281,6 +319,13 @@ OUT_OF_CUSTODY = [
     (stepping(1, last=3), "key-step"),
     (stepping(2, 3, last=3), "key-step"),
     (stepping(4, last=4), "key-step"),
+    (acknowledged_after(1), "key-step"),
+    (acknowledged_after(2), "key-step"),
+    (acknowledged_after(4), "key-step"),
+    (acknowledged_after(4, 3), "key-step"),
+    (acknowledged_twice, "key-step"),
+    (acknowledged_by_nobody, "effect"),
+    (acknowledged_in_place_of_another, "effect"),
     (retired_in_use, "key-step"),
     (retired_device_key_in_use, "key-step"),
     (retired_secret_in_use, "key-step"),

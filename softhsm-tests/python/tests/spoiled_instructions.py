@@ -5,9 +5,10 @@ from __future__ import annotations
 from authority import der, new_key
 from ledger_builder import TWO, Builder, Record
 from ledger_values import AUTHORISATION
-from twists import Row, both, broken, claiming, setting, without
+from twists import Row, as_lifecycle, both, broken, claiming, setting, without
 
 LOCK, LOCKED = "inspection-lock", "inspection-lock:effect"
+WORD, KNOWN = "waiting:known", "waiting:known:effect"
 
 
 def of_another_purpose(b: Builder, record: Record) -> None:
@@ -67,12 +68,33 @@ INSTRUCTIONS: list[Row] = [
     ("ceiling taken away though set", "month:effect", without(10), "effect"),
     ("ceiling of another licence", "month", claiming(10, licence="other"), "effect"),
     ("ceiling of another period", "month", claiming(10, period="day"), "effect"),
+    ("acknowledgement by the funds key", "funds-lock", claiming(10, act="acknowledge", role="device", serial=7103), "instruction"),
+    ("acknowledgement of a role that has no certificates", WORD, claiming(10, role="token-mac"), "instruction"),
+    ("acknowledgement of no serial", WORD, claiming(10, serial=None), "instruction"),
+    ("acknowledgement of a licence", WORD, claiming(10, licence="licence"), "instruction"),
+    ("acknowledgement by another key", WORD, claiming(10, key=new_key()), "instruction"),
+    ("acknowledgement expired", WORD, claiming(10, expires=1), "instruction"),
+    ("acknowledgement signed wrongly", WORD, broken(10), "instruction"),
+    ("acknowledgement of another serial", WORD, claiming(10, serial=7104), "effect"),
+    ("acknowledgement of another role", WORD, claiming(10, role="indicium"), "effect"),
+    ("acknowledgement at another PSD", WORD, claiming(10, psd=TWO), "effect"),
+    ("acknowledgement without effect", KNOWN, as_lifecycle(3, 0), "effect"),
+    ("acknowledgement with the effect of a lock", KNOWN, as_lifecycle(3, 8), "effect"),
+    ("acknowledgement later", KNOWN, later, "effect"),
+    ("acknowledgement without instruction", WORD, started, "effect"),
+    ("lock where an acknowledgement was said", WORD, claiming(10, act="lock", role=None, serial=None), "effect"),
+    ("acknowledged key is another", KNOWN, setting(8, b"ABCD0000000001-d2"), "effect"),
     ("authority's reason gone", "operator-lock", setting(9, 16 | 4), "locks"),
     ("funds' reason gone", "operator-lock", setting(9, 8 | 4), "locks"),
     ("authority's reason come", "lock", setting(9, 8), "locks"),
 ]  # fmt: skip
 
-INSTRUCTIONS_LATER = {  # where a spoiled record shows only in another one
+INSTRUCTIONS_LATER = {
+    "acknowledgement of another serial": KNOWN,
+    "acknowledgement of another role": KNOWN,
+    "acknowledgement at another PSD": KNOWN,
+    "acknowledgement without instruction": KNOWN,
+    "lock where an acknowledgement was said": KNOWN,  # where a spoiled record shows only in another one
     "no key of the purpose": LOCK,
     "effect at another PSD": LOCKED,
     "lock where unlock was said": LOCKED,
@@ -82,7 +104,12 @@ INSTRUCTIONS_LATER = {  # where a spoiled record shows only in another one
     "ceiling of another period": "month:effect",
 }
 
-INSTRUCTIONS_ALSO = {  # what follows from a spoiled record besides its own code
+INSTRUCTIONS_ALSO = {
+    "acknowledgement without effect": {"live", "state-digest"},
+    "acknowledgement with the effect of a lock": {"live", "state-digest"},
+    "acknowledgement without instruction": {"live", "state-digest"},
+    "acknowledged key is another": {"live", "key-step"},
+    "acknowledgement later": {"key-step"},  # what follows from a spoiled record besides its own code
     "no key of the purpose": {"live", "state-digest"},
     "effect on the state": {"lifecycle"},
     "effect cannot be read": {"cbor"},

@@ -68,13 +68,13 @@ impl Funds {
     }
 }
 
-fn psdctl(appliance: &Appliance, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn psdctl(appliance: &Appliance, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(&appliance.options.tools.ctl).args(arguments).output().expect("psdctl runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
 
-fn path(path: std::path::PathBuf) -> String {
+pub(crate) fn path(path: std::path::PathBuf) -> String {
     path.to_str().expect("a path of plain characters").to_owned()
 }
 

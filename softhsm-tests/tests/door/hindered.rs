@@ -10,7 +10,7 @@ use psdd_wire::operator::{CeremonyResponse, CeremonyState};
 use softhsm_tests::Appliance;
 use std::time::{Duration, Instant};
 
-fn told(appliance: &Appliance, number: u64, so: impl Fn(&CeremonyResponse) -> bool) -> CeremonyResponse {
+pub(crate) fn told(appliance: &Appliance, number: u64, so: impl Fn(&CeremonyResponse) -> bool) -> CeremonyResponse {
     run(async {
         let operators = door(appliance);
         let begun = Instant::now();
@@ -25,7 +25,7 @@ fn told(appliance: &Appliance, number: u64, so: impl Fn(&CeremonyResponse) -> bo
     })
 }
 
-fn last_line(told: &CeremonyResponse) -> &str {
+pub(crate) fn last_line(told: &CeremonyResponse) -> &str {
     told.lines.last().map_or("", String::as_str)
 }
 

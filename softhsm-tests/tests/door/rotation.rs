@@ -14,29 +14,33 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Nothing listens there.
 const NOWHERE: &str = "127.0.0.1:9";
 
-/// A key is due after 20 pieces; what it supersedes goes at once.
-fn custodian(endpoint: &str) -> String {
+/// A key is due after 20 pieces; what it supersedes goes at once. `more` is added to the rule.
+fn custodian(endpoint: &str, more: &str) -> String {
     format!(
         "\n[custodian]\nevery_s = 1\n\n[[custodian.rotation]]\nafter_pieces = 20\nahead_percent = 50\nretire_after_days = 0\n\
-         destroy_after_days = 0\nmost_generations = 4\n\n[custodian.ca]\nendpoint = \"{endpoint}\"\nserver_name = \"localhost\"\n\
+         destroy_after_days = 0\nmost_generations = 4\n{more}\n[custodian.ca]\nendpoint = \"{endpoint}\"\nserver_name = \"localhost\"\n\
          server_ca = \"authority/tls/server-ca.pem\"\ncertificate = \"pki/appliance.pem\"\nkey = \"pki/appliance.key\"\n"
     )
 }
 
 fn configure(appliance: &Appliance, endpoint: &str) {
+    configure_with(appliance, endpoint, "");
+}
+
+pub(crate) fn configure_with(appliance: &Appliance, endpoint: &str, more: &str) {
     let path = appliance.layout.psdd_config();
     let text = std::fs::read_to_string(&path).expect("psdd.toml");
     let before = text.split("\n[custodian]\n").next().expect("a configuration");
-    std::fs::write(&path, format!("{before}{}", custodian(endpoint))).expect("psdd.toml");
+    std::fs::write(&path, format!("{before}{}", custodian(endpoint, more))).expect("psdd.toml");
 }
 
-async fn keys(door: &OperatorClient) -> Vec<OperatorKeyView> {
+pub(crate) async fn keys(door: &OperatorClient) -> Vec<OperatorKeyView> {
     let (_, keys) = door.keys(Some(psd(1))).await.expect("keys");
     keys.into_iter().filter(|key| key.role == "indicium").collect()
 }
 
 /// Signs until the keys are so; nothing is refused meanwhile.
-async fn sign_until(
+pub(crate) async fn sign_until(
     wire: &Wire,
     door: &OperatorClient,
     so: impl Fn(&[OperatorKeyView]) -> bool,

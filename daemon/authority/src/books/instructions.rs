@@ -1,9 +1,9 @@
 //! Numbers of signed instructions: each key counts for each appliance, and a number is used up before its instruction exists.
 
-use super::Books;
 use super::fault::Fault;
 use super::rows::{column, unsigned};
-use psd::{ApplianceId, UnixMillis};
+use super::{Books, CertifiedView, Entry};
+use psd::{ApplianceId, PsdId, UnixMillis};
 
 /// An instruction to be numbered, signed and kept.
 #[derive(Clone, Debug)]
@@ -12,33 +12,93 @@ pub struct StoredInstruction<'a> {
     pub purpose: &'a str,
     /// The appliance it is for.
     pub appliance: &'a ApplianceId,
-    /// `lock`, `unlock` or `ceiling`.
+    /// `lock`, `unlock`, `ceiling` or `acknowledge`.
     pub act: &'a str,
-    /// The PSD or the licence.
+    /// The PSD, the licence, or the PSD and the serial number of a certificate.
     pub subject: &'a str,
+    /// The certificate that it vouches for, which must have been issued to a PSD of the appliance and not be revoked.
+    pub certificate: Option<(PsdId, u32)>,
     /// When it ends.
     pub expires: UnixMillis,
 }
 
+/// Why the authority does not vouch for a certificate.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CertificateRefusal {
+    /// Nothing of that kind was issued.
+    #[error("certificate {serial} of {psd} was not issued here; `psdctl authority keys` lists those that were")]
+    Unknown {
+        /// The PSD.
+        psd: PsdId,
+        /// The serial number.
+        serial: u32,
+    },
+    /// The appliance has no such PSD.
+    #[error("{psd} is registered for appliance {appliance}: name that one")]
+    Elsewhere {
+        /// The PSD.
+        psd: PsdId,
+        /// Its appliance.
+        appliance: String,
+    },
+    /// It is not to be trusted.
+    #[error("certificate {serial} of {psd} is revoked since {since}: no verifier is to take what its key signs")]
+    Revoked {
+        /// The PSD.
+        psd: PsdId,
+        /// The serial number.
+        serial: u32,
+        /// Since when.
+        since: UnixMillis,
+    },
+}
+
 impl Books {
-    /// Takes the next number, has the instruction signed with it, and keeps it. Number and bytes are durable when they are given out.
+    /// Takes the next number, has the instruction signed with it and with the key it vouches for, if it does, and keeps it. Number and bytes
+    /// are durable when they are given out.
     pub fn instruct(
         &mut self,
         instruction: &StoredInstruction<'_>,
         now: UnixMillis,
-        sign: impl FnOnce(u64) -> Result<Vec<u8>, Fault>,
-    ) -> Result<(u64, Vec<u8>), Fault> {
-        let StoredInstruction { purpose, appliance, act, subject, expires } = instruction;
+        sign: impl FnOnce(u64, Option<&CertifiedView>) -> Result<Vec<u8>, Fault>,
+    ) -> Result<Result<(u64, Vec<u8>), CertificateRefusal>, Fault> {
+        let StoredInstruction { purpose, appliance, act, subject, certificate, expires } = instruction;
         self.enter(|entry| {
+            let key = match certificate.map(|(psd, serial)| entry.vouched(psd, serial, appliance)).transpose()? {
+                Some(Err(refusal)) => return Ok(Err(refusal)),
+                Some(Ok(key)) => Some(key),
+                None => None,
+            };
             let sql = "SELECT coalesce(max(sequence), 0) + 1 FROM instruction WHERE purpose = ?1 AND appliance = ?2";
             let sequence: i64 = entry.value(sql, (purpose, appliance.as_str()))?;
-            let bytes = sign(unsigned(sequence)?)?;
+            let bytes = sign(unsigned(sequence)?, key.as_ref())?;
             entry.write(
                 "INSERT INTO instruction (purpose, appliance, sequence, act, subject, time, expires, bytes)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 (purpose, appliance.as_str(), sequence, act, subject, column(now.0)?, column(expires.0)?, &bytes),
             )?;
-            Ok((unsigned(sequence)?, bytes))
+            Ok(Ok((unsigned(sequence)?, bytes)))
         })
+    }
+}
+
+impl Entry<'_> {
+    fn vouched(
+        &self,
+        psd: PsdId,
+        serial: u32,
+        wanted: &ApplianceId,
+    ) -> Result<Result<CertifiedView, CertificateRefusal>, Fault> {
+        let Some(key) = self.certified(Some(psd))?.into_iter().find(|key| key.serial == serial) else {
+            return Ok(Err(CertificateRefusal::Unknown { psd, serial }));
+        };
+        let appliance: String = self.value("SELECT appliance FROM psd WHERE id = ?1", [psd.to_string()])?;
+        if appliance != wanted.as_str() {
+            return Ok(Err(CertificateRefusal::Elsewhere { psd, appliance }));
+        }
+        if let Some(revocation) = key.revocation {
+            return Ok(Err(CertificateRefusal::Revoked { psd, serial, since: revocation.since }));
+        }
+        Ok(Ok(key))
     }
 }

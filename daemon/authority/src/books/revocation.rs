@@ -184,7 +184,7 @@ impl Books {
 }
 
 impl Entry<'_> {
-    fn certified(&self, psd: Option<PsdId>) -> Result<Vec<CertifiedView>, Fault> {
+    pub(super) fn certified(&self, psd: Option<PsdId>) -> Result<Vec<CertifiedView>, Fault> {
         let sql = "SELECT serial, psd, role, generation, der, issued, time, reason, invalid_since,
                        generation = max(generation) OVER (PARTITION BY psd, role)
                    FROM certificate LEFT JOIN revocation USING (serial) WHERE ?1 IS NULL OR psd = ?1

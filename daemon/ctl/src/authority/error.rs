@@ -84,6 +84,7 @@ impl AuthorityError {
             | AuthorityError::NoFinding(_)
             | AuthorityError::Revoke(_)
             | AuthorityError::Countersign(CountersignError::OtherRoot)
+            | AuthorityError::Instruction(InstructionError::Certificate(_))
             | AuthorityError::Pki(PkiError::UnknownClient(_))
             | AuthorityError::Issue(IssueError::Register(_) | IssueError::Request { .. }) => 1,
             AuthorityError::Config(_)
@@ -102,7 +103,7 @@ impl AuthorityError {
             )
             | AuthorityError::Countersign(CountersignError::Pki(_))
             | AuthorityError::Issue(IssueError::Pki(_))
-            | AuthorityError::Instruction(_)
+            | AuthorityError::Instruction(InstructionError::Key(_) | InstructionError::Books(_))
             | AuthorityError::Serve(_)
             | AuthorityError::Tls(_)
             | AuthorityError::Clock(_)

@@ -1,4 +1,4 @@
-//! `psdctl authority lock`, `unlock` and `ceiling`: signed instructions, to be carried to the appliance by whoever can reach it.
+//! `psdctl authority lock`, `unlock`, `ceiling` and `acknowledge`: signed instructions, to be carried to the appliance by whoever can reach it.
 
 use super::{At, AuthorityError, now};
 use crate::cli::Global;
@@ -60,6 +60,21 @@ pub struct Ceiling {
     period: Period,
 }
 
+/// Arguments of `psdctl authority acknowledge`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  psdctl authority acknowledge /srv/authority --appliance post-1 --psd PS010000000001 --serial 1004 --out known.cose")]
+pub struct Acknowledge {
+    #[command(flatten)]
+    order: Order,
+    /// The PSD
+    #[arg(long, value_name = "ID")]
+    psd: PsdId,
+    /// Serial number of the certificate that verifiers know now; `psdctl authority keys` lists them
+    #[arg(long, value_name = "NUMBER")]
+    serial: u32,
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum By {
     /// The inspection key, lock reason `authority`
@@ -105,6 +120,10 @@ pub(super) fn unlock(global: &Global, command: &Lock) -> Result<Exit, AuthorityE
 pub(super) fn ceiling(global: &Global, command: &Ceiling) -> Result<Exit, AuthorityError> {
     let act = Act::Ceiling(command.licence.clone(), command.amount, command.period.into());
     instruct(global, &command.order, &act)
+}
+
+pub(super) fn acknowledge(global: &Global, command: &Acknowledge) -> Result<Exit, AuthorityError> {
+    instruct(global, &command.order, &Act::Acknowledge(command.psd, command.serial))
 }
 
 fn instruct(global: &Global, order: &Order, act: &Act) -> Result<Exit, AuthorityError> {

@@ -55,6 +55,8 @@ pub enum AuthorityCommand {
     Unlock(instruct::Lock),
     /// Sign an instruction that limits the value loaded under a licence
     Ceiling(instruct::Ceiling),
+    /// Sign an instruction that says that verifiers know the certificate of a PSD's next key
+    Acknowledge(instruct::Acknowledge),
     /// Reconcile what was authorised with what PSDs say
     Report(report::ReportArgs),
     /// Settle a finding of the report, with a word on how
@@ -104,6 +106,7 @@ pub fn run(global: &Global, command: AuthorityCommand) -> Result<Exit, CtlError>
         AuthorityCommand::Lock(command) => instruct::lock(global, &command),
         AuthorityCommand::Unlock(command) => instruct::unlock(global, &command),
         AuthorityCommand::Ceiling(command) => instruct::ceiling(global, &command),
+        AuthorityCommand::Acknowledge(command) => instruct::acknowledge(global, &command),
         AuthorityCommand::Report(command) => report::report(global, &command),
         AuthorityCommand::Settle(command) => report::settle(global, &command),
     };

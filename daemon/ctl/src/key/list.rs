@@ -50,6 +50,8 @@ struct Row {
     value: String,
     certificate: Option<u32>,
     not_after: Option<String>,
+    acknowledged: Option<String>,
+    waits_for: Option<String>,
     next_rotation: Option<String>,
     spki: String,
 }
@@ -100,6 +102,8 @@ fn row(now: u64, key: &OperatorKeyView) -> Row {
         value: key.value.to_string(),
         certificate: key.serial,
         not_after: key.not_after.map(|time| UnixMillis(time).to_string()),
+        acknowledged: key.acknowledged.map(|time| UnixMillis(time).to_string()),
+        waits_for: key.waits_for.clone(),
         next_rotation: next(key),
         spki: hex(&key.spki),
     }
@@ -116,6 +120,10 @@ fn next(key: &OperatorKeyView) -> Option<String> {
         Some(time) => format!("{} ({})", day(time), next.reason),
         None => next.reason.clone(),
     })
+}
+
+fn waits(what: Option<&str>) -> Option<String> {
+    what.map(|what| format!("waits for {what}"))
 }
 
 fn day(time: u64) -> String {
@@ -148,7 +156,7 @@ fn drawn(now: u64, keys: &[OperatorKeyView]) -> String {
             key.serial.map_or_else(|| "none".to_owned(), |serial| serial.to_string()),
             key.not_after.map_or_else(String::new, day),
             format!("{} in {}", key.residence, key.token),
-            next(key).unwrap_or_default(),
+            next(key).or_else(|| waits(key.waits_for.as_deref())).unwrap_or_default(),
         ]
     });
     let word = if keys.len() == 1 { "key" } else { "keys" };
@@ -175,6 +183,8 @@ fn shown(row: &Row) -> String {
         ("signed", format!("{} pieces, {}", count(row.pieces), row.value)),
         ("certificate", row.certificate.map_or_else(none, |serial| serial.to_string())),
         ("valid to", row.not_after.clone().unwrap_or_else(none)),
+        ("acknowledged", row.acknowledged.clone().unwrap_or_else(none)),
+        ("waits for", row.waits_for.clone().unwrap_or_else(|| "nothing".to_owned())),
         ("next rotation", row.next_rotation.clone().unwrap_or_else(none)),
         ("public key", row.spki.clone()),
     ];

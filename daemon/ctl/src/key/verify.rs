@@ -232,7 +232,9 @@ mod tests {
             algorithm: "ecdsa-p256".to_owned(),
             not_after: None,
             residence: "resident".to_owned(),
+            waits_for: None,
             generation: 1,
+            acknowledged: None,
             next_rotation: None,
         }
     }

@@ -10,6 +10,7 @@ use crate::tree::{FullTile, Tree, leaf_hash};
 use crate::{AtStep, StoreFault, sql};
 use aws_lc_rs::signature::ParsedPublicKey;
 use psd::authority::{Act, Instruction};
+use psd::custody::KeyStep;
 use psd::device::Purpose;
 use psd::key::Role;
 use psd::lifecycle::{Lifecycle, Locks};
@@ -234,7 +235,7 @@ impl<'j, J: Judge> Walk<'j, J> {
         Some((state.lifecycle, state.locks))
     }
 
-    /// Locks of the authority and ceilings change by its instruction only, and every instruction has its effect at once.
+    /// Locks of the authority and ceilings change by its instruction only, so is a key acknowledged, and every instruction has its effect at once.
     fn effect(&mut self, event: &Event, before: Option<Standing>) -> Result<(), Fault> {
         let instructed = self.instructed.take();
         let of_the_authority = |locks: Locks| locks.bits() & Instruction::LOCKS.bits();
@@ -257,7 +258,22 @@ impl<'j, J: Judge> Walk<'j, J> {
                 let set = Act::Ceiling { licence: licence.clone(), period: *period, amount: *amount };
                 if act == set { Ok(()) } else { Err(Fault::Instruction("the ceiling is not the one instructed")) }
             }
+            (
+                Event::KeyStateChanged { stamp, key_id, step: KeyStep::Acknowledged, .. },
+                Some((AuthorityPurpose::Inspection, Act::Acknowledge { psd, role, serial })),
+            ) => {
+                let keys = self.appliance.as_ref().and_then(|appliance| appliance.psds.get(&stamp.psd));
+                let key = keys.and_then(|psd| psd.state().key(key_id)).map(|certified| &certified.key);
+                let named = key.is_some_and(|key| (key.role, key.certificate_serial) == (role, Some(serial)));
+                if named && stamp.psd == psd {
+                    return Ok(());
+                }
+                Err(Fault::Instruction("the key is not the one that the instruction acknowledges"))
+            }
             (_, Some(_)) => Err(Fault::Instruction("the effect of the instruction before it is missing")),
+            (Event::KeyStateChanged { step: KeyStep::Acknowledged, .. }, None) => {
+                Err(Fault::Instruction("a key is acknowledged without an instruction of the authority"))
+            }
             (Event::LifecycleChanged { locks, .. }, None) => {
                 let before = before.map_or(Locks::NONE, |(_, locks)| locks);
                 if of_the_authority(*locks) == of_the_authority(before) {

@@ -1,5 +1,6 @@
 //! The ledger from the outside: what is durable, what is proven at a start, what a verification finds.
 
+mod acknowledging;
 mod back_up;
 mod ceremony;
 mod journal;

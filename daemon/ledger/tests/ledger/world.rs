@@ -121,7 +121,7 @@ impl Judge for TestJudge {
         if right { Ok(()) } else { Err(refuted("answer of the funds system")) }
     }
 
-    /// `NUMBER lock PSD`, `NUMBER unlock PSD`, `NUMBER ceiling MILLS`.
+    /// `NUMBER lock PSD`, `NUMBER unlock PSD`, `NUMBER ceiling MILLS`, `NUMBER acknowledge PSD ROLE SERIAL`.
     fn instruction(
         &self,
         bytes: &[u8],
@@ -137,6 +137,11 @@ impl Judge for TestJudge {
                 licence: "L-1".parse().unwrap(),
                 period: Period::Month,
                 amount: Some(mills(words[2].parse().unwrap())),
+            },
+            "acknowledge" => Act::Acknowledge {
+                psd: words[2].parse().unwrap(),
+                role: Role::certified_named(words[3]).unwrap(),
+                serial: words[4].parse().unwrap(),
             },
             _ => return Err(refuted("instruction")),
         };

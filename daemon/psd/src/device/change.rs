@@ -61,9 +61,24 @@ impl Psd {
     ///
     /// What does not hold; the PSD is as it was.
     pub fn change(&mut self, change: &Change, at: UnixMillis) -> Result<Event, ReplayError> {
-        let before = self.state.sequence;
-        let stamp = Stamp { sequence: before + 1, ..self.stamp() };
+        let stamp = Stamp { sequence: self.state.sequence + 1, ..self.stamp() };
+        if let Change::Key { step: KeyStep::Acknowledged, .. } = change {
+            let what = "a key is acknowledged by an instruction of the authority and by nobody else";
+            return Err(ReplayError::Contradiction { psd: stamp.psd, sequence: stamp.sequence, what });
+        }
         let event = self.event_of(change, stamp, at);
+        self.replay(&event, at)?;
+        Ok(event)
+    }
+
+    /// Takes the authority's word that verifiers know the certificate of a key, which [`crate::authority::acknowledgeable`] admits.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold; the PSD is as it was.
+    pub fn acknowledge(&mut self, key_id: Arc<[u8]>, at: UnixMillis) -> Result<Event, ReplayError> {
+        let stamp = Stamp { sequence: self.state.sequence + 1, ..self.stamp() };
+        let event = Event::KeyStateChanged { stamp, key_id, step: KeyStep::Acknowledged, since: at, reason: None };
         self.replay(&event, at)?;
         Ok(event)
     }

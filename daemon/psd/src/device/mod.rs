@@ -194,6 +194,12 @@ impl State {
         self.keys.iter().find(|certified| *certified.key.key_id == *key_id)
     }
 
+    /// The newest key of a role whose certificate has this serial number.
+    pub fn certified_key(&self, role: Role, serial: u32) -> Option<&CertifiedKey> {
+        let of_role = self.keys.iter().rev().filter(|certified| certified.key.role == role);
+        of_role.into_iter().find(|certified| certified.key.certificate_serial == Some(serial))
+    }
+
     /// Whether all that is left was asked to go back: nothing is signed from then on.
     pub fn is_withdrawing(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.purpose == Purpose::Withdrawal)

@@ -131,6 +131,7 @@ impl Psd {
                 let life = &mut certified.life;
                 match (step, reason) {
                     (KeyStep::Activated, _) => life.activated = Some(activation(stamp, at)),
+                    (KeyStep::Acknowledged, _) => life.acknowledged = Some(*since),
                     (KeyStep::Retired, _) => life.retired = Some(*since),
                     (KeyStep::Destroyed, _) => life.destroyed = Some(*since),
                     (KeyStep::Revoked, reason) => {

@@ -165,7 +165,7 @@ fn read_key_state(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
     let since = UnixMillis(map.uint(10)?);
     let reason = match step {
         KeyStep::Revoked => Some(numbered(map, 11, RevocationReason::from_number)?),
-        KeyStep::Activated | KeyStep::Retired | KeyStep::Destroyed => None,
+        KeyStep::Activated | KeyStep::Retired | KeyStep::Destroyed | KeyStep::Acknowledged => None,
     };
     Ok(Event::KeyStateChanged { stamp, key_id, step, since, reason })
 }

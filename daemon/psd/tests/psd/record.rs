@@ -74,7 +74,7 @@ fn governance() -> impl Strategy<Value = Event> {
     let revocation = (any::<u64>(), reason());
     let revocation = revocation.prop_map(|(since, reason)| Revocation { since: UnixMillis(since), reason });
     let end = prop::sample::select(vec![CeremonyEnd::Done, CeremonyEnd::Abandoned]);
-    let step = (1u8..=4).prop_map(|number| KeyStep::from_number(number).unwrap());
+    let step = (1u8..=5).prop_map(|number| KeyStep::from_number(number).unwrap());
     prop_oneof![
         (any::<u64>(), any::<[u8; 32]>(), bytes(900), prop::collection::vec(bytes(200), 0..3))
             .prop_map(|(number, digest, file, approvals)| Event::CeremonyBegun { number, digest, file, approvals }),

@@ -1,7 +1,7 @@
 //! Records that do not follow, one row for each rule.
 
 use crate::device::*;
-use psd::authority::Loaded;
+use psd::authority::{Loaded, acknowledgeable};
 use psd::custody::{KeyStep, RevocationReason};
 use psd::device::{Change, Purpose, ReplayError};
 use psd::key::Role;
@@ -369,4 +369,41 @@ fn a_revoked_key_signs_no_more_and_none_takes_its_place_by_itself() {
     let revoked = life.revoked.unwrap();
     assert_eq!((revoked.since, revoked.reason), (UnixMillis(4), RevocationReason::KeyCompromise));
     assert!(psd.change(&step(9, KeyStep::Revoked), UnixMillis(9)).is_err(), "a key that was never made");
+}
+
+#[test]
+fn a_key_is_acknowledged_once_while_it_waits_and_by_the_authority_alone() {
+    let mut psd = active(0);
+    let named = |psd: &Psd, role, serial| {
+        acknowledgeable(id(), psd.state(), role, serial).map_err(|refusal| refusal.code()).map(|key_id| key_id.to_vec())
+    };
+    assert_eq!(named(&psd, Role::Indicium, 77), Err("key-not-waiting"), "it is in use");
+    let event = key_created(&psd, 2, Role::Indicium);
+    psd.replay(&event, UnixMillis(1)).unwrap();
+    assert_eq!(named(&psd, Role::Indicium, 78), Err("certificate-unknown"), "not installed");
+    assert!(psd.acknowledge([2][..].into(), UnixMillis(1)).is_err(), "nor is a key without certificate acknowledged");
+    let event = certified(&psd, 2, 78);
+    psd.replay(&event, UnixMillis(2)).unwrap();
+    assert_eq!(named(&psd, Role::Device, 78), Err("certificate-unknown"), "of another role");
+    assert_eq!(named(&psd, Role::Indicium, 79), Err("certificate-unknown"));
+    assert_eq!(named(&psd, Role::Indicium, 78), Ok(vec![2]));
+    let before = psd.state().clone();
+    assert!(psd.change(&step(2, KeyStep::Acknowledged), UnixMillis(3)).is_err(), "no ceremony says it");
+    assert_eq!(*psd.state(), before, "what is refused changes nothing");
+    let event = psd.acknowledge([2][..].into(), UnixMillis(3)).unwrap();
+    assert!(matches!(
+        event,
+        Event::KeyStateChanged { step: KeyStep::Acknowledged, since: UnixMillis(3), reason: None, .. }
+    ));
+    let key = psd.state().key(&[2]).unwrap();
+    assert_eq!((key.life.acknowledged, key.life.activated), (Some(UnixMillis(3)), None), "it waits still");
+    assert_eq!(named(&psd, Role::Indicium, 78), Err("key-not-waiting"), "once");
+    assert!(psd.acknowledge([2][..].into(), UnixMillis(4)).is_err());
+    let mut folded = active(0);
+    folded.restore(before);
+    folded.fold(&event, UnixMillis(3));
+    assert_eq!(folded.state(), psd.state(), "a fold takes it in too");
+    psd.change(&step(2, KeyStep::Activated), UnixMillis(5)).unwrap();
+    psd.change(&step(1, KeyStep::Retired), UnixMillis(6)).unwrap();
+    assert_eq!(named(&psd, Role::Indicium, 77), Err("key-not-waiting"), "retired");
 }

@@ -1,14 +1,15 @@
 //! Changes by ceremonies and the custodian: they bind the very next item, and a key that was revoked signs nothing more.
 
-use super::shell::{CLIENT, Setup, Shell, any_psd, mills};
+use super::shell::{CLIENT, Setup, Shell, any_psd, mills, psd_id};
 use crate::core::{Change, ChangeCommand, Event, KeyNews, NewPsd, RequestId, Selection, StepDone, ValueReply};
+use psd::authority::Act;
 use psd::custody::{KeyStep, Revocation, RevocationReason};
 use psd::device::Change as PsdChange;
 use psd::governance::Subject;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::Lifecycle;
 use psd::limits::Limits;
-use psd::record::{Event as RecordEvent, Stamp};
+use psd::record::{AuthorityPurpose, Event as RecordEvent, Stamp};
 use psd::{Currency, PsdId, Registers, UnixMillis};
 use std::sync::Arc;
 
@@ -213,5 +214,129 @@ fn psds_are_made_while_others_sign_and_requests_by_licence_find_their_places_aga
     let again = shell.submit(target, &[(5, 700)]);
     shell.settle();
     assert_eq!(shell.words(again), ["signed"]);
+    shell.assert_idle();
+}
+
+const INSPECTION: AuthorityPurpose = AuthorityPurpose::Inspection;
+
+fn acknowledge(generation: u8) -> Act {
+    Act::Acknowledge { psd: psd_id(0), role: Role::Indicium, serial: 70 + u32::from(generation) }
+}
+
+/// The code of a refused instruction.
+#[track_caller]
+fn instruction_code(shell: &Shell, request: RequestId) -> &'static str {
+    match &shell.value_replies[&request] {
+        ValueReply::InstructionRefused(refusal) => refusal.code(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_key_is_acknowledged_by_instruction_while_it_waits_and_what_is_refused_uses_no_number_up() {
+    let mut shell = Shell::new(Setup::default());
+    let early = shell.instruct(INSPECTION, 1, acknowledge(2));
+    assert_eq!(instruction_code(&shell, early), "certificate-unknown");
+    shell.change_psd(0, vec![add_key(2), certify(2), add_key(3)]);
+    shell.settle();
+    let other = |psd, role, serial| Act::Acknowledge { psd, role, serial };
+    let in_use = shell.engine.devices[0].psd.signing_key().unwrap().certificate_serial.unwrap();
+    let rows = [
+        ("of another serial", INSPECTION, other(psd_id(0), Role::Indicium, 79), "certificate-unknown"),
+        ("of another role", INSPECTION, other(psd_id(0), Role::Device, 72), "certificate-unknown"),
+        ("of another PSD", INSPECTION, other(psd_id(1), Role::Indicium, 72), "certificate-unknown"),
+        ("of no PSD", INSPECTION, other(psd_id(9), Role::Indicium, 72), "psd-unknown"),
+        ("of the key in use", INSPECTION, other(psd_id(0), Role::Indicium, in_use), "key-not-waiting"),
+        ("by the funds key", AuthorityPurpose::Funds, acknowledge(2), "instruction-wrong-signer"),
+        ("by the policy key", AuthorityPurpose::Policy, acknowledge(2), "instruction-wrong-signer"),
+    ];
+    let before = shell.engine.devices[0].psd.state().clone();
+    for (name, purpose, act, code) in rows {
+        let refused = shell.instruct(purpose, 1, act);
+        assert_eq!(instruction_code(&shell, refused), code, "{name}");
+    }
+    assert_eq!(*shell.engine.devices[0].psd.state(), before, "what is refused changes nothing");
+    let ordered = shell.change_psd(0, vec![step(key_id(2), KeyStep::Acknowledged)]);
+    assert!(matches!(&shell.value_replies[&ordered], ValueReply::ChangeRefused(why) if why.contains("authority")));
+
+    let signing = shell.submit(0, &[(1, 700)]);
+    let taken = shell.instruct(INSPECTION, 1, acknowledge(2));
+    assert!(!shell.value_replies.contains_key(&taken), "it waits for what is in flight");
+    shell.settle();
+    assert_eq!(shell.words(signing), ["signed"]);
+    let ValueReply::Instructed(durable) = &shell.value_replies[&taken] else { panic!("it is taken") };
+    let leaf = durable.leaf();
+    let life = shell.engine.devices[0].psd.state().key(&key_id(2)).unwrap().life;
+    assert!(life.acknowledged.is_some() && life.activated.is_none());
+    let again = shell.instruct(INSPECTION, 1, acknowledge(2));
+    assert!(matches!(shell.value_replies[&again], ValueReply::EndedBefore), "the same once more");
+    let twice = shell.instruct(INSPECTION, 2, acknowledge(2));
+    assert_eq!(instruction_code(&shell, twice), "key-not-waiting");
+    let effect = shell.reader.record(leaf + 1).unwrap().unwrap().record().event.clone();
+    assert!(
+        matches!(&effect, RecordEvent::KeyStateChanged { key_id: id, step: KeyStep::Acknowledged, .. } if *id == key_id(2)),
+        "its effect is the very next record"
+    );
+    let (mut shell, _) = shell.crash();
+    let life = shell.engine.devices[0].psd.state().key(&key_id(2)).unwrap().life;
+    assert!(life.acknowledged.is_some(), "a restart changes nothing");
+    shell.change_psd(0, vec![step(key_id(2), KeyStep::Activated)]);
+    shell.settle();
+    shell.assert_idle();
+}
+
+/// A revocation goes before all that waits: what was taken in before it is judged again.
+#[test]
+fn a_key_that_is_revoked_while_its_acknowledgement_waits_is_not_acknowledged() {
+    let mut shell = Shell::new(Setup::default());
+    shell.change_psd(0, vec![add_key(2), certify(2), add_key(3), certify(3)]);
+    shell.settle();
+    shell.submit(0, &[(1, 700)]);
+    let late = shell.instruct(INSPECTION, 5, acknowledge(2));
+    shell.change_psd(0, vec![step(key_id(2), KeyStep::Revoked)]);
+    shell.settle();
+    assert_eq!(instruction_code(&shell, late), "key-not-waiting");
+    let same_number = shell.instruct(INSPECTION, 5, acknowledge(3));
+    shell.settle();
+    assert!(matches!(shell.value_replies[&same_number], ValueReply::Instructed(_)), "no number was used up");
+    shell.assert_idle();
+}
+
+/// Several for one PSD, which has a piece in flight, are taken in the order of their numbers; those that say the same again are refused.
+#[test]
+fn instructions_that_wait_for_one_psd_are_taken_in_their_order() {
+    let mut shell = Shell::new(Setup::default());
+    shell.change_psd(0, vec![add_key(2), certify(2)]);
+    shell.settle();
+    let signing = shell.submit(0, &[(1, 700)]);
+    let lock = shell.instruct(INSPECTION, 1, Act::Lock(psd_id(0)));
+    let word = shell.instruct(INSPECTION, 2, acknowledge(2));
+    let again: Vec<_> = (3..40).map(|number| shell.instruct(INSPECTION, number, acknowledge(2))).collect();
+    let unlock = shell.instruct(INSPECTION, 40, Act::Unlock(psd_id(0)));
+    let behind = shell.submit(0, &[(2, 700)]);
+    shell.settle();
+    let leaves = [lock, word, unlock].map(|request| match &shell.value_replies[&request] {
+        ValueReply::Instructed(durable) => durable.leaf(),
+        other => panic!("{other:?}"),
+    });
+    assert!(leaves.is_sorted(), "{leaves:?}");
+    again.iter().for_each(|again| assert_eq!(instruction_code(&shell, *again), "key-not-waiting"));
+    assert_eq!((shell.words(signing), shell.words(behind)), (vec!["signed"], vec!["signed"]));
+    shell.assert_idle();
+}
+
+/// Nothing is recorded that had expired by the time of its record.
+#[test]
+fn an_instruction_that_expires_while_it_waits_is_refused() {
+    let mut shell = Shell::new(Setup::default());
+    shell.submit(0, &[(1, 700)]);
+    let lock = shell.instruct(INSPECTION, 1, Act::Lock(psd_id(0)));
+    shell.tick(86_400_001);
+    let other = shell.change_psd(1, vec![PsdChange::Lock]);
+    shell.commit_all();
+    assert_eq!(shell.records_of(other), 1, "the log is at a later day now");
+    shell.settle();
+    assert_eq!(instruction_code(&shell, lock), "instruction-expired");
+    assert!(shell.engine.devices[0].psd.state().locks.is_empty());
     shell.assert_idle();
 }

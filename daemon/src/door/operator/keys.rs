@@ -9,7 +9,7 @@ use crate::door::failure::Failure;
 use http::StatusCode;
 use psd::device::{CertifiedKey, Identity};
 use psd::key::Residence;
-use psd::rotation::{RotationRule, due_at, signed, successor};
+use psd::rotation::{RotationRule, Wait, due_at, signed, successor, waits_for};
 use psd::{PostageAmount, PsdId, State, UnixMillis};
 use psdd_wire::operator::{KeyState, KeysResponse, MOST_ROWS, NextRotation, OperatorKeyView};
 use psdd_wire::status;
@@ -79,11 +79,11 @@ pub(super) async fn keys(state: &OperatorState, query: Option<&str>) -> Result<V
         (identity.psd, Arc::clone(&certified.key.key_id))
     };
     let (rows, next) = page(rows.collect(), query, MOST_ROWS, name)?;
+    let time = view.clock.as_ref().map_or(0, |clock| clock.time.0);
     let shown = |(identity, of, certified): (&Arc<Identity>, &State, &CertifiedKey)| {
-        key_view(identity, of, certified, &state.rotations)
+        key_view(identity, of, certified, &state.rotations, UnixMillis(time))
     };
     let keys = rows.into_iter().map(shown).collect();
-    let time = view.clock.as_ref().map_or(0, |clock| clock.time.0);
     Ok(psdd_wire::encode(&KeysResponse { keys, next, time }))
 }
 
@@ -111,13 +111,39 @@ fn ended(state: &State, certified: &CertifiedKey) -> Option<u64> {
     ends.into_iter().flatten().min().map(|time| time.0)
 }
 
-fn key_view(identity: &Identity, state: &State, certified: &CertifiedKey, rotations: &[Rotation]) -> OperatorKeyView {
+/// What a key that never was in use waits for, in words; none of any other.
+fn waits(rule: Option<&RotationRule>, certified: &CertifiedKey, now: UnixMillis) -> Option<String> {
+    if certified.life.activated.is_some() || !certified.life.is_sound() {
+        return None;
+    }
+    let validity = validity(certified);
+    if validity.is_some_and(|validity| now >= validity.until) {
+        return Some("nothing any more: its certificate has ended".to_owned());
+    }
+    Some(match rule.map(|rule| waits_for(rule, certified, validity, now)) {
+        None if !certified.is_certified() => "its certificate".to_owned(),
+        None => "an order: no rule is for it".to_owned(),
+        Some(Wait::Certificate) => "its certificate".to_owned(),
+        Some(Wait::Acknowledgement) => "the verifiers' acknowledgement".to_owned(),
+        Some(Wait::Notice(until)) => format!("the end of its notice, {until}"),
+        Some(Wait::Turn) => "its turn: the key in use is not due".to_owned(),
+    })
+}
+
+fn key_view(
+    identity: &Identity,
+    state: &State,
+    certified: &CertifiedKey,
+    rotations: &[Rotation],
+    now: UnixMillis,
+) -> OperatorKeyView {
     let (pieces, value) = signed(state, certified);
     let key = &certified.key;
     let validity = validity(certified);
     let in_use = state.key_in_use(key.role).is_some_and(|used| used.key.key_id == key.key_id);
-    let rule = rule_for(rotations, &identity.licence, key.role).filter(|_| in_use);
-    let next_rotation = rule.map(|rule| next_rotation(rule, (pieces, value), due_at(rule, certified, validity)));
+    let rule = rule_for(rotations, &identity.licence, key.role);
+    let next_rotation =
+        rule.filter(|_| in_use).map(|rule| next_rotation(rule, (pieces, value), due_at(rule, certified, validity)));
     let residence = if certified.wrapped.is_some() { Residence::Wrapped } else { Residence::Resident };
     OperatorKeyView {
         psd: identity.psd,
@@ -136,7 +162,9 @@ fn key_view(identity: &Identity, state: &State, certified: &CertifiedKey, rotati
         algorithm: key.algorithm.to_string(),
         not_after: validity.map(|validity| validity.until.0),
         residence: residence.as_str().to_owned(),
+        waits_for: waits(rule, certified, now),
         generation: key.generation(),
+        acknowledged: certified.life.acknowledged.map(|time| time.0),
         next_rotation,
     }
 }

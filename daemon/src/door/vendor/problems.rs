@@ -70,10 +70,13 @@ pub(super) fn of_value(reply: ValueReply, psd: &str) -> Failure {
         ValueReply::Refused(refusal) => Failure::lasting(StatusCode::CONFLICT, refusal.code(), refusal.to_string()),
         ValueReply::InstructionRefused(refusal) => {
             let status = match refusal {
-                InstructionRefusal::UnknownPsd(_) | InstructionRefusal::UnknownLicence(_) => StatusCode::NOT_FOUND,
+                InstructionRefusal::UnknownPsd(_)
+                | InstructionRefusal::UnknownLicence(_)
+                | InstructionRefusal::UnknownCertificate { .. } => StatusCode::NOT_FOUND,
                 InstructionRefusal::WrongSigner(_) => StatusCode::BAD_REQUEST,
                 InstructionRefusal::WrongAppliance(_)
                 | InstructionRefusal::Stale { .. }
+                | InstructionRefusal::NotWaiting { .. }
                 | InstructionRefusal::Expired(_) => StatusCode::CONFLICT,
             };
             Failure::lasting(status, refusal.code(), refusal.to_string())

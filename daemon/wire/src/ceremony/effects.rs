@@ -21,12 +21,18 @@ fn of_act(act: &Act) -> Vec<String> {
         Act::CreatePsds(act) => of_creation(act),
         Act::RotateKey(act) => {
             let next = u16::from(act.expected.generation) + 1;
+            let verifiers = if act.without_acknowledgement {
+                "it takes over even if verifiers have not acknowledged its certificate: some may refuse what it signs"
+            } else {
+                "where a rule of the appliance demands it, it takes over only after verifiers acknowledged its certificate"
+            };
             vec![
                 format!(
                     "make generation {next} of the {} key of PSD {}, in the token and with the algorithm of the present one",
                     act.role, act.psd
                 ),
                 "once its certificate is installed, it takes over and the present one signs nothing more".to_owned(),
+                verifiers.to_owned(),
                 format!("only if {}", act.expected),
             ]
         }

@@ -201,3 +201,13 @@ fn a_list_of_operators_is_of_different_people() {
     );
     assert!(read(&same).unwrap_err().problem.contains("public key of another operator"));
 }
+
+#[test]
+fn a_rotation_without_acknowledgement_says_so() {
+    let act = "[rotate-key]\npsd = \"PS010000001\"\nrole = \"indicium\"\n";
+    let expected = "expected = { state = \"active\", locks = [], generation = 1 }\n";
+    let told = |more: &str| read(&format!("{act}{more}{expected}")).expect("an act").effects().join("\n");
+    assert!(told("").contains("only after verifiers acknowledged its certificate"));
+    assert_eq!(told(""), told("without_acknowledgement = false\n"));
+    assert!(told("without_acknowledgement = true\n").contains("even if verifiers have not acknowledged"));
+}

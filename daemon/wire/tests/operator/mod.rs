@@ -77,7 +77,9 @@ fn key(full: bool) -> OperatorKeyView {
         algorithm: "ecdsa-p256".to_owned(),
         not_after: full.then_some(1_895_176_000_000),
         residence: "resident".to_owned(),
+        waits_for: full.then(|| "the verifiers' acknowledgement".to_owned()),
         generation: 1,
+        acknowledged: full.then_some(1_795_176_000_001),
         next_rotation: full.then_some(next),
     }
 }

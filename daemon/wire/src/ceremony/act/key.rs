@@ -17,6 +17,9 @@ pub struct RotateKey {
     /// Which key.
     #[serde(deserialize_with = "role")]
     pub role: Role,
+    /// It takes over even where a rule of the appliance demands that verifiers acknowledge its certificate, and they have not.
+    #[serde(default)]
+    pub without_acknowledgement: bool,
     /// What must hold.
     pub expected: ExpectedKey,
 }
