@@ -5,14 +5,14 @@
 use crate::batch::Batch;
 use crate::checkpoints::Checkpoints;
 use crate::copier::{Copier, Copy};
-use crate::digest::StateFacts;
 use crate::rows;
-use crate::tree::{Hash, Tree};
 use crate::write::Pages;
 use crate::{Durable, StoreFault, schema};
 use psd::PsdId;
 use psd::clock::ClockReading;
+use psd::digest::StateFacts;
 use psd::record::Record;
+use psd::tree::{Hash, Tree};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,15 +1,15 @@
 //! Creating a ledger, and opening one: nothing is served until what was read is durable and proven.
 
-use crate::digest::StateFacts;
 use crate::journal::{Journal, Resume, Rules};
 use crate::recover::{Replay, read_record};
-use crate::replay::{Appliance, FollowError};
 use crate::rows::{self, Head};
 use crate::tile::TileError;
-use crate::tree::Hash;
 use crate::{Durable, StoreFault, schema};
 use psd::PsdId;
+use psd::appliance::{Appliance, FollowError};
+use psd::digest::StateFacts;
 use psd::record::{Event, Genesis, Record, RecordError};
+use psd::tree::Hash;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -174,7 +174,7 @@ impl Ledger {
         }
         let resume = Resume {
             connection,
-            tree: crate::tree::Tree::default(),
+            tree: psd::tree::Tree::default(),
             facts: StateFacts::default(),
             latest: None,
             unsnapped: BTreeSet::new(),

@@ -1,14 +1,15 @@
 //! From a stored ledger to state that is proven: by the newest signed checkpoint, the last state digest and the records
 //! after it, or by every record.
 
-use crate::digest::StateFacts;
+use crate::live::{has_row, live_rows};
 use crate::open::{OpenError, ProvenHead};
-use crate::replay::{Appliance, FollowError};
 use crate::rows::{self, LiveRow, RegisterRows};
 use crate::tile::{Nodes, TileError};
-use crate::tree::{Hash, Tree, leaf_hash, root_of_path};
 use crate::{AtStep, sql};
+use psd::appliance::{Appliance, FollowError};
+use psd::digest::StateFacts;
 use psd::record::{Event, Record, Repeated};
+use psd::tree::{Hash, Tree, leaf_hash, root_of_path};
 use rusqlite::Connection;
 
 /// State on its way from records.
@@ -132,9 +133,9 @@ impl Replay {
         }
         // A start from the digest has proven the older rows; those of now must follow in any case.
         let old = |row: &LiveRow| self.last_digest_leaf.is_some_and(|leaf| row.leaf < leaf);
-        let allowed = |row: &LiveRow| self.at_digest.as_ref().map_or_else(|| old(row), |facts| facts.has(row));
+        let allowed = |row: &LiveRow| self.at_digest.as_ref().map_or_else(|| old(row), |facts| has_row(facts, row));
         // Both come in the same order, so neither need be held.
-        let mut expected = self.facts.live_rows().peekable();
+        let mut expected = live_rows(&self.facts).peekable();
         let (mut missing, mut surplus) = (None, None);
         rows::each_live(connection, |found| {
             while let Some(absent) = expected.next_if(|expected| *expected < found) {

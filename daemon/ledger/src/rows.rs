@@ -1,9 +1,9 @@
 //! Rows of the tables, one function for each way they are read or written.
 
-use crate::digest::Facts;
 use crate::journal::Body;
-use crate::tree::{FullTile, Hash};
 use crate::{AtStep, StoreFault, sql};
+use psd::digest::Facts;
+use psd::tree::{FullTile, Hash};
 use psd::{PostageAmount, PsdId, TenantName};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeMap, HashMap};

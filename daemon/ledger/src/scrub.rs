@@ -5,8 +5,8 @@
 //! [`crate::verify`]'s.
 
 use crate::open::ProvenHead;
-use crate::tree::{FullTile, Hash, TILE, Tree, leaf_hash};
 use crate::{AtStep, StoreFault, schema, sql};
+use psd::tree::{FullTile, Hash, TILE, Tree, leaf_hash};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Nodes of the stored tree: from full tiles where there are such, from entries at the right edge.
 
-use crate::tree::{Hash, TILE, Tree, leaf_hash, node_hash};
 use crate::{AtStep, StoreFault, sql};
+use psd::tree::{Hash, TILE, Tree, leaf_hash, node_hash};
 use rusqlite::{Connection, OptionalExtension};
 use std::cell::RefCell;
 

@@ -2,14 +2,14 @@
 
 use crate::batch::Batch;
 use crate::checkpoints::Checkpoints;
-use crate::digest::{Facts, StateFacts};
 use crate::journal::{NewRecord, count};
 use crate::rows::{self, LiveRow};
-use crate::tree::{FullTile, Tree, leaf_hash};
 use crate::{AtStep, StoreFault, sql};
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
+use psd::digest::{Facts, StateFacts};
 use psd::record::{Event, LONGEST_RECORD, Record, key_slot};
+use psd::tree::{FullTile, Tree, leaf_hash};
 use psd::{PsdId, TenantName};
 use rusqlite::Connection;
 use std::collections::{BTreeSet, HashMap};

@@ -4,14 +4,18 @@
 //! every record. Refuses to do IO, to read a clock, to draw randomness or to know PKCS#11: all of that is
 //! passed in. `psdd`'s core thread, the ledger's replay and every offline verifier call it.
 
+pub mod appliance;
 pub mod authority;
 pub mod clock;
 pub mod currency;
 pub mod custody;
 pub mod device;
+pub mod digest;
+pub mod evidence;
 pub mod governance;
 pub mod id;
 pub mod indicium;
+pub mod instructed;
 pub mod key;
 pub mod lifecycle;
 pub mod limits;
@@ -21,7 +25,9 @@ pub mod refusal;
 pub mod register;
 pub mod rotation;
 pub mod time;
+pub mod tree;
 
+pub use appliance::{Appliance, FollowError};
 pub use currency::Currency;
 pub use device::{Identity, PreparedPiece, Psd, State};
 pub use id::{ApplianceId, LicenceNumber, OperatorName, PieceKey, PsdId, TenantName};

@@ -92,6 +92,12 @@ impl Checkpoint {
 }
 
 impl LogKey {
+    /// The log key of a genesis, by its SPKI: one for Ed25519 has 44 bytes (RFC 8410 §4), one for P-256 91.
+    pub fn of_spki(spki: &[u8]) -> Self {
+        let algorithm = if spki.len() == 44 { Algorithm::Ed25519 } else { Algorithm::EcdsaP256 };
+        Self { algorithm, spki: spki.to_vec() }
+    }
+
     fn id(&self, origin: &str) -> [u8; 4] {
         let mut text = format!("{origin}\n").into_bytes();
         match self.algorithm {

@@ -1,9 +1,9 @@
 //! What a verification may find.
 
-use crate::replay::FollowError;
-use crate::tree::Hash;
-use psd::indicium::Mismatch;
+use psd::appliance::FollowError;
+use psd::indicium::RecordedError;
 use psd::record::RecordError;
+use psd::tree::Hash;
 use psd::{PsdId, Registers};
 use std::fmt;
 
@@ -75,15 +75,9 @@ pub enum Fault {
     /// No key that could have signed the message.
     #[error("there is no {0} that could have signed the message")]
     NoKey(&'static str),
-    /// The symbol is not of the PSD's layout.
-    #[error("the symbol is not one of the {format} layout")]
-    Symbol {
-        /// The layout.
-        format: &'static str,
-    },
-    /// A field of the symbol is not that of the record.
-    #[error("the symbol's {}", by_the_record(.0))]
-    SymbolField(Mismatch),
+    /// The symbol is not that of its record.
+    #[error(transparent)]
+    Symbol(#[from] RecordedError),
     /// The symbol names a certificate that this PSD never had for an indicium key.
     #[error("the symbol names certificate {0}, which no indicium key of the PSD ever had")]
     UnknownCertificate(u32),
@@ -209,11 +203,6 @@ impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-fn by_the_record(mismatch: &Mismatch) -> String {
-    let Mismatch { field, found, expected } = mismatch;
-    format!("{field} is {found}, by the record it is {expected}")
 }
 
 fn shown(leaf: Option<u64>) -> String {

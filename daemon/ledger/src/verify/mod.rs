@@ -10,12 +10,13 @@ mod tables;
 mod walk;
 
 pub use finding::{Fault, Finding};
+pub use psd::evidence::{Answer, AuthorityKey, Statement, ValueFacts};
 
 use crate::open::ProvenHead;
 use crate::{Hash, StoreFault, schema};
 use psd::authority::Act;
-use psd::record::{Genesis, Indicium};
-use psd::{ApplianceId, Currency, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
+use psd::record::Genesis;
+use psd::{ApplianceId, Currency, PsdId, Registers, TenantName, UnixMillis};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,25 +33,6 @@ pub struct Certified {
     pub spki: Arc<[u8]>,
     /// Serial number, where it has at most 32 bits.
     pub serial: Option<u32>,
-}
-
-/// What the payload of a value message must say.
-#[derive(Clone, Debug)]
-pub struct ValueFacts<'a> {
-    /// The appliance.
-    pub appliance: &'a ApplianceId,
-    /// The PSD.
-    pub psd: PsdId,
-    /// Number of the download.
-    pub sequence: u64,
-    /// How much.
-    pub amount: PostageAmount,
-    /// Leaf and record of the spoiled mark, for a refund.
-    pub refund: Option<(u64, &'a Indicium)>,
-    /// The registers after the event.
-    pub registers: Registers,
-    /// Time of the record.
-    pub at: UnixMillis,
 }
 
 /// Verifies what this crate has no formats for.
@@ -83,37 +65,6 @@ pub trait Judge {
         appliance: &ApplianceId,
         at: UnixMillis,
     ) -> Result<(u64, Act), Refuted>;
-}
-
-/// A key of the authority, as it was installed.
-#[derive(Clone, Debug)]
-pub struct AuthorityKey {
-    /// Its certificate, DER.
-    pub certificate: Arc<[u8]>,
-    /// Its public half, SPKI DER.
-    pub spki: Arc<[u8]>,
-}
-
-/// What a device key signs of value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Statement {
-    /// It is asked for.
-    Request,
-    /// It is void.
-    Void,
-    /// All that is left shall go back.
-    WithdrawalRequest,
-    /// All that was left went back.
-    WithdrawalReport,
-}
-
-/// What the funds key signs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
-    /// Value comes in.
-    Authorisation,
-    /// A withdrawal is acknowledged.
-    Acknowledgement,
 }
 
 /// How to verify.

@@ -1,10 +1,7 @@
-//! Indicia: what the symbol says against what its record says, and the signatures, on several threads.
+//! Signatures of indicia, on several threads.
 
-use super::finding::Fault;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
-use psd::device::Identity;
-use psd::indicium::{Decoded, Issuer, Known, compare};
-use psd::record::{Environment, Indicium, Stamp};
+use psd::indicium::Decoded;
 use std::sync::Arc;
 
 /// A signature to be verified.
@@ -18,27 +15,6 @@ pub(super) struct Job {
 /// The verification key of a P-256 SPKI; `None` if it is none.
 pub(super) fn parsed_key(spki: &[u8]) -> Option<Arc<ParsedPublicKey>> {
     ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, spki).ok().map(Arc::new)
-}
-
-/// Reads a symbol and compares it with its record.
-pub(super) fn decode(piece: &Indicium, identity: &Identity, environment: Environment) -> Result<Decoded, Fault> {
-    let format = identity.format;
-    let wrong = Fault::Symbol { format: format.name() };
-    let Ok(decoded) = format.decode(&piece.indicium) else { return Err(wrong) };
-    let ours = format.committed_ascending(&decoded.signed).is_some();
-    if !ours || !decoded.special.is_empty() {
-        return Err(wrong);
-    }
-    let issuer = Issuer {
-        licensing_zip: identity.licensing_zip,
-        software_id: identity.software_id,
-        specimen: environment.makes_specimens(),
-    };
-    let currency = Some(identity.currency);
-    let Stamp { psd, ref registers, .. } = piece.stamp;
-    let known = Known { psd, registers, postage: Some(piece.postage), currency, issuer: Some(issuer), details: None };
-    compare(format, &decoded, &known).map_err(Fault::SymbolField)?;
-    Ok(decoded)
 }
 
 /// The lowest leaf whose signature does not verify, with the certificate's serial.

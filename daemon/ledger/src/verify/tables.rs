@@ -3,12 +3,13 @@
 use super::Judge;
 use super::finding::{Fault, Hex};
 use super::walk::{Stop, Walk, found};
-use crate::digest::StateFacts;
+use crate::live::live_rows;
 use crate::recover::differing;
 use crate::rows::{self, Head, LiveRow};
 use crate::tile::{Nodes, TileError};
 use crate::{AtStep, sql};
 use psd::PieceKey;
+use psd::digest::StateFacts;
 use psd::record::{Event, Record};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
@@ -146,7 +147,7 @@ impl<J: Judge> Walk<'_, J> {
     fn live(&self, connection: &Connection) -> Result<(), Stop> {
         let mut stored: BTreeSet<LiveRow> = BTreeSet::new();
         rows::each_live(connection, |row| stored.extend([row]))?;
-        let expected: BTreeSet<LiveRow> = self.facts.live_rows().chain(self.at_digest.live_rows()).collect();
+        let expected: BTreeSet<LiveRow> = live_rows(&self.facts).chain(live_rows(&self.at_digest)).collect();
         if let Some(LiveRow { name, slot, leaf }) = expected.difference(&stored).min_by_key(|row| row.leaf) {
             let fault = Fault::LiveMissing { psd: name.clone(), slot: slot.clone() };
             return Err(found(*leaf, fault));

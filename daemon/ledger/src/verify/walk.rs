@@ -3,19 +3,18 @@
 use super::finding::{Fault, Finding};
 use super::symbol::{self, Job};
 use super::{Answer, AuthorityKey, Judge, Progress, PsdSummary, Settings, Statement, Summary, ValueFacts};
-use crate::digest::StateFacts;
-use crate::replay::{Appliance, FollowError};
 use crate::rows;
-use crate::tree::{FullTile, Tree, leaf_hash};
 use crate::{AtStep, StoreFault, sql};
 use aws_lc_rs::signature::ParsedPublicKey;
-use psd::authority::{Act, Instruction};
-use psd::custody::KeyStep;
+use psd::appliance::{Appliance, FollowError};
 use psd::device::Purpose;
+use psd::digest::StateFacts;
+use psd::indicium::decode_recorded;
+use psd::instructed::Instructed;
 use psd::key::Role;
-use psd::lifecycle::{Lifecycle, Locks};
 use psd::record::{Applied, AuthorityPurpose, Event, Genesis, Indicium, Record, Stamp};
-use psd::{PostageAmount, PsdId, TenantName, UnixMillis};
+use psd::tree::{FullTile, Tree, leaf_hash};
+use psd::{PostageAmount, PsdId, State, TenantName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -56,9 +55,6 @@ fn facts<'a>(
     ValueFacts { appliance, psd: stamp.psd, sequence, amount, refund, registers: stamp.registers, at }
 }
 
-/// What an instruction changes: state and locks of a PSD.
-type Standing = (Lifecycle, Locks);
-
 /// The state of the walk. Grows with PSDs and keys, not with records.
 pub(super) struct Walk<'j, J> {
     pub(super) judge: &'j J,
@@ -72,8 +68,7 @@ pub(super) struct Walk<'j, J> {
     /// Keys of indicium certificates, by PSD and serial.
     certificates: BTreeMap<(PsdId, u32), Arc<ParsedPublicKey>>,
     authority: BTreeMap<u8, AuthorityKey>,
-    /// The last record was an instruction; this is its effect, which must follow.
-    instructed: Option<(AuthorityPurpose, Act)>,
+    instructed: Instructed,
     tenants: HashMap<TenantName, i64>,
     pub(super) pieces: u64,
     pub(super) latest_time: u64,
@@ -92,7 +87,7 @@ impl<'j, J: Judge> Walk<'j, J> {
             appliance: None,
             certificates: BTreeMap::new(),
             authority: BTreeMap::new(),
-            instructed: None,
+            instructed: Instructed::default(),
             tenants: HashMap::new(),
             pieces: 0,
             latest_time: 0,
@@ -186,7 +181,7 @@ impl<'j, J: Judge> Walk<'j, J> {
         let record = Record::decode(bytes).map_err(|error| at(error.into()))?;
         let before = self.standing(&record.event);
         self.follow(leaf, &record).map_err(at)?;
-        self.effect(&record.event, before).map_err(at)?;
+        self.instructed.admit(&record.event, before.as_ref()).map_err(|what| at(Fault::Instruction(what)))?;
         match &record.event {
             Event::Indicium(piece) => {
                 jobs.push(self.symbol(leaf, piece).map_err(at)?);
@@ -229,63 +224,10 @@ impl<'j, J: Judge> Walk<'j, J> {
         Ok(appliance.follow(record)?)
     }
 
-    /// State and locks of the PSD before its record.
-    fn standing(&self, event: &Event) -> Option<Standing> {
-        let state = self.appliance.as_ref()?.psds.get(&event.stamp()?.psd)?.state();
-        Some((state.lifecycle, state.locks))
-    }
-
-    /// Locks of the authority and ceilings change by its instruction only, so is a key acknowledged, and every instruction has its effect at once.
-    fn effect(&mut self, event: &Event, before: Option<Standing>) -> Result<(), Fault> {
-        let instructed = self.instructed.take();
-        let of_the_authority = |locks: Locks| locks.bits() & Instruction::LOCKS.bits();
-        match (event, instructed) {
-            (Event::LifecycleChanged { stamp, lifecycle, locks }, Some((purpose, act))) => {
-                let reason = Instruction::lock_reason(purpose);
-                let wanted = match (&act, reason, before) {
-                    (Act::Lock(psd), Some(reason), Some((lifecycle, locks))) => (*psd, lifecycle, locks.with(reason)),
-                    (Act::Unlock(psd), Some(reason), Some((lifecycle, locks))) => {
-                        (*psd, lifecycle, locks.without(reason))
-                    }
-                    _ => return Err(Fault::Instruction("the change is not the one instructed")),
-                };
-                if wanted == (stamp.psd, *lifecycle, *locks) {
-                    return Ok(());
-                }
-                Err(Fault::Instruction("the change is not the one instructed"))
-            }
-            (Event::CeilingSet { licence, period, amount }, Some((AuthorityPurpose::Policy, act))) => {
-                let set = Act::Ceiling { licence: licence.clone(), period: *period, amount: *amount };
-                if act == set { Ok(()) } else { Err(Fault::Instruction("the ceiling is not the one instructed")) }
-            }
-            (
-                Event::KeyStateChanged { stamp, key_id, step: KeyStep::Acknowledged, .. },
-                Some((AuthorityPurpose::Inspection, Act::Acknowledge { psd, role, serial })),
-            ) => {
-                let keys = self.appliance.as_ref().and_then(|appliance| appliance.psds.get(&stamp.psd));
-                let key = keys.and_then(|psd| psd.state().key(key_id)).map(|certified| &certified.key);
-                let named = key.is_some_and(|key| (key.role, key.certificate_serial) == (role, Some(serial)));
-                if named && stamp.psd == psd {
-                    return Ok(());
-                }
-                Err(Fault::Instruction("the key is not the one that the instruction acknowledges"))
-            }
-            (_, Some(_)) => Err(Fault::Instruction("the effect of the instruction before it is missing")),
-            (Event::KeyStateChanged { step: KeyStep::Acknowledged, .. }, None) => {
-                Err(Fault::Instruction("a key is acknowledged without an instruction of the authority"))
-            }
-            (Event::LifecycleChanged { locks, .. }, None) => {
-                let before = before.map_or(Locks::NONE, |(_, locks)| locks);
-                if of_the_authority(*locks) == of_the_authority(before) {
-                    return Ok(());
-                }
-                Err(Fault::Instruction("a lock of the authority changes without its instruction"))
-            }
-            (Event::CeilingSet { .. }, None) => {
-                Err(Fault::Instruction("a ceiling changes without an instruction of the authority"))
-            }
-            (_, None) => Ok(()),
-        }
+    /// The PSD before its record, where that is not one of the many that no instruction could lead to.
+    fn standing(&self, event: &Event) -> Option<State> {
+        let stamp = event.stamp().filter(|_| !matches!(event, Event::Indicium(_)))?;
+        Some(self.appliance.as_ref()?.psds.get(&stamp.psd)?.state().clone())
     }
 
     /// The spoiled mark of a refund, as it stands in the log.
@@ -377,7 +319,7 @@ impl<'j, J: Judge> Walk<'j, J> {
                 if told != *number {
                     return Err(Fault::Instruction("the number in the instruction is not that of the record"));
                 }
-                self.instructed = Some((*purpose, act));
+                self.instructed.note(*purpose, act);
             }
             Event::Genesis(_)
             | Event::PsdCreated { .. }
@@ -426,7 +368,7 @@ impl<'j, J: Judge> Walk<'j, J> {
     fn symbol(&self, leaf: u64, piece: &psd::record::Indicium) -> Result<Job, Fault> {
         let appliance = self.appliance.as_ref().ok_or(Fault::NoGenesis)?;
         let psd = appliance.psds.get(&piece.stamp.psd).ok_or(Fault::NoGenesis)?;
-        let decoded = symbol::decode(piece, psd.identity(), appliance.genesis.environment)?;
+        let decoded = decode_recorded(piece, psd.identity(), appliance.genesis.environment)?;
         let serial = decoded.certificate_serial;
         let key = self.certificates.get(&(piece.stamp.psd, serial)).ok_or(Fault::UnknownCertificate(serial))?;
         let in_use = psd.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial);

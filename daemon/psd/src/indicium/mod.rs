@@ -7,6 +7,7 @@ mod address;
 mod compare;
 mod details;
 pub mod ibi;
+mod recorded;
 pub mod voucher;
 mod zips;
 
@@ -16,6 +17,7 @@ pub use details::{
     DecodedDetails, DecodedPostal, DecodedVoucher, Details, Holder, Kind, Postal, Validity, Voucher, VoucherError,
     VoucherKind,
 };
+pub use recorded::{RecordedError, decode_recorded};
 pub use zips::ZipRange;
 
 use crate::currency::Currency;

@@ -3,11 +3,13 @@
 //! Owns the encoding, one deterministic CBOR map a record, and its strict decoding. Each record is a leaf of the log.
 //! What personal fields hold is never here, only a salted hash of it.
 
+mod claim;
 mod decode;
 mod encode;
 mod map;
 mod repeated;
 
+pub use claim::Claim;
 pub use map::RecordError;
 pub use repeated::Repeated;
 

@@ -50,8 +50,40 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 
 impl Tree {
     /// A tree resumed at a size: the frontier and, for each level, the hashes of its unfinished tile.
-    pub(crate) fn resume(size: u64, frontier: Vec<Hash>, partial: Vec<Vec<u8>>) -> Self {
+    pub fn resume(size: u64, frontier: Vec<Hash>, partial: Vec<Vec<u8>>) -> Self {
         Self { size, frontier, partial }
+    }
+
+    /// A tree resumed from the unfinished tiles of its levels, the lowest first; `None` where they are not those of a tree of this size.
+    pub fn of_partial(size: u64, partial: Vec<Vec<u8>>) -> Option<Self> {
+        let mut frontier = Vec::new();
+        for (level, tile) in partial.iter().enumerate().rev() {
+            let width = size.checked_shr(u32::try_from(level).ok()? * 8)? % 256;
+            let hashes = hashes_of(tile)?;
+            if u64::try_from(hashes.len()).ok()? != width {
+                return None;
+            }
+            let mut rest = hashes.as_slice();
+            for bit in (0..8).rev().filter(|bit| width >> bit & 1 == 1) {
+                let (subtree, behind) = rest.split_at_checked(1 << bit)?;
+                frontier.push(perfect_root(subtree.to_vec())?);
+                rest = behind;
+            }
+        }
+        let levels = u32::try_from(partial.len()).ok()?;
+        let complete = size.checked_shr(levels * 8).unwrap_or(0) == 0;
+        complete.then_some(Self { size, frontier, partial })
+    }
+
+    /// The unfinished tiles: level, number and hashes of each that has any.
+    pub fn partial_tiles(&self) -> impl Iterator<Item = (u8, u64, &[u8])> {
+        let numbered = (0u8..).zip(&self.partial).filter(|(_, hashes)| !hashes.is_empty());
+        numbered.map(|(level, hashes)| (level, self.size >> (8 * u32::from(level)) >> 8, hashes.as_slice()))
+    }
+
+    /// The roots of the perfect subtrees, largest first.
+    pub fn frontier(&self) -> &[Hash] {
+        &self.frontier
     }
 
     /// Leaves so far.
@@ -99,6 +131,20 @@ impl Tree {
             full.push(FullTile { level, number: index / 256, hashes });
         }
     }
+}
+
+/// The hashes that stand in a tile; `None` where its length is none of a tile.
+pub fn hashes_of(tile: &[u8]) -> Option<Vec<Hash>> {
+    let (hashes, rest) = tile.as_chunks::<32>();
+    rest.is_empty().then(|| hashes.to_vec())
+}
+
+/// The root over a number of hashes that is a power of two; `None` of none.
+pub fn perfect_root(mut row: Vec<Hash>) -> Option<Hash> {
+    while row.len() > 1 {
+        row = row.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
+    }
+    row.pop()
 }
 
 /// The root that an inclusion path leads to (RFC 9162 §2.1.3.2); `None` where the path does not fit leaf and size.
@@ -172,6 +218,31 @@ mod tests {
         assert_eq!(upper.len(), 1);
         assert_eq!(upper[0].hashes[..32], mth(&all[..256]));
         assert_eq!(upper[0].hashes[255 * 32..], mth(&all[255 * 256..65_536]));
+    }
+
+    #[test]
+    fn a_tree_goes_on_from_its_unfinished_tiles() {
+        let all = leaves(66_000);
+        let (mut tree, mut full) = (Tree::default(), Vec::new());
+        for (size, leaf) in all.iter().enumerate() {
+            if matches!(size, 0 | 1 | 255 | 256 | 257 | 511 | 65_535 | 65_536 | 65_537) {
+                let levels = if size < 256 {
+                    1
+                } else if size < 65_536 {
+                    2
+                } else {
+                    3
+                };
+                let mut partial = vec![Vec::new(); levels];
+                tree.partial_tiles().for_each(|(level, _, hashes)| partial[usize::from(level)] = hashes.to_vec());
+                let resumed = Tree::of_partial(u64::try_from(size).unwrap(), partial.clone()).unwrap();
+                assert_eq!((resumed.frontier(), resumed.root()), (tree.frontier(), tree.root()), "size {size}");
+                assert!(Tree::of_partial(u64::try_from(size).unwrap() + 1, partial).is_none(), "size {size}");
+                tree = resumed;
+            }
+            tree.append(*leaf, &mut full);
+        }
+        assert_eq!(tree.root(), mth(&all));
     }
 
     proptest! {

@@ -1,10 +1,10 @@
 //! The digest of all state (docs/ledger.md, "State digest").
 
-use crate::rows::LiveRow;
+use crate::id::PsdId;
+use crate::record::{Event, Stamp};
+use crate::register::Registers;
 use crate::tree::Hash;
 use minicbor::Encoder;
-use psd::record::Stamp;
-use psd::{PsdId, Registers};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct StateFacts {
 
 impl StateFacts {
     /// Takes in a record with its place in the log.
-    pub fn note(&mut self, leaf: u64, event: &psd::record::Event) {
+    pub fn note(&mut self, leaf: u64, event: &Event) {
         let facts = match event.stamp() {
             Some(Stamp { psd, sequence, registers }) => {
                 let facts = self.psds.entry(*psd).or_default();
@@ -43,26 +43,6 @@ impl StateFacts {
         if let Some(slot) = event.slot() {
             facts.live.insert(slot, leaf);
         }
-    }
-
-    /// The rows of `live` for these facts, in their order.
-    pub(crate) fn live_rows(&self) -> impl Iterator<Item = LiveRow> {
-        // The order of device IDs is that of their texts, and that of no name comes first.
-        let psds = self.psds.iter().map(|(psd, facts)| (psd.to_string(), facts));
-        [(String::new(), &self.appliance)].into_iter().chain(psds).flat_map(|(name, facts)| {
-            let row =
-                move |(slot, leaf): (&String, &u64)| LiveRow { name: name.clone(), slot: slot.clone(), leaf: *leaf };
-            facts.live.iter().map(row)
-        })
-    }
-
-    /// Whether this is a row of `live` for these facts.
-    pub(crate) fn has(&self, row: &LiveRow) -> bool {
-        let facts = match row.name.parse() {
-            Ok(psd) => self.psds.get(&psd),
-            Err(_) => row.name.is_empty().then_some(&self.appliance),
-        };
-        facts.is_some_and(|facts| facts.live.get(&row.slot) == Some(&row.leaf))
     }
 
     /// SHA-256, as docs/ledger.md defines it.

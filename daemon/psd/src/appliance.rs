@@ -1,11 +1,11 @@
-//! The whole appliance as its records describe it.
+//! The whole appliance as its records describe it. Called by recovery and verification of a ledger, and by inspectors.
 
-use psd::authority::{AboveCeiling, AuthorityState};
-use psd::clock::ClockReading;
-use psd::device::ReplayError;
-use psd::governance::{Governance, check_operators};
-use psd::record::{Applied, AuthorityPurpose, Event, Genesis, Record};
-use psd::{Psd, PsdId};
+use crate::authority::{AboveCeiling, AuthorityState};
+use crate::clock::ClockReading;
+use crate::device::{Psd, ReplayError};
+use crate::governance::{Governance, check_operators};
+use crate::id::PsdId;
+use crate::record::{Applied, AuthorityPurpose, Event, Genesis, Record};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -111,8 +111,8 @@ impl Appliance {
         Ok(())
     }
 
-    /// Takes in a live record without checking that it follows.
-    pub(crate) fn fold(&mut self, record: &Record) -> Result<(), FollowError> {
+    /// Takes in a record without checking that it follows: a live one, or one that an inspector has objected to.
+    pub fn fold(&mut self, record: &Record) -> Result<(), FollowError> {
         match &record.event {
             Event::Genesis(_) => return Err(FollowError::Genesis),
             Event::PsdCreated { stamp, .. } => {

@@ -1,0 +1,71 @@
+//! An instruction of the authority and its effect: the record right behind it, and no other.
+
+use crate::authority::{Act, Instruction};
+use crate::custody::KeyStep;
+use crate::device::State;
+use crate::lifecycle::Locks;
+use crate::record::{AuthorityPurpose, Event};
+
+/// The instruction that stands right before the next record, if one does.
+#[derive(Clone, Debug, Default)]
+pub struct Instructed(Option<(AuthorityPurpose, Act)>);
+
+impl Instructed {
+    /// An instruction was recorded, and this is what it wants.
+    pub fn note(&mut self, purpose: AuthorityPurpose, act: Act) {
+        self.0 = Some((purpose, act));
+    }
+
+    /// Locks of the authority and ceilings change by its instruction only, so is a key acknowledged, and every instruction has its effect at once.
+    /// `before` is how the PSD of the record stood before it.
+    ///
+    /// # Errors
+    ///
+    /// What does not belong together.
+    pub fn admit(&mut self, event: &Event, before: Option<&State>) -> Result<(), &'static str> {
+        let of_the_authority = |locks: Locks| locks.bits() & Instruction::LOCKS.bits();
+        match (event, self.0.take()) {
+            (Event::LifecycleChanged { stamp, lifecycle, locks }, Some((purpose, act))) => {
+                let wanted = match (&act, Instruction::lock_reason(purpose), before) {
+                    (Act::Lock(psd), Some(reason), Some(before)) => (*psd, before.lifecycle, before.locks.with(reason)),
+                    (Act::Unlock(psd), Some(reason), Some(before)) => {
+                        (*psd, before.lifecycle, before.locks.without(reason))
+                    }
+                    _ => return Err("the change is not the one instructed"),
+                };
+                if wanted == (stamp.psd, *lifecycle, *locks) {
+                    return Ok(());
+                }
+                Err("the change is not the one instructed")
+            }
+            (Event::CeilingSet { licence, period, amount }, Some((AuthorityPurpose::Policy, act))) => {
+                let set = Act::Ceiling { licence: licence.clone(), period: *period, amount: *amount };
+                if act == set { Ok(()) } else { Err("the ceiling is not the one instructed") }
+            }
+            (
+                Event::KeyStateChanged { stamp, key_id, step: KeyStep::Acknowledged, .. },
+                Some((AuthorityPurpose::Inspection, Act::Acknowledge { psd, role, serial })),
+            ) => {
+                let key = before.and_then(|before| before.key(key_id)).map(|certified| &certified.key);
+                let named = key.is_some_and(|key| (key.role, key.certificate_serial) == (role, Some(serial)));
+                if named && stamp.psd == psd {
+                    return Ok(());
+                }
+                Err("the key is not the one that the instruction acknowledges")
+            }
+            (_, Some(_)) => Err("the effect of the instruction before it is missing"),
+            (Event::KeyStateChanged { step: KeyStep::Acknowledged, .. }, None) => {
+                Err("a key is acknowledged without an instruction of the authority")
+            }
+            (Event::LifecycleChanged { locks, .. }, None) => {
+                let before = before.map_or(Locks::NONE, |before| before.locks);
+                if of_the_authority(*locks) == of_the_authority(before) {
+                    return Ok(());
+                }
+                Err("a lock of the authority changes without its instruction")
+            }
+            (Event::CeilingSet { .. }, None) => Err("a ceiling changes without an instruction of the authority"),
+            (_, None) => Ok(()),
+        }
+    }
+}
