@@ -1,0 +1,148 @@
+//! What an inspection finds, each with the leaves that show it.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The evidence contradicts itself, or value may be lost: act.
+    Red,
+    /// Out of the ordinary, or soon out of order: ask.
+    Amber,
+}
+
+/// What was found (docs/inspection.md says of each what it means and what to do).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// Ascending + descending is not the control total, or the control total moved without authorised value.
+    ControlTotal,
+    /// The registers do not follow from the record before.
+    Registers,
+    /// A gap or a repetition in the numbering of a PSD's records.
+    SequenceGap,
+    /// One idempotency key stands for two pieces.
+    DuplicateKey,
+    /// Two pieces of a device have the same ascending register.
+    DuplicateMark,
+    /// Time runs backwards.
+    TimeBackwards,
+    /// A record stands where lifecycle, locks, limits or the order of things do not permit it.
+    NotPermitted,
+    /// The signature of an indicium does not verify under the certified key.
+    BadSignature,
+    /// A symbol says something else than its record.
+    MarkDiffers,
+    /// A symbol names a certificate whose key was not certified or not in use.
+    MarkKey,
+    /// A certificate does not lead to the authority's root, or is not that of its key.
+    Certificate,
+    /// Value moved, or was asked for, without a signed message that says so.
+    ValueUnproven,
+    /// The authority's instruction and what was done do not belong together.
+    Instruction,
+    /// The appliance's own digest of all state is not that of the records.
+    StateDigest,
+    /// A record that is none by docs/ledger.md.
+    Malformed,
+    /// The certificate of a key in use ran out.
+    CertificateExpired,
+    /// The certificate of a key in use runs out soon.
+    CertificateExpiring,
+    /// A key is in use for longer than the inspector allows.
+    KeyOverdue,
+    /// The clock's error bound was larger than the inspector allows.
+    ClockError,
+    /// A day's pieces are far from those of the days before.
+    Velocity,
+    /// More of the pieces were refunded than the inspector expects.
+    RefundRate,
+}
+
+impl Code {
+    /// How bad it is.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Code::ControlTotal
+            | Code::Registers
+            | Code::SequenceGap
+            | Code::DuplicateKey
+            | Code::DuplicateMark
+            | Code::TimeBackwards
+            | Code::NotPermitted
+            | Code::BadSignature
+            | Code::MarkDiffers
+            | Code::MarkKey
+            | Code::Certificate
+            | Code::ValueUnproven
+            | Code::Instruction
+            | Code::StateDigest
+            | Code::Malformed
+            | Code::CertificateExpired => Severity::Red,
+            Code::CertificateExpiring | Code::KeyOverdue | Code::ClockError | Code::Velocity | Code::RefundRate => {
+                Severity::Amber
+            }
+        }
+    }
+}
+
+/// Leaves that one finding names; the others are counted.
+pub const MOST_LEAVES: usize = 16;
+
+/// One thing that was found.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What.
+    pub code: Code,
+    /// The device, where it is about one.
+    pub psd: Option<String>,
+    /// The leaves that show it, at most [`MOST_LEAVES`]; the first is where it was found first.
+    pub leaves: Vec<u64>,
+    /// How often it was found.
+    pub times: u64,
+    /// When it was found first: time of the record, milliseconds since 1970, UTC.
+    pub time_ms: u64,
+    /// One sentence about the first time, with what was found and expected.
+    pub says: String,
+}
+
+impl Finding {
+    pub(crate) fn new(code: Code, psd: Option<String>, leaves: &[u64], time_ms: u64, says: String) -> Self {
+        let leaves = leaves.iter().copied().take(MOST_LEAVES).collect();
+        Self { severity: code.severity(), code, psd, leaves, times: 1, time_ms, says }
+    }
+}
+
+/// Findings of the fold: one for each code and device, so that a log that is wrong everywhere fills no memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found(BTreeMap<(Code, Option<String>), Finding>);
+
+impl Found {
+    pub(crate) fn resumed(findings: Vec<Finding>) -> Self {
+        Self(findings.into_iter().map(|finding| ((finding.code, finding.psd.clone()), finding)).collect())
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Finding> {
+        self.0.values()
+    }
+
+    pub(crate) fn add(&mut self, new: Finding) {
+        match self.0.entry((new.code, new.psd.clone())) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(new);
+            }
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.times += 1;
+                let room = MOST_LEAVES.saturating_sub(known.leaves.len());
+                known.leaves.extend(new.leaves.into_iter().take(room));
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The state of a fold on the disk: numbers, counts, findings, and the leaves of the live records.
+//!
+//! What a PSD is otherwise follows from its live records (docs/ledger.md), which are read again from the mirror, where each is proven. So
+//! this file is a cache of what was read, and no second truth.
+
+use super::tally::Tally;
+use crate::finding::Finding;
+use crate::index::RunName;
+use crate::mirror::Pin;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The form of this file.
+pub(super) const FORMAT: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Saved {
+    pub(super) format: u8,
+    pub(super) pin: Pin,
+    pub(super) size: u64,
+    pub(super) appliance: BTreeMap<String, u64>,
+    pub(super) fleet: Tally,
+    pub(super) latest: Latest,
+    pub(super) psds: Vec<SavedPsd>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) tenants: Vec<String>,
+    pub(super) marks: Vec<RunName>,
+    pub(super) keys: Vec<RunName>,
+}
+
+/// The reading of the last record.
+#[derive(Serialize, Deserialize, Clone, Copy)]
+pub(super) struct Latest {
+    pub(super) leaf: u64,
+    pub(super) time_ms: u64,
+    pub(super) source: u8,
+    pub(super) error_ms: u32,
+    pub(super) epoch: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedPsd {
+    pub(super) psd: String,
+    pub(super) sequence: u64,
+    /// Ascending, descending, control total, pieces.
+    pub(super) registers: [u64; 4],
+    pub(super) live: BTreeMap<String, u64>,
+    pub(super) tally: Tally,
+}

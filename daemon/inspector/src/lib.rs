@@ -1,0 +1,24 @@
+//! The inspector's side of remote inspection: what an authority can establish about a fleet of PSDs from signed evidence alone.
+//!
+//! Owns the mirror of an appliance's log, the state that its records lead to, what is wrong with them, and the judgement of scanned
+//! indicia. Trusts a log key and the authority's root, both given by the inspector, and nobody at the vendor. Knows no HTTP: a [`Source`]
+//! fetches for it. docs/inspection.md says what each finding means.
+
+mod durable;
+mod finding;
+mod fold;
+mod index;
+mod inspect;
+pub mod mirror;
+mod rules;
+pub mod scan;
+mod source;
+mod view;
+
+pub use durable::DiskError;
+pub use finding::{Code, Finding, MOST_LEAVES, Severity};
+pub use fold::{Fold, FoldError, MOST_DAYS, MOST_HOURS, MOST_REFUNDS};
+pub use mirror::{Mirror, Pin, PinError, Trust, Update, UpdateError};
+pub use rules::{RefundRule, Rules, Velocity};
+pub use source::{Directory, FetchError, MOST_BYTES, Source};
+pub use view::{ClockView, DayView, FleetView, HourView, KeyView, MovementView, PsdView};

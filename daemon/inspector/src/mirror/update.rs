@@ -1,0 +1,406 @@
+//! From the checkpoint seen last to a newer one.
+//!
+//! In this order: the note's signature; the tiles of the new leaves, which with the tree of before must come out at the signed root; the new
+//! entries, which must hash to these tiles. Only then is anything put into place, the checkpoint last. What was fetched before a failure
+//! stays in `incoming/` and is fetched no second time if it still hashes to the tree.
+
+use super::{Mirror, PinError, Seen, bundle, path};
+use crate::durable::{self, AtPath, DiskError};
+use crate::source::{FetchError, MOST_BYTES, Source};
+use psd::tree::{FullTile, Hash, Tree, hashes_of, leaf_hash, perfect_root};
+use psdd_wire::checkpoint::{Checkpoint, CheckpointError};
+use std::path::{Path, PathBuf};
+
+/// How an update went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Update {
+    /// Size before.
+    pub from: u64,
+    /// Size now.
+    pub to: u64,
+    /// Bytes that the source gave.
+    pub bytes: u64,
+}
+
+/// Why a mirror did not advance, or cannot be used. It stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// The source does not answer, or fails; try again.
+    #[error("{path}: {source}")]
+    Fetch {
+        /// What was asked for.
+        path: String,
+        /// What the source says.
+        #[source]
+        source: FetchError,
+    },
+    /// The source withholds a part of the log that it signed.
+    #[error("{path} is missing, though the log's signed checkpoint covers it")]
+    Missing {
+        /// What was asked for.
+        path: String,
+    },
+    /// Not of the form that C2SP tlog-tiles gives it.
+    #[error("{path} {what}")]
+    Malformed {
+        /// What was asked for.
+        path: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The checkpoint is not this log's.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Leaf 0 is not believed.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// The log is shorter than it was.
+    #[error(
+        "rollback: the log signed {told} records, and {seen} before; both signed checkpoints are kept in {}", evidence.display()
+    )]
+    RolledBack {
+        /// Size signed now.
+        told: u64,
+        /// Size signed before.
+        seen: u64,
+        /// Both signed checkpoints.
+        evidence: PathBuf,
+    },
+    /// The log signed two histories.
+    #[error(
+        "fork: the log signed {told} records that do not begin with the {seen} it signed before; both signed checkpoints are kept in {}", evidence.display()
+    )]
+    Forked {
+        /// Size signed now.
+        told: u64,
+        /// Size signed before.
+        seen: u64,
+        /// Both signed checkpoints.
+        evidence: PathBuf,
+    },
+    /// Tiles that are not those of the signed root: whether the log forked cannot be told from them.
+    #[error(
+        "the tiles served do not lead to the signed root of {told} records; both signed checkpoints are kept in {}", evidence.display()
+    )]
+    TilesDiffer {
+        /// Size signed now.
+        told: u64,
+        /// Both signed checkpoints.
+        evidence: PathBuf,
+    },
+    /// An entry is not the one that the log signed.
+    #[error("record {leaf} was edited: it does not hash to the signed tree")]
+    Edited {
+        /// The leaf.
+        leaf: u64,
+        /// What was served, with the checkpoint; `None` where it is the mirror's own disk that does not give back what was put there.
+        evidence: Option<PathBuf>,
+    },
+    /// Beyond the mirror.
+    #[error("the mirror has no record {leaf}")]
+    NoLeaf {
+        /// The leaf.
+        leaf: u64,
+    },
+    /// The mirror's own files are not what was put there.
+    #[error("the mirror is damaged: {what}; make a new one from the log")]
+    Damaged {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// There is a mirror already.
+    #[error("{} holds a mirror already; open it", directory.display())]
+    Pinned {
+        /// Where.
+        directory: PathBuf,
+    },
+    /// There is no mirror.
+    #[error("{} holds no mirror; make one with the log key or the authority's root", directory.display())]
+    NotPinned {
+        /// Where.
+        directory: PathBuf,
+    },
+    /// Another process has it.
+    #[error("{} is in use by another process", directory.display())]
+    InUse {
+        /// Where.
+        directory: PathBuf,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Fetches, and sorts what went wrong.
+pub(super) fn fetched(source: &mut dyn Source, path: &str) -> Result<Vec<u8>, UpdateError> {
+    let too_long = |bytes: &Vec<u8>| u64::try_from(bytes.len()).is_ok_and(|length| length > MOST_BYTES);
+    match source.fetch(path) {
+        Ok(bytes) if too_long(&bytes) => Err(UpdateError::Fetch { path: path.to_owned(), source: FetchError::TooLong }),
+        Ok(bytes) => Ok(bytes),
+        Err(FetchError::NotFound) => Err(UpdateError::Missing { path: path.to_owned() }),
+        Err(source @ (FetchError::TooLong | FetchError::Failed(_))) => {
+            Err(UpdateError::Fetch { path: path.to_owned(), source })
+        }
+    }
+}
+
+/// A source that counts, and the place for what it gave.
+struct Fetching<'a> {
+    source: &'a mut dyn Source,
+    bytes: u64,
+    incoming: PathBuf,
+}
+
+impl Fetching<'_> {
+    fn fetch(&mut self, path: &str) -> Result<Vec<u8>, UpdateError> {
+        let bytes = fetched(self.source, path)?;
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Ok(bytes)
+    }
+
+    /// A tile's hashes.
+    fn tile(&mut self, level: u8, number: u64, width: u64) -> Result<Vec<Hash>, UpdateError> {
+        let path = path::tile(level, number, width);
+        let hashes = hashes_of(&self.fetch(&path)?);
+        let right = |hashes: &Vec<Hash>| u64::try_from(hashes.len()) == Ok(width);
+        hashes.filter(right).ok_or(UpdateError::Malformed { path, what: "has not the length of its tile" })
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let path = self.incoming.join(name);
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).at(directory)?;
+        }
+        std::fs::write(&path, bytes).at(&path)
+    }
+}
+
+impl Mirror {
+    /// Fetches the newest checkpoint and everything under it that is new, proves it, and advances. After an error the mirror is as it was.
+    pub fn update(&mut self, source: &mut dyn Source) -> Result<Update, UpdateError> {
+        let incoming = self.directory.join("incoming");
+        let mut fetching = Fetching { source, bytes: 0, incoming };
+        let note = fetching.fetch("checkpoint")?;
+        let malformed = UpdateError::Malformed { path: "checkpoint".to_owned(), what: "is no text" };
+        let note = String::from_utf8(note).ok().ok_or(malformed)?;
+        let checkpoint = self.pin.verified(&note)?;
+        let from = self.size();
+        if checkpoint.size <= from {
+            self.not_newer(&checkpoint, &note)?;
+            return Ok(Update { from, to: from, bytes: fetching.bytes });
+        }
+        let (tree, upper) = self.consistent(&checkpoint, &note, &mut fetching)?;
+        let numbers = from / path::FULL..checkpoint.size.div_ceil(path::FULL);
+        for number in numbers {
+            self.proven_bundle(number, (&checkpoint, &note), &mut fetching)?;
+        }
+        upper.iter().try_for_each(|tile| fetching.put(&path::tile(tile.level, tile.number, 256), &tile.hashes))?;
+        for (level, number, hashes) in tree.partial_tiles() {
+            let width = u64::try_from(hashes.len() / 32).unwrap_or(0);
+            fetching.put(&path::tile(level, number, width), hashes)?;
+        }
+        let partial = tree.partial_tiles().map(|(level, number, hashes)| (level, number, hashes.len() / 32));
+        let partial =
+            partial.map(|(level, number, width)| path::tile(level, number, u64::try_from(width).unwrap_or(0)));
+        let upper = upper.iter().map(|tile| path::tile(tile.level, tile.number, path::FULL)).chain(partial);
+        self.settle(&fetching.incoming, from, checkpoint.size, upper)?;
+        durable::write(&self.directory.join("checkpoint"), note.as_bytes())?;
+        let old = std::mem::replace(&mut self.tree, tree);
+        let to = checkpoint.size;
+        self.newest = Some(Seen { checkpoint, note });
+        self.last = None;
+        self.forget_partial(&old)?;
+        Ok(Update { from, to, bytes: fetching.bytes })
+    }
+
+    /// A log that did not grow must be the one seen before.
+    fn not_newer(&self, checkpoint: &Checkpoint, note: &str) -> Result<(), UpdateError> {
+        let (told, seen) = (checkpoint.size, self.size());
+        let Some(newest) = &self.newest else { return Ok(()) };
+        if told < seen {
+            let explained = format!("Rollback: the log signed {seen} records, and later {told}.");
+            let evidence = self.keep_evidence("rollback", checkpoint, note, &explained)?;
+            return Err(UpdateError::RolledBack { told, seen, evidence });
+        }
+        if checkpoint.root == newest.checkpoint.root {
+            return Ok(());
+        }
+        let explained = format!("Fork: the log signed two different roots over {seen} records.");
+        let evidence = self.keep_evidence("fork", checkpoint, note, &explained)?;
+        Err(UpdateError::Forked { told, seen, evidence })
+    }
+
+    /// Proves from the tiles of the new leaves that the signed tree begins with the one seen before. Gives it, with the full tiles above
+    /// level 0 that came to be.
+    fn consistent(
+        &self,
+        checkpoint: &Checkpoint,
+        note: &str,
+        fetching: &mut Fetching<'_>,
+    ) -> Result<(Tree, Vec<FullTile>), UpdateError> {
+        let mut tree = self.tree.clone();
+        let (mut full, mut upper) = (Vec::new(), Vec::new());
+        let mut same = true;
+        for number in self.size() / path::FULL..checkpoint.size.div_ceil(path::FULL) {
+            let width = path::width(checkpoint.size, number);
+            let tile = self.fetched_tile(number, width, fetching)?;
+            // Of the tile that was not full, the beginning was seen before.
+            let seen = usize::try_from(tree.size() % path::FULL).unwrap_or(0);
+            let (before, new) = tile.split_at_checked(seen).unwrap_or_default();
+            same &= tree.partial_tiles().next().is_none_or(|(level, _, hashes)| level > 0 || hashes == before.concat());
+            new.iter().for_each(|hash| tree.append(*hash, &mut full));
+            upper.extend(full.drain(..).filter(|tile| tile.level > 0));
+        }
+        if same && tree.root() == checkpoint.root {
+            return Ok((tree, upper));
+        }
+        let (told, seen) = (checkpoint.size, self.size());
+        // Another beginning that leads to the signed root is a second history. Tiles that lead nowhere show nothing.
+        if self.served_tree(checkpoint, fetching)?.root() == checkpoint.root {
+            let explained =
+                format!("Fork: the log signed {seen} records, and later {told} records that do not begin with them.");
+            let evidence = self.keep_evidence("fork", checkpoint, note, &explained)?;
+            return Err(UpdateError::Forked { told, seen, evidence });
+        }
+        let explained = format!("The tiles served with {told} records do not lead to the root signed for them.");
+        let evidence = self.keep_evidence("tiles", checkpoint, note, &explained)?;
+        Err(UpdateError::TilesDiffer { told, evidence })
+    }
+
+    /// A tile of leaf hashes, put beside. Nothing of it is proven yet.
+    fn fetched_tile(&self, number: u64, width: u64, fetching: &mut Fetching<'_>) -> Result<Vec<Hash>, UpdateError> {
+        let name = path::tile(0, number, width);
+        let tile = fetching.tile(0, number, width)?;
+        fetching.put(&name, tile.as_flattened())?;
+        Ok(tile)
+    }
+
+    /// The tree that the source's own tiles make, from its beginning on.
+    fn served_tree(&self, checkpoint: &Checkpoint, fetching: &mut Fetching<'_>) -> Result<Tree, UpdateError> {
+        let size = self.size();
+        let mut frontier = Vec::new();
+        let mut begin = 0u64;
+        for height in (0..63u8).rev().filter(|height| size >> height & 1 == 1) {
+            let level = height / 8;
+            let (first, count) = (begin >> (8 * u32::from(level)), 1usize << (height % 8));
+            let number = first / path::FULL;
+            let width = path::width(checkpoint.size >> (8 * u32::from(level)), number);
+            let tile = fetching.tile(level, number, width)?;
+            let at = usize::try_from(first % path::FULL).unwrap_or(0);
+            let row = tile.get(at..at + count).map(<[Hash]>::to_vec).and_then(perfect_root);
+            let path = path::tile(level, number, width);
+            frontier.push(row.ok_or(UpdateError::Malformed { path, what: "has not the length of its tile" })?);
+            begin += 1 << height;
+        }
+        let mut tree = Tree::resume(size, frontier, Vec::new());
+        let mut full = Vec::new();
+        for number in size / path::FULL..checkpoint.size.div_ceil(path::FULL) {
+            let width = path::width(checkpoint.size, number);
+            let name = path::tile(0, number, width);
+            let stored = durable::read(&fetching.incoming.join(name))?.and_then(|tile| hashes_of(&tile));
+            let seen = usize::try_from(tree.size() % path::FULL).unwrap_or(0);
+            let tile = stored.unwrap_or_default();
+            tile.iter().skip(seen).for_each(|hash| tree.append(*hash, &mut full));
+            full.clear();
+        }
+        Ok(tree)
+    }
+
+    /// A bundle whose entries hash to the tile that is proven.
+    fn proven_bundle(
+        &self,
+        number: u64,
+        (checkpoint, note): (&Checkpoint, &str),
+        fetching: &mut Fetching<'_>,
+    ) -> Result<(), UpdateError> {
+        let width = path::width(checkpoint.size, number);
+        let name = path::entries(number, width);
+        let tile = durable::read(&fetching.incoming.join(path::tile(0, number, width)))?;
+        let tile = tile.and_then(|tile| hashes_of(&tile)).ok_or(UpdateError::Damaged { what: "incoming/ changed" })?;
+        let kept = durable::read(&fetching.incoming.join(&name))?;
+        let kept = kept.filter(|kept| matches!(differing(kept, &tile), Some(None)));
+        let fresh = kept.is_none();
+        let bundle = kept.map_or_else(|| fetching.fetch(&name), Ok)?;
+        let malformed = || UpdateError::Malformed { path: name.clone(), what: "is not a bundle of its entries" };
+        if let Some(at) = differing(&bundle, &tile).ok_or_else(malformed)? {
+            let leaf = number * path::FULL + u64::try_from(at).unwrap_or(0);
+            let entry = bundle::split(&bundle, width).and_then(|entries| entries.get(at).copied()).unwrap_or_default();
+            let explained = format!(
+                "Edited: the log serves as record {leaf} what does not hash to the tree it signed. Served (hex):\n{}",
+                super::evidence::hex(entry)
+            );
+            let evidence = self.keep_evidence("edited", checkpoint, note, &explained)?;
+            return Err(UpdateError::Edited { leaf, evidence: Some(evidence) });
+        }
+        if number == 0
+            && let Some(genesis) = bundle::split(&bundle, width).and_then(|entries| entries.first().copied())
+        {
+            self.pin.admit(genesis)?;
+        }
+        if fresh {
+            fetching.put(&name, &bundle)?;
+        }
+        Ok(())
+    }
+
+    /// Moves all that is proven into its place. It is on stable storage before its names are, and its names before the checkpoint.
+    fn settle(
+        &self,
+        incoming: &Path,
+        from: u64,
+        to: u64,
+        upper: impl Iterator<Item = String>,
+    ) -> Result<(), DiskError> {
+        sync_all(&self.directory)?;
+        let settled = |name: &str| {
+            let (from, to) = (incoming.join(name), self.directory.join(name));
+            if let Some(directory) = to.parent() {
+                std::fs::create_dir_all(directory).at(directory)?;
+            }
+            std::fs::rename(&from, &to).at(&to)
+        };
+        for number in from / path::FULL..to.div_ceil(path::FULL) {
+            let width = path::width(to, number);
+            settled(&path::entries(number, width))?;
+            if width == path::FULL {
+                settled(&path::tile(0, number, width))?;
+            }
+        }
+        // The unfinished tile of level 0 is among these.
+        upper.into_iter().try_for_each(|name| settled(&name))?;
+        // What failed attempts left is of no use any more.
+        std::fs::remove_dir_all(incoming).at(incoming)?;
+        sync_all(&self.directory)
+    }
+
+    /// Removes the unfinished tiles and the unfinished bundle of the tree before.
+    fn forget_partial(&self, old: &Tree) -> Result<(), UpdateError> {
+        let now: Vec<(u8, u64, usize)> =
+            self.tree.partial_tiles().map(|(level, number, hashes)| (level, number, hashes.len())).collect();
+        for (level, number, hashes) in old.partial_tiles() {
+            if now.contains(&(level, number, hashes.len())) {
+                continue;
+            }
+            let width = u64::try_from(hashes.len() / 32).unwrap_or(0);
+            let bundle = (level == 0).then(|| path::entries(number, width));
+            for name in [path::tile(level, number, width)].into_iter().chain(bundle) {
+                let path = self.directory.join(name);
+                durable::remove(&path)?;
+                // A directory that holds another unfinished one stays.
+                path.parent().map(std::fs::remove_dir).and_then(Result::ok);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The place of the first entry that does not hash to its tile; an outer `None` where the bytes are no such bundle.
+fn differing(bundle: &[u8], tile: &[Hash]) -> Option<Option<usize>> {
+    let entries = bundle::split(bundle, u64::try_from(tile.len()).ok()?)?;
+    Some(entries.iter().zip(tile).position(|(entry, hash)| leaf_hash(entry) != *hash))
+}
+
+fn sync_all(directory: &Path) -> Result<(), DiskError> {
+    let file = std::fs::File::open(directory).at(directory)?;
+    rustix::fs::syncfs(&file).map_err(std::io::Error::from).at(directory)
+}

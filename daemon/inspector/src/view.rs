@@ -1,0 +1,159 @@
+//! A fleet as its evidence shows it: plain data for tables, JSON and pages.
+
+use crate::finding::Finding;
+use serde::Serialize;
+
+/// An appliance with all its PSDs. Amounts are decimal text in the currency of the PSD; times are milliseconds since 1970, UTC.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct FleetView {
+    /// Name of the appliance.
+    pub appliance: String,
+    /// `development` or `production`.
+    pub environment: &'static str,
+    /// Records inspected.
+    pub records: u64,
+    /// Root of the signed checkpoint over them, hex.
+    pub root: String,
+    /// When it was inspected.
+    pub inspected_ms: u64,
+    /// Time of the last record.
+    pub last_record_ms: u64,
+    /// Pieces of all PSDs.
+    pub pieces: u64,
+    /// The clock.
+    pub clock: ClockView,
+    /// The worst first, then those of the fleet, then by PSD.
+    pub findings: Vec<Finding>,
+    /// By device ID.
+    pub psds: Vec<PsdView>,
+    /// All PSDs together, the last days on which there was a record.
+    pub days: Vec<DayView>,
+    /// All PSDs together, the last hours in which a piece was signed.
+    pub hours: Vec<HourView>,
+}
+
+/// The clock by the last record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ClockView {
+    /// `token`, `host` or `development`.
+    pub source: &'static str,
+    /// Error bound at the last record.
+    pub error_ms: u32,
+    /// The largest error bound of the days in [`FleetView::days`].
+    pub largest_error_ms: u32,
+    /// Where that was.
+    pub largest_error_leaf: u64,
+    /// Clock epoch.
+    pub epoch: u32,
+}
+
+/// A PSD.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct PsdView {
+    /// Device ID.
+    pub psd: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// Under which licence.
+    pub licence: String,
+    /// Layout of its marks.
+    pub format: &'static str,
+    /// ISO 4217.
+    pub currency: String,
+    /// State.
+    pub lifecycle: &'static str,
+    /// Why it is locked, if it is.
+    pub locks: Vec<&'static str>,
+    /// Records of it.
+    pub sequence: u64,
+    /// Value ever used.
+    pub ascending: String,
+    /// Value left.
+    pub descending: String,
+    /// Value ever loaded, by its own register.
+    pub control_total: String,
+    /// Pieces ever signed, by its own register.
+    pub pieces: u64,
+    /// Its last record.
+    pub last_leaf: u64,
+    /// Time of that.
+    pub last_record_ms: u64,
+    /// Downloads of value.
+    pub downloads: u64,
+    /// The last one.
+    pub last_download: Option<MovementView>,
+    /// What is asked for and not ended: number of the download.
+    pub pending: Option<u64>,
+    /// Refunds of spoiled marks.
+    pub refunds: u64,
+    /// Their sum.
+    pub refunded: String,
+    /// Every key it ever had, in order of creation.
+    pub keys: Vec<KeyView>,
+    /// The last days on which there was a record.
+    pub days: Vec<DayView>,
+    /// The last hours in which it signed.
+    pub hours: Vec<HourView>,
+}
+
+/// A movement of value.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct MovementView {
+    /// Its record.
+    pub leaf: u64,
+    /// Time of that.
+    pub time_ms: u64,
+    /// How much.
+    pub amount: String,
+}
+
+/// A key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct KeyView {
+    /// `indicium`, `certification`, `device` or `token MAC`.
+    pub role: String,
+    /// CKA_ID, hex.
+    pub key_id: String,
+    /// How it signs.
+    pub algorithm: String,
+    /// `created`, `certified`, `in use`, `superseded`, `retired`, `revoked` or `destroyed`.
+    pub state: &'static str,
+    /// When it was made.
+    pub created_ms: u64,
+    /// When it took over.
+    pub activated_ms: Option<u64>,
+    /// Days since then, where it is in use.
+    pub age_days: Option<u64>,
+    /// Serial number of its certificate.
+    pub serial: Option<u32>,
+    /// The last instant of its certificate and of all issuers.
+    pub expires_ms: Option<u64>,
+    /// Since when it is revoked.
+    pub revoked_ms: Option<u64>,
+    /// The leaf by which it took over or, before that, was certified or made.
+    pub leaf: Option<u64>,
+}
+
+/// A day, UTC.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct DayView {
+    /// `2026-11-20`.
+    pub day: String,
+    /// Pieces signed.
+    pub pieces: u64,
+    /// Their postage, without currency.
+    pub postage: String,
+    /// First record of the day.
+    pub first_leaf: u64,
+    /// Last record of the day.
+    pub last_leaf: u64,
+}
+
+/// An hour, UTC.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct HourView {
+    /// Its first instant.
+    pub begins_ms: u64,
+    /// Pieces signed.
+    pub pieces: u64,
+}

@@ -1,0 +1,8 @@
+//! The inspector against logs that are validly hashed and signed and say what they must not, and against sources that lie.
+
+mod findings;
+mod log;
+mod mirror;
+mod pin;
+mod scans;
+mod world;
