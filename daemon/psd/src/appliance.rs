@@ -2,7 +2,7 @@
 
 use crate::authority::{AboveCeiling, AuthorityState};
 use crate::clock::ClockReading;
-use crate::device::{Psd, ReplayError};
+use crate::device::{Psd, ReplayError, State};
 use crate::governance::{Governance, check_operators};
 use crate::id::PsdId;
 use crate::record::{Applied, AuthorityPurpose, Event, Genesis, Record};
@@ -68,6 +68,12 @@ pub enum FollowError {
 }
 
 impl Appliance {
+    /// The PSD of an event as it stands now, where the event is not one of the many, indicia, that no instruction can lead to.
+    pub fn standing(&self, event: &Event) -> Option<State> {
+        let stamp = event.stamp().filter(|_| !matches!(event, Event::Indicium(_)))?;
+        Some(self.psds.get(&stamp.psd)?.state().clone())
+    }
+
     /// The appliance as leaf 0 describes it.
     pub fn born(record: &Record) -> Result<Self, FollowError> {
         let Event::Genesis(genesis) = &record.event else { return Err(FollowError::Genesis) };

@@ -30,14 +30,11 @@ impl Fold {
         if self.appliance.is_none() {
             self.appliance = Some(Appliance::born(&record)?);
         } else {
-            let before = record.event.stamp().and_then(|stamp| {
-                let state = self.appliance.as_ref()?.psds.get(&stamp.psd)?.state();
-                Some((state.lifecycle, state.locks))
-            });
+            let before = self.appliance.as_ref().and_then(|appliance| appliance.standing(&record.event));
             self.digest(leaf, &record);
             self.follow(leaf, &record);
             let psd = record.event.stamp().map(|stamp| stamp.psd);
-            if let Err(what) = self.instructed.admit(&record.event, before) {
+            if let Err(what) = self.instructed.admit(&record.event, before.as_ref()) {
                 self.find(Code::Instruction, psd, &[leaf], record.at.time, format!("record {leaf}: {what}"));
             }
             match &record.event {

@@ -14,7 +14,7 @@ use psd::instructed::Instructed;
 use psd::key::Role;
 use psd::record::{Applied, AuthorityPurpose, Event, Genesis, Indicium, Record, Stamp};
 use psd::tree::{FullTile, Tree, leaf_hash};
-use psd::{PostageAmount, PsdId, State, TenantName, UnixMillis};
+use psd::{PostageAmount, PsdId, TenantName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -179,7 +179,7 @@ impl<'j, J: Judge> Walk<'j, J> {
         let leaf = self.tree.size();
         let at = |fault: Fault| found(leaf, fault);
         let record = Record::decode(bytes).map_err(|error| at(error.into()))?;
-        let before = self.standing(&record.event);
+        let before = self.appliance.as_ref().and_then(|appliance| appliance.standing(&record.event));
         self.follow(leaf, &record).map_err(at)?;
         self.instructed.admit(&record.event, before.as_ref()).map_err(|what| at(Fault::Instruction(what)))?;
         match &record.event {
@@ -222,12 +222,6 @@ impl<'j, J: Judge> Walk<'j, J> {
             self.digest_leaf = Some(leaf);
         }
         Ok(appliance.follow(record)?)
-    }
-
-    /// The PSD before its record, where that is not one of the many that no instruction could lead to.
-    fn standing(&self, event: &Event) -> Option<State> {
-        let stamp = event.stamp().filter(|_| !matches!(event, Event::Indicium(_)))?;
-        Some(self.appliance.as_ref()?.psds.get(&stamp.psd)?.state().clone())
     }
 
     /// The spoiled mark of a refund, as it stands in the log.
