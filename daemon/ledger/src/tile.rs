@@ -3,7 +3,8 @@
 use crate::{AtStep, StoreFault, sql};
 use psd::tree::{Hash, TILE, Tree, leaf_hash, node_hash};
 use rusqlite::{Connection, OptionalExtension};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 
 /// Why the tree cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,17 +28,43 @@ pub enum TileError {
     MissingEntry(u64),
 }
 
+/// Roots of full tiles, for whoever reads the right edge again and again: there, the hashes of an upper tile that is not full yet follow
+/// from the full tiles below it alone, and what a full tile holds never changes.
+#[derive(Default)]
+pub struct Roots(RefCell<HashMap<(u8, u64), Hash>>);
+
+/// Most roots kept: those below the unfinished tile of each of four levels.
+const KEPT_ROOTS: usize = 1_024;
+
+impl Roots {
+    fn keep(&self, tile: (u8, u64), root: Hash) {
+        let mut kept = self.0.borrow_mut();
+        if kept.len() >= KEPT_ROOTS {
+            kept.clear();
+        }
+        kept.insert(tile, root);
+    }
+}
+
 /// Reads nodes of the stored tree.
 pub struct Nodes<'a> {
     connection: &'a Connection,
     /// The tile that was read last, with level and number: leaves are mostly asked for in their order.
     last: RefCell<Option<(u8, u64, Vec<u8>)>>,
+    /// The tile that was not there the last time.
+    missing: Cell<Option<(u8, u64)>>,
+    roots: Option<&'a Roots>,
 }
 
 impl<'a> Nodes<'a> {
     /// Over this connection.
     pub fn new(connection: &'a Connection) -> Self {
-        Self { connection, last: RefCell::new(None) }
+        Self { connection, last: RefCell::new(None), missing: Cell::new(None), roots: None }
+    }
+
+    /// Over this connection, with roots that were kept before.
+    pub fn remembering(connection: &'a Connection, roots: &'a Roots) -> Self {
+        Self { roots: Some(roots), ..Self::new(connection) }
     }
 
     /// The root of the perfect subtree of 2^`height` leaves with this index among those of its height.
@@ -64,6 +91,31 @@ impl<'a> Nodes<'a> {
     /// The inclusion path of a leaf in the tree of the first `size` leaves (RFC 9162 §2.1.3.1), lowest sibling first.
     pub fn inclusion_path(&self, leaf: u64, size: u64) -> Result<Vec<Hash>, TileError> {
         self.path_within(leaf, 0, size)
+    }
+
+    /// The consistency path from the tree of the first `from` leaves to that of the first `to` (RFC 9162 §2.1.4.1), `from` at least one and
+    /// not above `to`.
+    pub fn consistency_path(&self, from: u64, to: u64) -> Result<Vec<Hash>, TileError> {
+        self.subproof(from, (0, to), true)
+    }
+
+    /// SUBPROOF of RFC 9162 §2.1.4.1 over the leaves `begin..end`; `known` while the subtree is one whose root the verifier has.
+    fn subproof(&self, from: u64, (begin, end): (u64, u64), known: bool) -> Result<Vec<Hash>, TileError> {
+        let count = end - begin;
+        if from >= count {
+            return if known { Ok(Vec::new()) } else { Ok(vec![self.range_root(begin, end)?]) };
+        }
+        let half = 1u64 << (63 - (count - 1).leading_zeros());
+        let middle = begin + half;
+        if from <= half {
+            let mut path = self.subproof(from, (begin, middle), known)?;
+            path.push(self.range_root(middle, end)?);
+            Ok(path)
+        } else {
+            let mut path = self.subproof(from - half, (middle, end), false)?;
+            path.push(self.range_root(begin, middle)?);
+            Ok(path)
+        }
     }
 
     /// The tree of the first `size` leaves, ready to grow.
@@ -126,7 +178,13 @@ impl<'a> Nodes<'a> {
         let number = index / 256;
         let mut last = self.last.borrow_mut();
         if last.as_ref().is_none_or(|(of, nth, _)| (*of, *nth) != (level, number)) {
-            let Some(hashes) = self.tile(level, number)? else { return Ok(None) };
+            if self.missing.get() == Some((level, number)) {
+                return Ok(None);
+            }
+            let Some(hashes) = self.tile(level, number)? else {
+                self.missing.set(Some((level, number)));
+                return Ok(None);
+            };
             *last = Some((level, number, hashes));
         }
         let at = usize::try_from(index % 256).unwrap_or(0) * 32;
@@ -149,12 +207,20 @@ impl<'a> Nodes<'a> {
 
     /// The root of a full tile, which is the hash above it.
     fn root_of_tile(&self, level: u8, number: u64) -> Result<Option<Hash>, TileError> {
+        let kept = self.roots.and_then(|roots| roots.0.borrow().get(&(level, number)).copied());
+        if kept.is_some() {
+            return Ok(kept);
+        }
         let Some(hashes) = self.tile(level, number)? else { return Ok(None) };
         let mut row: Vec<Hash> = hashes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
         while row.len() > 1 {
             row = row.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
         }
-        Ok(row.pop())
+        let root = row.pop();
+        if let (Some(roots), Some(root)) = (self.roots, root) {
+            roots.keep((level, number), root);
+        }
+        Ok(root)
     }
 
     fn hash_of_entry(&self, leaf: u64) -> Result<Hash, TileError> {

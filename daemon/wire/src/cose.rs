@@ -26,7 +26,7 @@ pub const INSTRUCTION: &str = "application/psdd-instruction+cbor";
 const SIGN1: u64 = 18;
 
 /// The algorithm in the protected header: ES256, EdDSA or ES384 (RFC 9053 §2.1, §2.2).
-const fn label(kind: KeyKind) -> i8 {
+pub(crate) const fn label(kind: KeyKind) -> i8 {
     match kind {
         KeyKind::P256 => -7,
         KeyKind::Ed25519 => -8,
@@ -34,7 +34,7 @@ const fn label(kind: KeyKind) -> i8 {
     }
 }
 
-const fn kind_labelled(label: i8) -> Option<KeyKind> {
+pub(crate) const fn kind_labelled(label: i8) -> Option<KeyKind> {
     match label {
         -7 => Some(KeyKind::P256),
         -8 => Some(KeyKind::Ed25519),

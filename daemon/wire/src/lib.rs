@@ -23,12 +23,15 @@ pub mod operator;
 pub mod pasted;
 pub mod problem;
 pub mod profile;
+pub mod proof;
+pub mod receipt;
 mod sign_item;
 mod sign_request;
 pub mod spki;
 pub mod status;
 mod strict;
 mod text;
+pub mod tlog;
 
 pub use strict::{DecodeError, encode, encode_with_capacity, read};
 

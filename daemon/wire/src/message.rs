@@ -578,7 +578,7 @@ pub struct InstructionResponse {
     pub checkpoint: Option<String>,
 }
 
-/// GET /v1/status, at the vendor and the operator door.
+/// GET /v1/status, at the vendor, the operator and the authority door.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct StatusResponse {

@@ -15,6 +15,9 @@ use psdd_wire::enrolment::*;
 use psdd_wire::funds::*;
 use psdd_wire::message::*;
 use psdd_wire::problem::Problem;
+use psdd_wire::proof::*;
+use psdd_wire::receipt::{InclusionProof, Receipt};
+use psdd_wire::spki::KeyKind;
 use psdd_wire::status::{KeyState, StatusEntry, StatusList};
 use serde_bytes::ByteBuf;
 use std::borrow::Cow;
@@ -211,6 +214,13 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         let psds = if full { vec![view(true), view(false)] } else { Vec::new() };
         all.push(("psds-response", encode(&PsdsResponse { psds, checkpoint: checkpoint.clone() })));
         all.push(("status-response", encode(&StatusResponse { list: vec![0xd2, 0x84] })));
+        let path = if full { vec![ByteBuf::from([7; 32]), ByteBuf::from([8; 32])] } else { Vec::new() };
+        all.push(("inclusion-response", encode(&InclusionResponse { leaf: 1, path: path.clone(), size: 3 })));
+        all.push(("consistency-response", encode(&ConsistencyResponse { to: 3, from: 2, path: path.clone() })));
+        let proof = InclusionProof { size: 3, leaf: 1, path: hashes_of(&path).unwrap() };
+        let kind = if full { KeyKind::Ed25519 } else { KeyKind::P256 };
+        let receipt = Receipt::new(kind, proof, &[1; 64]).encode();
+        all.push(("receipt-response", encode(&ReceiptResponse { leaf: 1, record: vec![0xa0], receipt })));
         all.push(("psd-response", encode(&PsdResponse { psd: view(full), checkpoint: checkpoint.clone() })));
         all.push((
             "certificates-response",

@@ -3,6 +3,7 @@
 mod acknowledging;
 mod back_up;
 mod ceremony;
+mod evidence;
 mod journal;
 mod open;
 mod reading;
