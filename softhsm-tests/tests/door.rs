@@ -26,6 +26,8 @@ mod form;
 mod hindered;
 #[path = "door/holding.rs"]
 mod holding;
+#[path = "door/inspection.rs"]
+mod inspection;
 #[path = "door/instructions.rs"]
 mod instructions;
 #[path = "door/judging.rs"]

@@ -83,6 +83,9 @@ pub enum InputError {
         /// Items given.
         items: usize,
     },
+    /// Nothing of the log has this name.
+    #[error("{0:?} is no resource of the log: /log/checkpoint, or /log/tile/… as C2SP tlog-tiles names it")]
+    LogPath(String),
     /// Two items of one call carry the same key.
     #[error("items {first} and {second} carry the same key; a piece has a key of its own")]
     SameKey {
@@ -103,8 +106,13 @@ pub enum ContractError {
         status: u16,
     },
     /// Another media type than the one documented.
-    #[error("media type {0:?} instead of application/cbor")]
-    MediaType(String),
+    #[error("media type {told:?} instead of {expected}")]
+    MediaType {
+        /// Told.
+        told: String,
+        /// Documented.
+        expected: &'static str,
+    },
     /// The body is no such message.
     #[error("the body of {call} is not the message documented: {source}")]
     Body {
@@ -118,6 +126,14 @@ pub enum ContractError {
     TooLong {
         /// Limit, bytes.
         limit: usize,
+    },
+    /// A resource of the log that is not of the form of C2SP tlog-tiles.
+    #[error("{path} is not what its name says: {what}")]
+    LogResource {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        what: &'static str,
     },
     /// Not one result for each item.
     #[error("{results} results for {items} items")]

@@ -28,7 +28,21 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) body: Bytes,
+    pub(crate) answer: Expected,
 }
+
+/// What an answer of success must be.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) media: &'static str,
+    /// Bytes.
+    pub(crate) longest: usize,
+}
+
+/// A message of the contract.
+const MESSAGE: Expected = Expected { media: psdd_wire::CBOR, longest: LONGEST_BODY };
+/// Longest problem.
+const LONGEST_PROBLEM: usize = 64 << 10;
 
 /// Makes calls over the pool.
 pub(crate) struct Exchange {
@@ -41,11 +55,11 @@ pub(crate) struct Exchange {
 
 impl Call {
     pub(crate) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: Bytes::new() }
+        Self { method: Method::GET, path, body: Bytes::new(), answer: MESSAGE }
     }
 
     pub(crate) fn post(path: String, body: Vec<u8>) -> Self {
-        Self { method: Method::POST, path, body: body.into() }
+        Self { method: Method::POST, path, body: body.into(), answer: MESSAGE }
     }
 }
 
@@ -73,7 +87,8 @@ impl Exchange {
         })
     }
 
-    async fn answer(&self, call: &Call) -> Result<Bytes, ClientError> {
+    /// The bytes of the answer to a call.
+    pub(crate) async fn answer(&self, call: &Call) -> Result<Bytes, ClientError> {
         let mut retries = Retries::new(self.most_retries);
         loop {
             let attempt = timeout(self.deadline, self.attempt(call)).await;
@@ -101,7 +116,7 @@ impl Exchange {
         let request = Request::builder()
             .method(call.method.clone())
             .uri(uri)
-            .header(ACCEPT, psdd_wire::CBOR)
+            .header(ACCEPT, call.answer.media)
             .header(CONTENT_TYPE, psdd_wire::CBOR)
             .body(Full::new(call.body.clone()));
         let request = match request {
@@ -113,17 +128,23 @@ impl Exchange {
             Ok(response) => response,
             Err(error) => return Err(self.lost(&lease, error).await),
         };
-        self.read(&lease, response).await
+        self.read(&lease, response, call.answer).await
     }
 
-    async fn read(&self, lease: &Lease<'_>, response: Response<Incoming>) -> Result<Bytes, ClientError> {
+    async fn read(
+        &self,
+        lease: &Lease<'_>,
+        response: Response<Incoming>,
+        expected: Expected,
+    ) -> Result<Bytes, ClientError> {
         let status = response.status();
         let media = response.headers().get(CONTENT_TYPE);
         let media = media.map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let body = match Limited::new(response.into_body(), LONGEST_BODY).collect().await {
+        let limit = if status == StatusCode::OK { expected.longest } else { LONGEST_PROBLEM };
+        let body = match Limited::new(response.into_body(), limit).collect().await {
             Ok(collected) => collected.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
-                return Err(ContractError::TooLong { limit: LONGEST_BODY }.into());
+                return Err(ContractError::TooLong { limit }.into());
             }
             Err(error) => match error.downcast::<hyper::Error>() {
                 Ok(error) => return Err(self.lost(lease, *error).await),
@@ -131,8 +152,8 @@ impl Exchange {
             },
         };
         match (status, media.as_str()) {
-            (StatusCode::OK, psdd_wire::CBOR) => Ok(body),
-            (StatusCode::OK, _) => Err(ContractError::MediaType(media).into()),
+            (StatusCode::OK, told) if told == expected.media => Ok(body),
+            (StatusCode::OK, _) => Err(ContractError::MediaType { told: media, expected: expected.media }.into()),
             (_, psdd_wire::PROBLEM) => Err(match serde_cbor::from_slice::<Problem>(&body) {
                 Ok(problem) => ClientError::Refused(problem),
                 Err(source) => ContractError::Body { call: format!("the problem with status {status}"), source }.into(),

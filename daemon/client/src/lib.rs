@@ -7,6 +7,7 @@
 //! not verify. Called by vendor backends and by `psdctl vendor`.
 
 mod alert;
+mod authority;
 mod certification;
 mod client;
 mod config;
@@ -23,6 +24,7 @@ mod tls;
 mod value;
 pub mod verify;
 
+pub use authority::AuthorityClient;
 pub use certification::CertificationAuthority;
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Files, Verification};

@@ -99,15 +99,7 @@ impl OperatorClient {
 
     /// Every generation of every key, of one PSD or of all, with the daemon's time in milliseconds since 1970.
     pub async fn keys(&self, psd: Option<PsdId>) -> Result<(u64, Vec<OperatorKeyView>), ClientError> {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let page: KeysResponse = self.exchange.ask(&Call::get(paged("/v1/keys", psd, after.as_deref()))).await?;
-            all.extend(page.keys);
-            match page.next {
-                Some(next) if after.as_ref() != Some(&next) => after = Some(next),
-                _ => return Ok((page.time, all)),
-            }
-        }
+        all_keys(&self.exchange, psd).await
     }
 
     /// What the appliance says of every key of every tenant, COSE_Sign1 by its log key (`psdd_wire::status`).
@@ -127,6 +119,22 @@ impl OperatorClient {
         let body = psdd_wire::encode(&UnsealRequest { share: share.to_vec() });
         let told: UnsealResponse = self.exchange.ask(&Call::post("/v1/unseal".to_owned(), body)).await?;
         Ok(told.answer)
+    }
+}
+
+/// All pages of keys, at whichever door shows them.
+pub(crate) async fn all_keys(
+    exchange: &Exchange,
+    psd: Option<PsdId>,
+) -> Result<(u64, Vec<OperatorKeyView>), ClientError> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page: KeysResponse = exchange.ask(&Call::get(paged("/v1/keys", psd, after.as_deref()))).await?;
+        all.extend(page.keys);
+        match page.next {
+            Some(next) if after.as_ref() != Some(&next) => after = Some(next),
+            _ => return Ok((page.time, all)),
+        }
     }
 }
 

@@ -282,7 +282,7 @@ async fn the_newest_checkpoint_goes_along_and_survives_a_restart() {
 async fn broken_contracts_are_told() {
     match verdict(Fault::Garbage).await {
         ClientError::Contract(error) => {
-            assert!(matches!(&*error, ContractError::MediaType(media) if media == "text/html"))
+            assert!(matches!(&*error, ContractError::MediaType { told, .. } if told == "text/html"))
         }
         other => panic!("{other:?}"),
     }

@@ -1,7 +1,7 @@
 //! The top of the command line: global options and the groups.
 
 use crate::error::{CtlError, Exit};
-use crate::{authority, ceremony, completions, dev, indicium, key, ledger, operator, vendor};
+use crate::{authority, ceremony, completions, dev, indicium, inspect, key, ledger, operator, vendor};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +59,9 @@ pub enum Command {
     /// What an operator does alone: a key of his own, certification requests and certificates
     #[command(subcommand)]
     Operator(operator::OperatorCommand),
+    /// What an inspector of the postal authority does at an appliance: read it, take evidence of its log, bring instructions
+    #[command(subcommand)]
+    Inspect(inspect::InspectCommand),
     /// A development appliance on this machine, for trying things out
     #[command(subcommand)]
     Dev(dev::DevCommand),
@@ -76,6 +79,7 @@ pub fn run(cli: Cli) -> Result<Exit, CtlError> {
         Command::Ceremony(command) => ceremony::run(&cli.global, command),
         Command::Key(command) => key::run(&cli.global, command),
         Command::Operator(command) => operator::run(&cli.global, command),
+        Command::Inspect(command) => inspect::run(&cli.global, command),
         Command::Dev(command) => dev::run(&cli.global, command),
         Command::Completions(command) => completions::run(&command),
     }

@@ -1,9 +1,9 @@
 //! `psdctl.toml`: where the appliance is and with which files to meet it.
 
-use crate::operator::DoorConfig;
 use psd::PsdId;
 use psdd_client::{ClientConfig, Files, Verification};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,44 @@ pub struct CtlConfig {
     /// The operator door, for the groups of operators.
     #[serde(default)]
     pub operator: Option<DoorConfig>,
+    /// The authority door, for inspectors.
+    #[serde(default)]
+    pub authority: Option<DoorConfig>,
+}
+
+/// `[operator]`, `[authority]`: a door with CAs of its own, for the server as for clients.
+#[derive(Deserialize, Debug, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct DoorConfig {
+    /// `host:port`.
+    pub endpoint: String,
+    /// Name in its certificate.
+    pub server_name: String,
+    /// CA of its certificate, PEM.
+    pub server_ca: PathBuf,
+    /// Client certificate there, PEM.
+    pub client_cert: PathBuf,
+    /// Its key, PEM.
+    pub client_key: PathBuf,
+}
+
+impl DoorConfig {
+    /// The files, to be resolved.
+    pub(crate) fn paths_mut(&mut self) -> [&mut PathBuf; 3] {
+        [&mut self.server_ca, &mut self.client_cert, &mut self.client_key]
+    }
+
+    /// The configuration of a client there.
+    pub fn client(&self) -> ClientConfig {
+        let files = Files {
+            server_ca: self.server_ca.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
+            authority_root: None,
+        };
+        let client = ClientConfig::new(&self.endpoint, &self.server_name, files);
+        ClientConfig { verification: Verification::Registers, ..client }
+    }
 }
 
 /// `[funds]`: the authority's funds system.
@@ -100,14 +138,7 @@ pub enum ConfigError {
 impl CtlConfig {
     /// Reads the file named, or `psdctl.toml` in the directory named, or in the current one.
     pub fn read(named: Option<&Path>) -> Result<Self, ConfigError> {
-        let path = place(named);
-        let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => ConfigError::Missing { path: path.clone() },
-            _ => ConfigError::Unreadable { path: path.clone(), source },
-        })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Malformed { path: path.clone(), source: Box::new(source) })?;
-        let base = path.parent().unwrap_or(Path::new(""));
+        let (mut config, base) = read_as::<Self>(named)?;
         let files =
             [&mut config.server_ca, &mut config.client_cert, &mut config.client_key, &mut config.authority_root];
         let funds = config.funds.iter_mut().flat_map(|f| [&mut f.server_ca, &mut f.client_cert, &mut f.client_key]);
@@ -155,6 +186,18 @@ impl CtlConfig {
         let text = named.or(self.psd.as_deref()).ok_or(ConfigError::NoPsd)?;
         Ok(text.parse()?)
     }
+}
+
+/// What a group needs of the file, and the directory that its paths are relative to.
+pub(crate) fn read_as<T: DeserializeOwned>(named: Option<&Path>) -> Result<(T, PathBuf), ConfigError> {
+    let path = place(named);
+    let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ConfigError::Missing { path: path.clone() },
+        _ => ConfigError::Unreadable { path: path.clone(), source },
+    })?;
+    let config = toml::from_str(&text)
+        .map_err(|source| ConfigError::Malformed { path: path.clone(), source: Box::new(source) })?;
+    Ok((config, path.parent().unwrap_or(Path::new("")).to_owned()))
 }
 
 pub(crate) fn place(named: Option<&Path>) -> PathBuf {

@@ -14,6 +14,7 @@ pub mod dev;
 pub mod error;
 pub mod indicium;
 pub mod input;
+pub mod inspect;
 pub mod key;
 pub mod ledger;
 pub mod operator;

@@ -4,8 +4,8 @@
 //! from one read to the next, and none is: each is a statement of its own. Called by the authority door, off the core.
 
 use crate::tile::{Nodes, Roots, TileError};
-use psd::tree::Hash;
 use crate::{AtStep, StoreFault, schema, sql};
+use psd::tree::Hash;
 use rusqlite::Connection;
 use std::path::Path;
 

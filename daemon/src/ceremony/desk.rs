@@ -15,6 +15,10 @@ use psd::{ApplianceId, PsdId, State, TenantName, UnixMillis};
 use psdd_hsm::link::Link;
 use psdd_ledger::Durable;
 use psdd_wire::ceremony::{Operator, P256PublicKey, Situation};
+use psdd_wire::cose::CoseError;
+use psdd_wire::receipt::to_be_signed;
+use psdd_wire::spki::{KeyKind, PublicKey};
+use psdd_wire::tlog::Hash;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -95,6 +99,11 @@ impl Ceremonies {
         }))
     }
 
+    /// The log key's kind and its signature over a root of the log, for receipts. It blocks on the token.
+    pub fn sign_root(&self, root: &Hash, patience: Duration) -> Result<(KeyKind, Vec<u8>), CeremonyFailure> {
+        self.0.sign_root(root, patience)
+    }
+
     /// SHA-256 of record 0.
     pub fn genesis(&self) -> [u8; 32] {
         self.0.genesis
@@ -165,6 +174,18 @@ impl Desk {
         let LogKeyParts { key_id, spki, token } = &self.log_key;
         let signer = Signer { role: Role::Log, key_id, spki };
         signer.sign(self.link(*token)?, signer.message(content_type, payload)?, patience)
+    }
+
+    /// The log key's kind, and its signature over a root of the log as receipts have it; verified before anybody has it.
+    pub(super) fn sign_root(&self, root: &Hash, patience: Duration) -> Result<(KeyKind, Vec<u8>), CeremonyFailure> {
+        let LogKeyParts { key_id, spki, token } = &self.log_key;
+        let unreadable = || CeremonyFailure::Refused("the public half of the log key cannot be read".to_owned());
+        let key = PublicKey::of_spki(spki).ok_or_else(unreadable)?;
+        let structure = to_be_signed(key.kind(), root);
+        let signer = Signer { role: Role::Log, key_id, spki };
+        let signature = signer.sign_structure(self.link(*token)?, &structure, patience)?;
+        let verified = key.signed(&structure, &signature);
+        verified.then_some((key.kind(), signature)).ok_or(CeremonyFailure::WrongSignature(CoseError::Signature))
     }
 
     pub(super) fn situation<'a>(

@@ -39,13 +39,24 @@ impl Signer<'_> {
     /// [`CeremonyFailure::Token`] when the token does not sign, [`CeremonyFailure::WrongSignature`] when it signs wrongly.
     pub(super) fn sign(&self, link: &Link, message: Sign1, patience: Duration) -> Result<Vec<u8>, CeremonyFailure> {
         let content_type = message.content_type.clone();
-        let mut messages = Messages::with_capacity(1, 1_024);
-        messages.push(&message.to_be_signed());
+        let signature = self.sign_structure(link, &message.to_be_signed(), patience)?;
+        let bytes = message.with_signature(&signature);
+        let verified = Sign1::parse(&bytes).and_then(|signed| signed.verify(&content_type, self.spki));
+        verified.map(|()| bytes).map_err(CeremonyFailure::WrongSignature)
+    }
+
+    /// What the token gives for a Sig_structure, unverified.
+    pub(super) fn sign_structure(
+        &self,
+        link: &Link,
+        structure: &[u8],
+        patience: Duration,
+    ) -> Result<Vec<u8>, CeremonyFailure> {
+        let mut messages = Messages::with_capacity(1, structure.len());
+        messages.push(structure);
         let (key_id, role) = (Arc::clone(self.key_id), self.role);
         let frame = SignFrame { key_id, role, form: Form::CoseSign1, floor: 0, messages };
         let signatures = link.blocking().sign(&frame, patience)?;
-        let bytes = message.with_signature(signatures.iter().next().unwrap_or_default());
-        let verified = Sign1::parse(&bytes).and_then(|signed| signed.verify(&content_type, self.spki));
-        verified.map(|()| bytes).map_err(CeremonyFailure::WrongSignature)
+        Ok(signatures.iter().next().unwrap_or_default().to_vec())
     }
 }

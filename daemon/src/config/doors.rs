@@ -1,4 +1,4 @@
-//! `[vendor]`, `[operator]` and `[local]`: the listeners.
+//! `[vendor]`, `[operator]`, `[authority]` and `[local]`: the listeners.
 
 use crate::door::listener::Limits;
 use psdd_tls::ServerFiles;
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The vendor door, or the operator door.
+/// The vendor door, the operator door or the authority door.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct DoorConfig {
@@ -29,7 +29,7 @@ pub struct DoorConfig {
     /// Most streams at a time on one connection.
     #[serde(default = "max_streams")]
     pub max_streams: u32,
-    /// Longest request body, in bytes; 2 MiB at the vendor door, 16 MiB at the operator door where it is absent.
+    /// Longest request body, in bytes; 2 MiB, and 16 MiB at the operator door, where it is absent.
     pub max_body_bytes: Option<usize>,
     /// The TLS handshake must be finished, and headers must have come, within this time.
     #[serde(default = "header_timeout_ms")]
@@ -70,8 +70,8 @@ fn keep_alive_ms() -> u64 {
     20_000
 }
 
-/// Longest body of the vendor door where nothing is said, bytes.
-const VENDOR_BODY: usize = 2 * 1024 * 1024;
+/// Longest body of the vendor and the authority door where nothing is said, bytes.
+const USUAL_BODY: usize = 2 * 1024 * 1024;
 /// Longest body of any door, and of the operator door where nothing is said: ceremonies with their approvals, certificates of many PSDs.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
@@ -90,9 +90,9 @@ impl DoorConfig {
         }
     }
 
-    /// Its bounds as the vendor door.
-    pub fn vendor_limits(&self) -> Limits {
-        self.limits(VENDOR_BODY)
+    /// Its bounds as the vendor door or the authority door.
+    pub fn usual_limits(&self) -> Limits {
+        self.limits(USUAL_BODY)
     }
 
     /// Its bounds as the operator door.
@@ -130,21 +130,33 @@ impl DoorConfig {
         Ok(())
     }
 
-    /// What two doors may not have in common. The client CAs are compared by their keys when their files are read.
-    pub(super) fn check_apart(vendor: &Self, operator: &Self) -> Result<(), (String, String)> {
-        let wrong = |field: &str, problem: String| Err((format!("operator.{field}"), problem));
-        if operator.max_connections_per_tenant.is_some() {
-            return wrong("max_connections_per_tenant", "operators have no tenants; remove it".to_owned());
+    /// What two doors, each with its name, may not have in common: the second is at fault. The client CAs are compared by their keys when
+    /// their files are read.
+    pub(super) fn check_apart(
+        (first, theirs): (&str, &Self),
+        (second, ours): (&str, &Self),
+    ) -> Result<(), (String, String)> {
+        let wrong = |field: &str, problem: String| Err((format!("{second}.{field}"), problem));
+        let (own, other) = (ours.listen, theirs.listen);
+        let meet = own.ip() == other.ip() || own.ip().is_unspecified() || other.ip().is_unspecified();
+        if own.port() != 0 && own.port() == other.port() && meet {
+            return wrong("listen", format!("{own} is taken by {first}.listen {other}; give it another port"));
         }
-        let (ours, theirs) = (operator.listen, vendor.listen);
-        let meet = ours.ip() == theirs.ip() || ours.ip().is_unspecified() || theirs.ip().is_unspecified();
-        if ours.port() != 0 && ours.port() == theirs.port() && meet {
-            return wrong("listen", format!("{ours} is taken by vendor.listen {theirs}; give it another port"));
-        }
-        if operator.client_ca == vendor.client_ca {
-            let ca = operator.client_ca.display();
-            return wrong("client_ca", format!("{ca} is that of the vendor door; operators need a CA of their own"));
+        if ours.client_ca == theirs.client_ca {
+            let ca = ours.client_ca.display();
+            return wrong("client_ca", format!("{ca} is that of the {first} door; each door needs a CA of its own"));
         }
         Ok(())
+    }
+
+    /// Only the vendor door has tenants.
+    pub(super) fn check_without_tenants(&self, door: &str) -> Result<(), (String, String)> {
+        match self.max_connections_per_tenant {
+            None => Ok(()),
+            Some(_) => {
+                let problem = "there are no tenants at this door; remove it".to_owned();
+                Err((format!("{door}.max_connections_per_tenant"), problem))
+            }
+        }
     }
 }

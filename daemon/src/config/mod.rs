@@ -34,6 +34,8 @@ pub struct Config {
     pub vendor: DoorConfig,
     /// The operator door; without it there is none.
     pub operator: Option<DoorConfig>,
+    /// The authority door; without it there is none.
+    pub authority: Option<DoorConfig>,
     /// So many days before a CRL or certificate of a door ends it is told.
     #[serde(default = "crl_alarm_days")]
     pub crl_alarm_days: u32,
@@ -100,7 +102,7 @@ impl Config {
             .chain(self.policy_dir.as_mut())
             .chain(self.unseal_socket.as_mut())
             .chain(self.vendor.paths_mut())
-            .chain(self.operator.iter_mut().flat_map(DoorConfig::paths_mut))
+            .chain(self.operator.iter_mut().chain(&mut self.authority).flat_map(DoorConfig::paths_mut))
             .chain(self.funds.iter_mut().flat_map(FundsConfig::paths_mut))
             .chain(self.custodian.iter_mut().filter_map(|it| it.ca.as_mut()).flat_map(FundsConfig::paths_mut))
             .chain(self.tokens.iter_mut().map(|token| &mut token.socket));
@@ -156,11 +158,22 @@ impl Config {
         if self.crl_alarm_days > 366 {
             return wrong("crl_alarm_days", "0 to 366");
         }
-        self.vendor.check("vendor")?;
-        match &self.operator {
-            Some(operator) => operator.check("operator").and_then(|()| DoorConfig::check_apart(&self.vendor, operator)),
-            None => Ok(()),
+        let doors = self.doors();
+        for (index, (name, door)) in doors.iter().enumerate() {
+            door.check(name)?;
+            if index > 0 {
+                door.check_without_tenants(name)?;
+            }
+            doors[..index].iter().try_for_each(|other| DoorConfig::check_apart(*other, (name, door)))?;
         }
+        Ok(())
+    }
+
+    /// The doors there are, the vendor door first.
+    pub fn doors(&self) -> Vec<(&'static str, &DoorConfig)> {
+        let operator = self.operator.iter().map(|door| ("operator", door));
+        let authority = self.authority.iter().map(|door| ("authority", door));
+        [("vendor", &self.vendor)].into_iter().chain(operator).chain(authority).collect()
     }
 
     /// The rules of rotation, checked.

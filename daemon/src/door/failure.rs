@@ -19,6 +19,32 @@ pub struct Failure {
     pub allow: Option<&'static str>,
 }
 
+/// An answer of success, and how long it may be kept.
+pub struct Answer {
+    body: Bytes,
+    media: &'static str,
+    caching: &'static str,
+}
+
+impl Answer {
+    /// Of another media type than that of messages; nobody keeps it.
+    pub fn of(media: &'static str, body: Bytes) -> Self {
+        Self { body, media, caching: "no-store" }
+    }
+
+    /// What is never another under its path: the client may keep it, and nobody between.
+    pub fn immutable(self) -> Self {
+        Self { caching: "private, max-age=31536000, immutable", ..self }
+    }
+}
+
+/// An encoded message.
+impl From<Vec<u8>> for Answer {
+    fn from(message: Vec<u8>) -> Self {
+        Self::of(CBOR, message.into())
+    }
+}
+
 /// When to come back after an overload or a fault of the token.
 pub const SOON_MS: u64 = 100;
 
@@ -74,16 +100,20 @@ impl From<Unavailable> for Failure {
     }
 }
 
-/// The response of an outcome: an encoded message, or a problem.
-pub(super) fn respond(outcome: Result<Vec<u8>, Failure>) -> Response<Full<Bytes>> {
-    let (status, media, body, allow) = match outcome {
-        Ok(body) => (StatusCode::OK, CBOR, body, None),
-        Err(failure) => (failure.status, PROBLEM, psdd_wire::encode(&failure.problem), failure.allow),
+/// The response of an outcome: an answer, or a problem.
+pub(super) fn respond(outcome: Result<Answer, Failure>) -> Response<Full<Bytes>> {
+    let (status, answer, allow) = match outcome {
+        Ok(answer) => (StatusCode::OK, answer, None),
+        Err(failure) => {
+            let problem = psdd_wire::encode(&failure.problem);
+            (failure.status, Answer::of(PROBLEM, problem.into()), failure.allow)
+        }
     };
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let Answer { body, media, caching } = answer;
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media));
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static(caching));
     if let Some(method) = allow {
         response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(method));
     }

@@ -7,7 +7,7 @@ use x509_cert::der::asn1::{AnyRef, PrintableStringRef, Utf8StringRef};
 use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::{Decode, Tag, Tagged};
 
-pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 
 /// A client of the vendor door.
@@ -38,22 +38,30 @@ impl VendorIdentity {
     pub fn from_certificate(der: &[u8]) -> Result<Self, IdentityError> {
         let subject = Subject::of(der)?;
         let tenant = subject.only(ORGANIZATION).and_then(|o| o.parse().ok()).ok_or(IdentityError::Tenant)?;
-        let client = subject.only(COMMON_NAME).filter(|cn| !cn.is_empty()).ok_or(IdentityError::Client)?;
-        Ok(Self { tenant, client: client.into() })
+        Ok(Self { tenant, client: subject.name()?.into() })
     }
 }
 
+/// The CN of an end-entity certificate, DER. Its O is free.
+pub(super) fn common_name(der: &[u8]) -> Result<String, IdentityError> {
+    Subject::of(der)?.name()
+}
+
 /// Whom a certificate names.
-pub(super) struct Subject(Certificate);
+struct Subject(Certificate);
 
 impl Subject {
     /// Of an end-entity certificate, DER.
-    pub(super) fn of(der: &[u8]) -> Result<Self, IdentityError> {
+    fn of(der: &[u8]) -> Result<Self, IdentityError> {
         Certificate::from_der(der).ok().map(Self).ok_or(IdentityError::Unreadable)
     }
 
+    fn name(&self) -> Result<String, IdentityError> {
+        self.only(COMMON_NAME).filter(|cn| !cn.is_empty()).ok_or(IdentityError::Client)
+    }
+
     /// An attribute that stands once, as text.
-    pub(super) fn only(&self, oid: ObjectIdentifier) -> Option<String> {
+    fn only(&self, oid: ObjectIdentifier) -> Option<String> {
         let mut values = self.0.tbs_certificate().subject().iter().filter(|attribute| attribute.oid == oid);
         match (values.next(), values.next()) {
             (Some(attribute), None) => text(AnyRef::from(&attribute.value)),

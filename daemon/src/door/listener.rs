@@ -1,6 +1,6 @@
 //! Accepting connections: bounded in number, each with its own identity, each ended when its client is no longer good.
 
-use super::failure::{Failure, respond};
+use super::failure::{Answer, Failure, respond};
 use super::identity::IdentityError;
 use super::standing::lost;
 use super::tls::DoorTls;
@@ -30,11 +30,11 @@ pub trait Attendant: Send + Sync + 'static {
     /// Who the end-entity certificate (DER) names, which TLS has verified.
     fn admit(self: &Arc<Self>, certificate: &[u8]) -> Result<Self::Visitor, NotAdmitted>;
 
-    /// Answers one request: an encoded message, or a problem. Whatever a client sends, the connection lives on.
+    /// Answers one request, or tells the problem. Whatever a client sends, the connection lives on.
     fn answer(
         visitor: Arc<Self::Visitor>,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send;
 }
 
 /// Why a client that TLS let in is not served.

@@ -30,6 +30,8 @@ pub struct LocalState {
     pub calendar: Calendar,
     /// Address of the operator door, where there is one, once it is open.
     pub operator: OnceLock<SocketAddr>,
+    /// Address of the authority door, where there is one, once it is open.
+    pub authority: OnceLock<SocketAddr>,
     /// What there is once the daemon has its tokens.
     pub serving: OnceLock<Serving>,
 }
@@ -117,6 +119,9 @@ async fn ready(state: &LocalState) -> (StatusCode, String) {
     }
     if troubles.is_empty() {
         let mut text = format!("ready\nvendor door {vendor}\n{operator}");
+        if let Some(address) = state.authority.get() {
+            text.push_str(&format!("authority door {address}\n"));
+        }
         // What ends is told; pieces are still signed, so the daemon is not down for it.
         for ending in state.calendar.endings(UnixTime::now()) {
             text.push_str(&format!("{ending}\n"));

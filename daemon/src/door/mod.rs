@@ -3,12 +3,15 @@
 //! What they have in common is here: TLS, connections and their bounds, the form of answers. A door says who a certificate names and what
 //! is answered ([`listener::Attendant`]), and nothing of the one is known at the other.
 
+pub mod authority;
 pub mod calendar;
 pub mod failure;
 pub mod identity;
+mod instruction;
 pub mod listener;
 pub mod local;
 pub mod operator;
 mod standing;
 pub mod tls;
 pub mod vendor;
+mod views;

@@ -56,6 +56,7 @@ impl Entrance {
             tokens: names.clone(),
             calendar: Calendar::new(tls.named(), config.crl_alarm_days),
             operator: OnceLock::new(),
+            authority: OnceLock::new(),
             serving: OnceLock::new(),
         });
         local::open(&config.local.socket, Arc::clone(&local)).map_err(io("opening the local door"))?;

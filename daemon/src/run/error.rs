@@ -25,16 +25,20 @@ pub enum RunError {
         /// What is wrong.
         source: TlsError,
     },
-    /// One client certificate would open both doors.
+    /// One client certificate would open two doors.
     #[error(
-        "operator.client_ca: {} has a key that {} of the vendor door has too; operators need a CA of their own",
-        .operator.display(), .vendor.display()
+        "{door}.client_ca: {} has a key that {} of the {other} door has too; each door needs a CA of its own",
+        .ca.display(), .other_ca.display()
     )]
     SharedCa {
-        /// The operator door's client CA.
-        operator: std::path::PathBuf,
-        /// The vendor door's.
-        vendor: std::path::PathBuf,
+        /// The door.
+        door: &'static str,
+        /// Its client CA.
+        ca: std::path::PathBuf,
+        /// Another door.
+        other: &'static str,
+        /// That one's.
+        other_ca: std::path::PathBuf,
     },
     /// The tokens.
     #[error(transparent)]

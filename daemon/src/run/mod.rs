@@ -3,6 +3,7 @@
 //! The order matters: nothing is served until what was read from the ledger is durable and proven, every token holds every key,
 //! no anchor is ahead of the ledger, and this daemon has raised its fence. Until then the operator door takes shares of sealed PINs only.
 
+mod authority;
 mod entrance;
 mod error;
 mod fit;

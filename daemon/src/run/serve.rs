@@ -1,5 +1,6 @@
 //! A started daemon at work: doors, background work, signals, until it is told to stop.
 
+use super::authority::open_authority_door;
 use super::entrance::{Entrance, Signals};
 use super::error::{RunError, io};
 use super::load_policies;
@@ -9,7 +10,7 @@ use super::tls::read_tls;
 use crate::config::Config;
 use crate::core::{Event, PolicyGeneration};
 use crate::custodian::{self, CustodianParts, Running};
-use crate::door::listener::Door;
+use crate::door::listener::{Door, Listening};
 use crate::door::local::{LocalState, Serving, alive};
 use crate::door::vendor::PolicyInForce;
 use crate::funds;
@@ -33,6 +34,7 @@ pub(super) async fn serve(
         let first = door.inside.set(inside).is_ok();
         debug_assert!(first);
     }
+    let authority = open_authority_door(config, started, &local).await?;
     let (state, tls) = (Arc::clone(&started.state), Arc::clone(&started.tls.vendor));
     let door = Door::bind(config.vendor.listen, state, tls, started.state.limits).await;
     let door = door.and_then(Door::open).map_err(io("opening the vendor door"))?;
@@ -67,10 +69,12 @@ pub(super) async fn serve(
         custodian.stop().await;
     }
     let patience = Duration::from_secs(5);
-    match operator {
-        Some((_, operator)) => drop(tokio::join!(door.close(patience), operator.close(patience))),
-        None => door.close(patience).await,
-    }
+    let close = async |other: Option<Listening>| {
+        if let Some(other) = other {
+            other.close(patience).await;
+        }
+    };
+    tokio::join!(door.close(patience), close(operator.map(|(_, operator)| operator)), close(authority));
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The start, in its order: ledger, tokens, clock, anchors and fences, spine.
 
+use super::authority::authority_state;
 use super::error::{RunError, io};
 use super::fit::{authority_keys, check_fit, engine_settings, expected_keys, log_key, resume_clock, verify_note};
 use super::load_policies;
@@ -10,6 +11,7 @@ use crate::ceremony::{Ceremonies, CeremonyParts, LogKeyParts};
 use crate::clock::Sampler;
 use crate::config::Config;
 use crate::core::{Engine, PolicyGeneration, TokenIndex};
+use crate::door::authority::AuthorityState;
 use crate::door::operator::OperatorState;
 use crate::door::vendor::{PolicyInForce, TenantPlaces, VendorState};
 use crate::funds::Need;
@@ -43,6 +45,7 @@ pub(super) struct Started {
     pub(super) state: Arc<VendorState>,
     /// What the operator door has behind it; given to it once.
     pub(super) operator: std::sync::Mutex<Option<OperatorState>>,
+    pub(super) authority: Option<Arc<AuthorityState>>,
     pub(super) tls: DoorsTls,
     /// What PSDs need, for whoever asks the authority for it.
     pub(super) needs: std::sync::Mutex<Option<mpsc::Receiver<Need>>>,
@@ -236,8 +239,9 @@ fn finish_start(
         authority_root: Arc::clone(&genesis.authority_root),
         authority,
         metrics: Arc::clone(&metrics),
-        limits: config.vendor.vendor_limits(),
+        limits: config.vendor.usual_limits(),
     });
+    let authority = authority_state(config, &state)?;
     let operator = OperatorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),
@@ -253,7 +257,7 @@ fn finish_start(
         tracing::error!(%error, "the ceremony that was interrupted does not go on");
     }
     let (operator, needs) = (std::sync::Mutex::new(Some(operator)), std::sync::Mutex::new(Some(needs)));
-    Ok(Started { core, metrics, spine, state, operator, tls, needs, stop })
+    Ok(Started { core, metrics, spine, state, operator, authority, tls, needs, stop })
 }
 
 /// SHA-256 of the bytes of record 0, by which ceremonies know the appliance.

@@ -145,6 +145,7 @@ pub struct Wire {
 
 /// The rule of a route's answer.
 fn rule_of(method: &str, path: &str) -> &'static str {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match (method, segments.as_slice()) {
         ("POST", ["v1", "indicia"]) => "sign-response",
@@ -159,6 +160,11 @@ fn rule_of(method: &str, path: &str) -> &'static str {
         ("POST", ["v1", "psds", _, "refund-requests" | "withdrawals"]) => "value-request-response",
         ("POST", ["v1", "psds", _, "withdrawal-acknowledgements"]) => "withdrawn-response",
         ("POST", ["v1", "instructions"]) => "instruction-response",
+        ("GET", ["v1", "keys"]) => "keys-response",
+        ("GET", ["v1", "status"]) => "status-response",
+        ("GET", ["v1", "log", "inclusion"]) => "inclusion-response",
+        ("GET", ["v1", "log", "consistency"]) => "consistency-response",
+        ("GET", ["v1", "log", "receipt"]) => "receipt-response",
         other => panic!("no rule for {other:?}"),
     }
 }

@@ -81,8 +81,12 @@ fn a_wrong_configuration_is_told_by_file_line_and_field() {
     for (from, to, said) in [
         ("127.0.0.1:0", "127.0.0.1:8443", "operator.listen: 127.0.0.1:8443 is taken"),
         ("pki/operator-ca.pem", "pki/vendor-ca.pem", "operator.client_ca: "),
-        ("pki/operator-ca.pem", "pki/test-copied-ca.pem", "operators need a CA of their own"),
+        ("pki/operator-ca.pem", "pki/test-copied-ca.pem", "each door needs a CA of its own"),
         ("[operator]", "[operator]\nmax_connections_per_tenant = 3", "operator.max_connections_per_tenant: "),
+        ("pki/inspector-ca.pem", "pki/operator-ca.pem", "authority.client_ca: "),
+        ("pki/inspector-ca.pem", "pki/test-copied-ca.pem", "authority.client_ca: "),
+        ("[authority]", "[authority]\nmax_connections_per_tenant = 3", "authority.max_connections_per_tenant: "),
+        ("[authority]", "[authority]\nmax_streams = 0", "authority.max_"),
         ("[vendor]", "[vendor]\nmax_connections_per_tenant = 0", "vendor.max_connections_per_tenant: "),
         ("state_dir =", "crl_alarm_days = 400\nstate_dir =", "crl_alarm_days: 0 to 366"),
     ] {

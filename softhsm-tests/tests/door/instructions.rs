@@ -12,15 +12,15 @@ use psdd_wire::cose::{INSTRUCTION, VALUE_REQUEST};
 use psdd_wire::instruction::claims_of;
 use psdd_wire::message::InstructionClaims;
 
-struct Authority {
-    funds: Funds,
-    inspection: Funds,
-    policy: Funds,
+pub struct Authority {
+    pub funds: Funds,
+    pub inspection: Funds,
+    pub policy: Funds,
     appliance: String,
 }
 
 impl Authority {
-    async fn of(caller: &Caller, wire: &Wire) -> Self {
+    pub async fn of(caller: &Caller, wire: &Wire) -> Self {
         let layout = &caller.layout;
         let key = |certificate, key| Funds::of(&ClientIdentity { certificate, key });
         Self {
@@ -31,12 +31,12 @@ impl Authority {
         }
     }
 
-    fn claims(&self, act: &Act, sequence: u64) -> InstructionClaims {
+    pub fn claims(&self, act: &Act, sequence: u64) -> InstructionClaims {
         claims_of(act, self.appliance.clone(), sequence, u64::MAX)
     }
 }
 
-fn signed(key: &Funds, claims: &InstructionClaims) -> Vec<u8> {
+pub fn signed(key: &Funds, claims: &InstructionClaims) -> Vec<u8> {
     let payload = psdd_wire::encode(claims);
     key.signed(INSTRUCTION, payload)
 }

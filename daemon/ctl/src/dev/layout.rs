@@ -67,6 +67,14 @@ impl Layout {
         operator = "pki/operator.pem";
         /// Its key, PEM.
         operator_key = "pki/operator.key";
+        /// The inspectors' client CA, PEM.
+        inspector_ca = "pki/inspector-ca.pem";
+        /// Its CRL, PEM.
+        inspector_crl = "pki/inspector-ca.crl";
+        /// The first client certificate of the authority door, PEM.
+        inspector = "pki/inspector.pem";
+        /// Its key, PEM.
+        inspector_key = "pki/inspector.key";
         /// CA of the server's certificate, PEM.
         server_ca = "pki/server-ca.pem";
         /// The server's certificate, PEM.

@@ -17,7 +17,10 @@ pub use ceremony::{HoldError, ceremony_file, certify, fetch_requests, hold_cerem
 pub use funds::{FundsError, authorise, carry_void, load_value, pay_in};
 pub use genesis::{CeremonyFailure, OPERATORS, approve, instant};
 pub use layout::Layout;
-pub use pki::{ClientIdentity, PkiError, issue_client, issue_operator_client, revoke_clients, revoke_operator_clients};
+pub use pki::{
+    ClientIdentity, PkiError, issue_client, issue_inspector_client, issue_operator_client, revoke_clients,
+    revoke_inspector_clients, revoke_operator_clients,
+};
 pub use process::{ProcessError, Running};
 pub use up::{DevError, DevOptions, Tools, TopUp, birth, start_hsm, start_psdd, up};
 
@@ -81,9 +84,10 @@ pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
             let options = DevOptions { psds, vouchers, value, top_up, ..DevOptions::default() };
             up(&Layout::at(&dir), &options).map(|running| {
                 format!(
-                    "appliance in {}\n  vendor door   {}\n  funds system  {}\n  configuration {}\n",
+                    "appliance in {}\n  vendor door   {}\n  authority door {}\n  funds system  {}\n  configuration {}\n",
                     dir.display(),
                     running.vendor,
+                    running.authority_door.as_deref().unwrap_or("none"),
                     running.funds,
                     Layout::at(&dir).psdctl_config().display()
                 )

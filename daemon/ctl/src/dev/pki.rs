@@ -1,4 +1,4 @@
-//! The development PKI of the vendor, the operators and the server; the postal authority has its own.
+//! The development PKI of the vendor, the operators, the inspectors and the server; the postal authority has its own.
 //!
 //! A stand-in for two real parties, with keys in files; everything it issues has the form the real ones must issue.
 
@@ -107,7 +107,7 @@ fn issue(
     Ok(identity)
 }
 
-/// Makes the server's certificate, the CAs of vendor and operators, and the first client's certificate of each.
+/// Makes the server's certificate, the CAs of vendor, operators and inspectors, and the first client's certificate of each.
 pub(super) fn make(layout: &Layout, tenant: &str) -> Result<(), PkiError> {
     let server_ca = root(layout, "server-ca", "Development Server CA")?;
     let mut server =
@@ -121,7 +121,10 @@ pub(super) fn make(layout: &Layout, tenant: &str) -> Result<(), PkiError> {
     revoke_clients(layout, &[])?;
     root(layout, "operator-ca", "Development Operator CA")?;
     issue_operator_client(layout, "operator", 100)?;
-    revoke_operator_clients(layout, &[])
+    revoke_operator_clients(layout, &[])?;
+    root(layout, "inspector-ca", "Development Inspector CA")?;
+    issue_inspector_client(layout, "inspector", 100)?;
+    revoke_inspector_clients(layout, &[])
 }
 
 /// Issues a client certificate: O is the tenant, CN the client.
@@ -132,6 +135,11 @@ pub fn issue_client(layout: &Layout, name: &str, tenant: &str, serial: u32) -> R
 /// Issues a client certificate for the operator door: the CN is the operator's name, and the file's.
 pub fn issue_operator_client(layout: &Layout, name: &str, serial: u32) -> Result<ClientIdentity, PkiError> {
     client(layout, name, (name, "Development"), serial, "operator-ca")
+}
+
+/// Issues a client certificate for the authority door: the CN is the inspector's name, and the file's.
+pub fn issue_inspector_client(layout: &Layout, name: &str, serial: u32) -> Result<ClientIdentity, PkiError> {
+    client(layout, name, (name, "Development"), serial, "inspector-ca")
 }
 
 fn client(
@@ -155,6 +163,11 @@ pub fn revoke_clients(layout: &Layout, serials: &[u32]) -> Result<(), PkiError> 
 /// Writes the operator CA's CRL with these serials on it, good for a year.
 pub fn revoke_operator_clients(layout: &Layout, serials: &[u32]) -> Result<(), PkiError> {
     write_crl(layout, "operator-ca", serials, &layout.operator_crl())
+}
+
+/// Writes the inspector CA's CRL with these serials on it, good for a year.
+pub fn revoke_inspector_clients(layout: &Layout, serials: &[u32]) -> Result<(), PkiError> {
+    write_crl(layout, "inspector-ca", serials, &layout.inspector_crl())
 }
 
 fn write_crl(layout: &Layout, ca: &str, serials: &[u32], path: &Path) -> Result<(), PkiError> {

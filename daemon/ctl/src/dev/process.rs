@@ -55,6 +55,8 @@ pub struct Running {
     pub vendor: String,
     /// Address of the operator door, if it has one.
     pub operator: Option<String>,
+    /// Address of the authority door, if it has one.
+    pub authority_door: Option<String>,
     /// Address of the authority's funds system, if it runs.
     pub funds: String,
     /// psdd, if this process started it.
@@ -115,6 +117,7 @@ fn tail(log: &Path) -> String {
 pub(super) struct Doors {
     pub(super) vendor: String,
     pub(super) operator: Option<String>,
+    pub(super) authority: Option<String>,
 }
 
 /// Asks the local door whether psdd is ready.
@@ -134,7 +137,7 @@ pub(super) fn ready(socket: &Path) -> Result<Doors, String> {
     }
     let door = |prefix: &str| body.lines().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned);
     let vendor = door("vendor door ").ok_or_else(|| body.to_owned())?;
-    Ok(Doors { vendor, operator: door("operator door ") })
+    Ok(Doors { vendor, operator: door("operator door "), authority: door("authority door ") })
 }
 
 /// Stops the daemon whose process id is in a file. Whether there was one.

@@ -335,7 +335,9 @@ fn write_configurations(layout: &Layout, options: &DevOptions, serial: Option<&s
         "# A development appliance.\nstate_dir = \"state\"\n\n[vendor]\nlisten = \"127.0.0.1:0\"\ncertificate = \"pki/server.pem\"\n\
          key = \"pki/server.key\"\nclient_ca = \"pki/vendor-ca.pem\"\nclient_crl = \"pki/vendor-ca.crl\"\n\n\
          [operator]\nlisten = \"127.0.0.1:0\"\ncertificate = \"pki/server.pem\"\nkey = \"pki/server.key\"\n\
-         client_ca = \"pki/operator-ca.pem\"\nclient_crl = \"pki/operator-ca.crl\"\n\n[local]\n\
+         client_ca = \"pki/operator-ca.pem\"\nclient_crl = \"pki/operator-ca.crl\"\n\n\
+         [authority]\nlisten = \"127.0.0.1:0\"\ncertificate = \"pki/server.pem\"\nkey = \"pki/server.key\"\n\
+         client_ca = \"pki/inspector-ca.pem\"\nclient_crl = \"pki/inspector-ca.crl\"\n\n[local]\n\
          socket = \"run/local.sock\"\n\n[clock]\nsource = \"development\"\n\n[[token]]\nname = \"main\"\nsocket = \"run/token.sock\"\n{}",
         options.psdd_extra
     );
@@ -400,25 +402,26 @@ pub fn start_psdd(layout: &Layout, options: &DevOptions) -> Result<Running, DevE
         (doors, Some(child))
     };
     let funds = funds_address(layout);
-    let process::Doors { vendor, operator } = doors;
-    let at_operators = operator.as_ref().map(|address| {
-        format!(
-            "\n[operator]\nendpoint = \"{address}\"\nserver_name = \"localhost\"\nserver_ca = \"pki/server-ca.pem\"\n\
-             client_cert = \"pki/operator.pem\"\nclient_key = \"pki/operator.key\"\n"
-        )
-    });
-    let at_operators = at_operators.unwrap_or_default();
+    let process::Doors { vendor, operator, authority: authority_door } = doors;
+    let table = |door: &str, address: &Option<String>, name: &str| match address {
+        Some(address) => format!(
+            "\n[{door}]\nendpoint = \"{address}\"\nserver_name = \"localhost\"\nserver_ca = \"pki/server-ca.pem\"\n\
+             client_cert = \"pki/{name}.pem\"\nclient_key = \"pki/{name}.key\"\n"
+        ),
+        None => String::new(),
+    };
+    let other_doors = table("operator", &operator, "operator") + &table("authority", &authority_door, "inspector");
     write(
         &layout.psdctl_config(),
         &format!(
             "endpoint = \"{vendor}\"\nserver_name = \"localhost\"\nserver_ca = \"pki/server-ca.pem\"\nclient_cert = \"pki/client.pem\"\n\
              client_key = \"pki/client.key\"\nauthority_root = \"pki/authority-root.pem\"\npsd = \"PS010000000001\"\n\
-             certificates = \"certificates.pem\"\n{at_operators}\n[funds]\nendpoint = \"{funds}\"\nserver_name = \"localhost\"\n\
+             certificates = \"certificates.pem\"\n{other_doors}\n[funds]\nendpoint = \"{funds}\"\nserver_name = \"localhost\"\n\
              server_ca = \"authority/tls/server-ca.pem\"\nclient_cert = \"pki/appliance.pem\"\n\
              client_key = \"pki/appliance.key\"\n"
         ),
     )?;
-    Ok(Running { vendor, operator, funds, psdd, hsm: None, authority: None })
+    Ok(Running { vendor, operator, authority_door, funds, psdd, hsm: None, authority: None })
 }
 
 fn step(program: &Path, arguments: &[&OsStr]) -> Result<String, DevError> {

@@ -1,29 +1,12 @@
 //! The way to the operator door: `[operator]` in psdctl.toml.
 
 use super::OperatorError;
-use crate::config::{ConfigError, place};
+use crate::config::{DoorConfig, place, read_as};
 use crate::error::CtlError;
-use psdd_client::{ClientConfig, Files, OperatorClient, Verification};
+use psdd_client::OperatorClient;
 use serde::Deserialize;
 use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
-
-/// `[operator]`: the operator door. It has CAs of its own, for the server as for clients.
-#[derive(Deserialize, Debug, Clone)]
-#[serde(deny_unknown_fields)]
-pub struct DoorConfig {
-    /// `host:port`.
-    pub endpoint: String,
-    /// Name in its certificate.
-    pub server_name: String,
-    /// CA of its certificate, PEM.
-    pub server_ca: PathBuf,
-    /// Client certificate there, PEM.
-    pub client_cert: PathBuf,
-    /// Its key, PEM.
-    pub client_key: PathBuf,
-}
 
 /// What operators need of psdctl.toml; the vendor's fields may be there or not.
 #[derive(Deserialize, Debug, Clone)]
@@ -39,17 +22,8 @@ pub struct OperatorConfig {
 impl OperatorConfig {
     /// Reads the file named, or `psdctl.toml` in the directory named, or in the current one.
     pub fn read(named: Option<&Path>) -> Result<Self, OperatorError> {
-        let path = place(named);
-        let text = std::fs::read_to_string(&path).map_err(|source| {
-            CtlError::from(match source.kind() {
-                io::ErrorKind::NotFound => ConfigError::Missing { path: path.clone() },
-                _ => ConfigError::Unreadable { path: path.clone(), source },
-            })
-        })?;
-        let malformed = |source| ConfigError::Malformed { path: path.clone(), source: Box::new(source) };
-        let mut config: Self = toml::from_str(&text).map_err(|source| CtlError::from(malformed(source)))?;
-        let base = path.parent().unwrap_or(Path::new(""));
-        let door = config.operator.iter_mut().flat_map(|d| [&mut d.server_ca, &mut d.client_cert, &mut d.client_key]);
+        let (mut config, base) = read_as::<Self>(named).map_err(CtlError::from)?;
+        let door = config.operator.iter_mut().flat_map(DoorConfig::paths_mut);
         for file in door.chain(&mut config.authority_root) {
             *file = base.join(&*file);
         }
@@ -68,14 +42,7 @@ impl OperatorConfig {
     /// A handle on the door.
     pub fn client(&self) -> Result<OperatorClient, OperatorError> {
         let door = self.operator.as_ref().ok_or(OperatorError::NoDoor)?;
-        let files = Files {
-            server_ca: door.server_ca.clone(),
-            client_cert: door.client_cert.clone(),
-            client_key: door.client_key.clone(),
-            authority_root: None,
-        };
-        let client = ClientConfig::new(&door.endpoint, &door.server_name, files);
-        Ok(OperatorClient::start(&ClientConfig { verification: Verification::Registers, ..client })?)
+        Ok(OperatorClient::start(&door.client())?)
     }
 
     /// The file of the postal authority's root.

@@ -12,7 +12,7 @@ mod status;
 mod unseal;
 
 pub use certificates::{chain, csr_pem, request_file};
-pub use door::{DoorConfig, OperatorConfig};
+pub use door::OperatorConfig;
 pub use error::OperatorError;
 pub use key_file::KeyFile;
 pub use key_place::KeyPlace;

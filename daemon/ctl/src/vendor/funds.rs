@@ -6,10 +6,10 @@ use super::value::read_cose;
 use crate::cli::Global;
 use crate::config::CtlConfig;
 use crate::error::{CtlError, Exit};
-use crate::output::{count, money, print, print_json, table};
+use crate::output::{OutputError, count, money, print, print_json, table};
 use clap::Args;
 use psd::{PieceKey, PostageAmount, PsdId, UnixMillis};
-use psdd_client::{Client, FundsSystem, RegisterView};
+use psdd_client::{Client, FundsSystem, InstructionResponse, RegisterView};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -113,17 +113,20 @@ pub(super) async fn carry(global: &Global, command: &Carry) -> Result<Exit, CtlE
     let config = CtlConfig::read(global.config.as_deref())?;
     let instruction = read_cose(&command.instruction)?;
     let client = Client::connect(config.client()).await?;
-    let told = client.carry_instruction(&instruction).await?;
-    if global.json {
-        print_json(&told)?;
-    } else {
-        let time = UnixMillis(told.time);
-        print(&format!(
-            "instruction no. {} of the authority's {} key taken: leaf {}, {time}\n",
-            told.sequence, told.purpose, told.leaf
-        ))?;
-    }
+    taken(global, &client.carry_instruction(&instruction).await?)?;
     Ok(Exit::Done)
+}
+
+/// Tells of an instruction that was taken, at whichever door.
+pub(crate) fn taken(global: &Global, told: &InstructionResponse) -> Result<(), OutputError> {
+    if global.json {
+        return print_json(told);
+    }
+    let time = UnixMillis(told.time);
+    print(&format!(
+        "instruction no. {} of the authority's {} key taken: leaf {}, {time}\n",
+        told.sequence, told.purpose, told.leaf
+    ))
 }
 
 async fn both(global: &Global) -> Result<(CtlConfig, Client, FundsSystem), CtlError> {

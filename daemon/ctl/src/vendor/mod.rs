@@ -23,6 +23,10 @@ use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use clap::Subcommand;
 
+pub(crate) use funds::taken;
+pub(crate) use psds::drawn;
+pub(crate) use value::read_cose;
+
 /// Commands over the vendor door.
 #[derive(Subcommand, Debug)]
 pub enum VendorCommand {

@@ -31,7 +31,7 @@ pub(super) async fn run(global: &Global, command: &Psds) -> Result<Exit, CtlErro
     Ok(Exit::Done)
 }
 
-fn drawn(psds: &[PsdView]) -> String {
+pub(crate) fn drawn(psds: &[PsdView]) -> String {
     let headings = [
         "PSD",
         "state",

@@ -216,7 +216,7 @@ pub(super) async fn void(global: &Global, command: &ValueVoid) -> Result<Exit, C
 }
 
 /// The COSE_Sign1 in a file, as bytes, hex or base64, or on stdin.
-pub(super) fn read_cose(path: &PathBuf) -> Result<Vec<u8>, ValueError> {
+pub(crate) fn read_cose(path: &PathBuf) -> Result<Vec<u8>, ValueError> {
     let mut bytes = Vec::new();
     let read = if path.as_os_str() == "-" {
         io::stdin().lock().take(LONGEST).read_to_end(&mut bytes)

@@ -15,7 +15,7 @@ use psdd_wire::operator::{
 use serde_bytes::ByteBuf;
 
 /// A ceremony that is not run.
-pub(super) fn refused(failure: &CeremonyFailure) -> Failure {
+pub(in crate::door) fn refused(failure: &CeremonyFailure) -> Failure {
     if failure.retryable() {
         return Failure::passing(failure.code(), failure.to_string(), SOON_MS);
     }
@@ -27,7 +27,9 @@ pub(super) fn refused(failure: &CeremonyFailure) -> Failure {
 }
 
 /// Runs what blocks on the core and on tokens beside the tasks of the door.
-pub(super) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(in crate::door) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.ok().ok_or_else(Failure::stopping)
 }
 

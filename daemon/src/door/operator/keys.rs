@@ -1,4 +1,4 @@
-//! Every generation of every key, as operators see it.
+//! Every generation of every key, as operators and the authority see it.
 
 use super::OperatorState;
 use crate::ceremony::standing;
@@ -6,6 +6,7 @@ use crate::config::{Rotation, rule_for};
 use crate::core::{Sight, View};
 use crate::custodian::validity;
 use crate::door::failure::Failure;
+use crate::spine::Handle;
 use http::StatusCode;
 use psd::device::{CertifiedKey, Identity};
 use psd::key::Residence;
@@ -61,7 +62,8 @@ pub(super) fn page<T>(
     Ok((rows.into_iter().map(|(_, row)| row).collect(), next))
 }
 
-pub(super) async fn keys(state: &OperatorState, query: Option<&str>) -> Result<Vec<u8>, Failure> {
+/// A page of all keys, or of those of the PSD that the query names.
+pub async fn keys(core: &Handle, rotations: &[Rotation], query: Option<&str>) -> Result<Vec<u8>, Failure> {
     let wanted: Option<PsdId> = match parameter(query, "psd") {
         None => None,
         Some(psd) => {
@@ -70,7 +72,7 @@ pub(super) async fn keys(state: &OperatorState, query: Option<&str>) -> Result<V
             Some(parsed.ok_or_else(|| Failure::lasting(StatusCode::BAD_REQUEST, "malformed", detail))?)
         }
     };
-    let view = view(state, wanted.map_or(Sight::All, Sight::Psd)).await?;
+    let view = core.view(wanted.map_or(Sight::All, Sight::Psd))?.await.ok().ok_or_else(Failure::stopping)?;
     let rows = view
         .psds
         .iter()
@@ -81,7 +83,7 @@ pub(super) async fn keys(state: &OperatorState, query: Option<&str>) -> Result<V
     let (rows, next) = page(rows.collect(), query, MOST_ROWS, name)?;
     let time = view.clock.as_ref().map_or(0, |clock| clock.time.0);
     let shown = |(identity, of, certified): (&Arc<Identity>, &State, &CertifiedKey)| {
-        key_view(identity, of, certified, &state.rotations, UnixMillis(time))
+        key_view(identity, of, certified, rotations, UnixMillis(time))
     };
     let keys = rows.into_iter().map(shown).collect();
     Ok(psdd_wire::encode(&KeysResponse { keys, next, time }))

@@ -12,7 +12,9 @@ mod router;
 mod unseal;
 
 pub use ceremonies::status;
+pub(super) use ceremonies::{beside, refused};
 pub use identity::OperatorClient;
+pub use keys::keys;
 
 use crate::ceremony::Ceremonies;
 use crate::config::Rotation;

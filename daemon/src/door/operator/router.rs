@@ -1,7 +1,7 @@
 //! Routes of the operator door: from a request to its handler.
 
 use super::{OperatorClient, OperatorDoor, appliance, ceremonies, certificates, keys, unseal};
-use crate::door::failure::{Failure, body};
+use crate::door::failure::{Answer, Failure, body};
 use crate::door::listener::{Attendant, NotAdmitted};
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -22,12 +22,12 @@ impl Attendant for OperatorDoor {
         Ok(OperatorConnection { client, door: Arc::clone(self) })
     }
 
-    async fn answer(visitor: Arc<OperatorConnection>, request: Request<Incoming>) -> Result<Vec<u8>, Failure> {
+    async fn answer(visitor: Arc<OperatorConnection>, request: Request<Incoming>) -> Result<Answer, Failure> {
         let outcome = route(&visitor, request).await;
         if let Err(failure) = &outcome {
             tracing::info!(operator = visitor.client.operator, problem = %failure.problem, "refused");
         }
-        outcome
+        outcome.map(Answer::from)
     }
 }
 
@@ -45,7 +45,10 @@ async fn route(connection: &OperatorConnection, request: Request<Incoming>) -> R
         ["v1", "ceremonies", number] if get && *number != "plan" => ceremonies::one(door.inside()?, number).await,
         ["v1", "requests"] if get => certificates::requests(door.inside()?, query.as_deref()).await,
         ["v1", "certificates"] if post => certificates::install(door.inside()?, &taken(request).await?).await,
-        ["v1", "keys"] if get => keys::keys(door.inside()?, query.as_deref()).await,
+        ["v1", "keys"] if get => {
+            let state = door.inside()?;
+            keys::keys(&state.core, &state.rotations, query.as_deref()).await
+        }
         ["v1", "status"] if get => ceremonies::status(door.inside()?.ceremonies.clone(), None).await,
         ["v1", "unseal"] if get => unseal::status(door).await,
         ["v1", "unseal"] if post => unseal::submit(door, &taken(request).await?).await,

@@ -1,7 +1,6 @@
 //! The vendor door (8443): mutual TLS, HTTP/2 or 1.1, CBOR after `daemon/wire/psdd.cddl`.
 
 mod connection;
-mod instruction;
 mod places;
 mod problems;
 mod reads;
@@ -12,6 +11,7 @@ mod value;
 mod withdrawal;
 
 pub use places::TenantPlaces;
+pub(super) use problems::of_value;
 
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;

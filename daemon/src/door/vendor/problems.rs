@@ -11,7 +11,7 @@ use psdd_policy::Reason;
 use psdd_wire::problem::Problem;
 
 impl Failure {
-    pub(super) fn unknown_psd(psd: &str) -> Self {
+    pub(in crate::door) fn unknown_psd(psd: &str) -> Self {
         let shown: String = psd.chars().take(40).collect();
         Self::lasting(StatusCode::NOT_FOUND, "psd-unknown", format!("there is no PSD {shown:?} here"))
     }
@@ -65,7 +65,7 @@ fn of_fault(fault: &Fault) -> Problem {
 }
 
 /// A value command that had no effect.
-pub(super) fn of_value(reply: ValueReply, psd: &str) -> Failure {
+pub(in crate::door) fn of_value(reply: ValueReply, psd: &str) -> Failure {
     match reply {
         ValueReply::Refused(refusal) => Failure::lasting(StatusCode::CONFLICT, refusal.code(), refusal.to_string()),
         ValueReply::InstructionRefused(refusal) => {

@@ -4,17 +4,13 @@ use super::connection::Connection;
 use super::problems::Failure;
 use super::sign::signed_piece;
 use crate::core::{Sight, View};
+use crate::door::views::{key_views, psd_view};
 use http::StatusCode;
 use psd::clock::ClockReading;
 use psd::device::Identity;
-use psd::key::Role;
 use psd::{PieceKey, PsdId, State};
 use psdd_policy::{Action, ApplianceAction};
-use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, ClockView, KeyView, LimitsView, PieceResponse, PsdResponse, PsdView,
-    PsdsResponse, ValueRequestResponse, ValueState,
-};
-use serde_bytes::ByteBuf;
+use psdd_wire::message::{ApplianceResponse, CertificatesResponse, PieceResponse, PsdResponse, PsdView, PsdsResponse};
 use std::sync::Arc;
 
 pub(super) async fn piece(connection: &Connection, key: &str) -> Result<Vec<u8>, Failure> {
@@ -47,17 +43,9 @@ pub(super) async fn psd(connection: &Connection, psd: &str) -> Result<Vec<u8>, F
 
 pub(super) async fn certificates(connection: &Connection, psd: &str) -> Result<Vec<u8>, Failure> {
     let (identity, state, _) = one(connection, psd, Action::ReadCertificates).await?;
-    let keys = state.keys.iter().map(|certified| KeyView {
-        role: certified.key.role.to_string(),
-        spki: certified.key.spki.to_vec(),
-        chain: certified.chain.iter().map(|der| ByteBuf::from(der.to_vec())).collect(),
-        key_id: certified.key.key_id.to_vec(),
-        serial: certified.key.certificate_serial,
-        algorithm: certified.key.algorithm.to_string(),
-    });
     Ok(psdd_wire::encode(&CertificatesResponse {
         psd: identity.psd,
-        keys: keys.collect(),
+        keys: key_views(&state),
         checkpoint: connection.state.newest.note(),
         authority_root: connection.state.authority_root.to_vec(),
     }))
@@ -95,42 +83,4 @@ async fn one(
         .next()
         .map(|(identity, state)| (identity, state, clock))
         .ok_or_else(|| Failure::unknown_psd(psd))
-}
-
-fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> PsdView {
-    PsdView {
-        psd: identity.psd,
-        zips: identity.zips.map(|zips| [zips.low(), zips.high()].map(|zip| format!("{zip:05}"))),
-        clock: clock.map(|reading| ClockView {
-            time: reading.time.0,
-            epoch: reading.epoch,
-            source: reading.source.as_str().to_owned(),
-            error_ms: reading.error_ms,
-        }),
-        locks: state.locks.reasons().map(|reason| reason.as_str().to_owned()).collect(),
-        state: state.lifecycle.as_str().to_owned(),
-        value: ValueState {
-            ended: state.value_sequence,
-            pending: state.pending.as_ref().map(|pending| ValueRequestResponse {
-                psd: identity.psd,
-                amount: pending.amount,
-                purpose: pending.purpose.as_str().to_owned(),
-                request: pending.request.to_vec(),
-                sequence: pending.sequence,
-            }),
-        },
-        format: identity.format.name().to_owned(),
-        limits: LimitsView {
-            largest_refill: identity.limits.largest_refill,
-            largest_postage: identity.limits.largest_postage,
-            smallest_refill: identity.limits.smallest_refill,
-            smallest_postage: identity.limits.smallest_postage,
-            largest_descending: identity.limits.largest_descending,
-        },
-        licence: identity.licence.to_string(),
-        currency: identity.currency,
-        sequence: state.sequence,
-        registers: state.registers.into(),
-        certificate: state.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial),
-    }
 }

@@ -1,13 +1,15 @@
 //! Who is served at the vendor door, and its routes: from a request to its handler.
 
 use super::connection::Connection;
-use super::{VendorState, instruction, reads, refund, sign, value, withdrawal};
-use crate::door::failure::{self, Failure};
+use super::{VendorState, reads, refund, sign, value, withdrawal};
+use crate::door::failure::{self, Answer, Failure};
 use crate::door::identity::VendorIdentity;
+use crate::door::instruction::{self, Desk};
 use crate::door::listener::{Attendant, NotAdmitted};
 use crate::door::operator;
 use http::{Method, Request};
 use hyper::body::{Bytes, Incoming};
+use psdd_policy::ApplianceAction;
 use std::sync::Arc;
 
 impl Attendant for VendorState {
@@ -20,12 +22,12 @@ impl Attendant for VendorState {
         Ok(Connection::new(identity, place, Arc::clone(self)))
     }
 
-    async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Result<Vec<u8>, Failure> {
+    async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Result<Answer, Failure> {
         let outcome = route(&connection, request).await;
         if let Err(failure) = &outcome {
             tracing::debug!(tenant = %connection.identity.tenant, problem = %failure.problem, "refused");
         }
-        outcome
+        outcome.map(Answer::from)
     }
 }
 
@@ -63,7 +65,7 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         ["v1", "psds", psd, "withdrawal-acknowledgements"] if post => {
             withdrawal::acknowledge(connection, psd, &body(connection, request).await?).await
         }
-        ["v1", "instructions"] if post => instruction::take(connection, &body(connection, request).await?).await,
+        ["v1", "instructions"] if post => carry(connection, &body(connection, request).await?).await,
         ["v1", "indicia" | "instructions"]
         | [
             "v1",
@@ -83,6 +85,12 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         | ["v1", "appliance" | "status"] => Err(Failure::method_not_allowed("GET")),
         _ => Err(Failure::no_such_route()),
     }
+}
+
+async fn carry(connection: &Connection, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    let VendorState { core, authority, newest, .. } = &*connection.state;
+    let may = || connection.may_on_appliance(ApplianceAction::CarryInstruction);
+    instruction::take(&Desk { core, authority, newest }, body, may).await
 }
 
 async fn body(connection: &Connection, request: Request<Incoming>) -> Result<Bytes, Failure> {

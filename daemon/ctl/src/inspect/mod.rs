@@ -1,0 +1,140 @@
+//! `psdctl inspect`: what an inspector of the postal authority does at an appliance, over the authority door, and what he proves afterwards
+//! without it.
+
+mod error;
+mod evidence;
+
+pub use error::InspectError;
+
+use crate::cli::Global;
+use crate::config::{DoorConfig, read_as};
+use crate::error::{CtlError, Exit};
+use crate::output::{hex, print, print_json, write_durably};
+use crate::vendor::{drawn, read_cose, taken};
+use clap::{Args, Subcommand};
+use psdd_client::AuthorityClient;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Commands of inspectors.
+#[derive(Subcommand, Debug)]
+pub enum InspectCommand {
+    /// Which appliance this is, and how far its log is signed
+    Appliance,
+    /// List the PSDs of every tenant with state, registers and value downloads
+    Psds,
+    /// Fetch the signed status list of all keys, for `indicium verify --status`
+    Status(OutFile),
+    /// Fetch a resource of the log: /log/checkpoint, or /log/tile/… as C2SP tlog-tiles names it
+    Fetch(Fetch),
+    /// Fetch a record and the receipt that it is in the log
+    Receipt(evidence::Fetched),
+    /// Verify a receipt; needs no connection
+    VerifyReceipt(evidence::Verify),
+    /// Bring a signed instruction of the postal authority
+    Carry(Carry),
+}
+
+/// Where a result goes.
+#[derive(Args, Debug)]
+pub struct OutFile {
+    /// Where it goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Arguments of `psdctl inspect fetch`.
+#[derive(Args, Debug)]
+pub struct Fetch {
+    /// Its path at the door
+    path: String,
+    /// Where it goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Arguments of `psdctl inspect carry`.
+#[derive(Args, Debug)]
+pub struct Carry {
+    /// The instruction: a file with the COSE_Sign1 as bytes, hex or base64, or - for stdin
+    #[arg(value_name = "FILE")]
+    instruction: PathBuf,
+}
+
+/// What inspectors need of psdctl.toml; the other fields may be there or not.
+#[derive(Deserialize, Debug, Clone)]
+struct InspectorConfig {
+    #[serde(default)]
+    authority: Option<DoorConfig>,
+}
+
+fn client(named: Option<&Path>) -> Result<AuthorityClient, InspectError> {
+    let (mut config, base) = read_as::<InspectorConfig>(named).map_err(CtlError::from)?;
+    for file in config.authority.iter_mut().flat_map(DoorConfig::paths_mut) {
+        *file = base.join(&*file);
+    }
+    let door = config.authority.ok_or(InspectError::NoDoor)?;
+    Ok(AuthorityClient::start(&door.client())?)
+}
+
+/// Runs one of them.
+pub fn run(global: &Global, command: InspectCommand) -> Result<Exit, CtlError> {
+    let done = match command {
+        InspectCommand::VerifyReceipt(command) => evidence::verify(global, &command),
+        command => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.map_err(CtlError::Runtime)?.block_on(at_the_door(global, command))
+        }
+    };
+    done.map_err(InspectError::into)
+}
+
+async fn at_the_door(global: &Global, command: InspectCommand) -> Result<Exit, InspectError> {
+    let door = client(global.config.as_deref())?;
+    match command {
+        InspectCommand::Appliance => appliance(global, &door).await,
+        InspectCommand::Psds => {
+            let psds = door.psds().await?;
+            if global.json {
+                print_json(&psds)?
+            } else {
+                print(&drawn(&psds))?
+            }
+            Ok(Exit::Done)
+        }
+        InspectCommand::Status(OutFile { out }) => written(&out, &door.status_list().await?),
+        InspectCommand::Fetch(Fetch { path, out }) => written(&out, &door.fetch(&path).await?),
+        InspectCommand::Receipt(command) => evidence::fetch(global, &door, &command).await,
+        InspectCommand::Carry(command) => {
+            let instruction = read_cose(&command.instruction).map_err(CtlError::from)?;
+            taken(global, &door.carry_instruction(&instruction).await?)?;
+            Ok(Exit::Done)
+        }
+        // Was run without a connection.
+        InspectCommand::VerifyReceipt(_) => Ok(Exit::Done),
+    }
+}
+
+fn written(out: &Path, bytes: &[u8]) -> Result<Exit, InspectError> {
+    write_durably(out, bytes)?;
+    print(&format!("{}: {} bytes\n", out.display(), bytes.len()))?;
+    Ok(Exit::Done)
+}
+
+async fn appliance(global: &Global, door: &AuthorityClient) -> Result<Exit, InspectError> {
+    let told = door.appliance().await?;
+    if global.json {
+        print_json(&told)?;
+        return Ok(Exit::Done);
+    }
+    let covered = told.checkpoint.as_deref().and_then(|note| note.split('\n').nth(1)).unwrap_or("no");
+    print(&format!(
+        "appliance    {}, {}, psdd {}\nlog          {}: {covered} records under the newest checkpoint\nlog key      {}\n",
+        told.appliance,
+        told.environment,
+        told.version,
+        told.origin,
+        hex(&told.log_spki),
+    ))?;
+    Ok(Exit::Done)
+}

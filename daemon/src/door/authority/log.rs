@@ -1,0 +1,128 @@
+//! Reading the log for others: off the core, on few threads, and in few answers at a time.
+//!
+//! A bundle can have 16 MiB, and a client may be slow to take it: so an answer counts until its last byte has left.
+
+use super::AuthorityState;
+use crate::door::failure::{Answer, Failure, SOON_MS};
+use crate::spine::{Fatal, die};
+use http::StatusCode;
+use hyper::body::Bytes;
+use psdd_ledger::tile::TileError;
+use psdd_ledger::{LogReader, StoreFault};
+use psdd_wire::problem::Problem;
+use psdd_wire::tlog::{TileOf, TilePath};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Reads at a time, each with a connection to the ledger and a thread.
+const READERS: usize = 2;
+/// Answers about the log that are asked for, read or on their way out.
+const ANSWERS: usize = 32;
+
+/// Who reads the log.
+pub struct LogReaders {
+    idle: Mutex<Vec<LogReader>>,
+    reading: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+}
+
+/// One of the answers there may be at a time.
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl LogReaders {
+    /// Over the ledger in a state directory.
+    pub fn open(state_dir: &Path) -> Result<Self, StoreFault> {
+        let readers = (0..READERS).map(|_| LogReader::open(state_dir)).collect::<Result<_, _>>()?;
+        let (reading, answers) = (Arc::new(Semaphore::new(READERS)), Arc::new(Semaphore::new(ANSWERS)));
+        Ok(Self { idle: Mutex::new(readers), reading, answers })
+    }
+
+    /// A place for an answer, or `overloaded`.
+    pub(super) fn place(&self) -> Result<Place, Failure> {
+        let detail = format!("{ANSWERS} answers about the log are under way; come back when some have left");
+        let place = Arc::clone(&self.answers).try_acquire_owned().ok();
+        place.map(|permit| Place { _permit: permit }).ok_or_else(|| Failure::passing("overloaded", detail, SOON_MS))
+    }
+
+    /// Reads on a thread of its own, when one is free. A read that was begun is finished, whether its client waits or not.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        _of: &Place,
+        read: impl FnOnce(&LogReader) -> Result<T, TileError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let turn = Arc::clone(&self.reading).acquire_owned().await.ok().ok_or_else(Failure::stopping)?;
+        let readers = Arc::clone(self);
+        let idle = move || readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (reader, back) = (idle().ok_or_else(Failure::stopping)?, Arc::clone(self));
+        let outcome = tokio::task::spawn_blocking(move || {
+            let outcome = read(&reader);
+            back.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            drop(turn);
+            outcome
+        });
+        match outcome.await {
+            Ok(Ok(read)) => Ok(read),
+            // As everywhere: a ledger that cannot be read ends the process.
+            Ok(Err(TileError::Store(fault))) => die(&Fatal::Ledger(fault.to_string())),
+            Ok(Err(damage)) => Err(damaged(&damage.to_string())),
+            Err(_gone) => Err(Failure::stopping()),
+        }
+    }
+}
+
+/// What lies on the disk is not what was signed. The inspector is told, and so is the operator.
+pub(super) fn damaged(what: &str) -> Failure {
+    tracing::error!(what, "the log is damaged");
+    let detail = format!("{what}: the ledger was altered or is damaged; `psdctl ledger verify` says where");
+    Failure::lasting(StatusCode::INTERNAL_SERVER_ERROR, "log-damaged", detail)
+}
+
+/// No checkpoint covers what was asked for; where it is in the log already, one will soon.
+pub(super) fn not_published(state: &AuthorityState, needed: Option<u64>) -> Failure {
+    let (covered, written) = (state.newest.size(), state.log_size.load(Ordering::Relaxed));
+    let detail = format!("the newest checkpoint covers {covered} records, and nothing beyond it is given out");
+    let problem = match needed {
+        Some(needed) if needed <= written => Problem::passing("not-published", detail, SOON_MS),
+        Some(_) | None => Problem::lasting("not-published", detail),
+    };
+    Failure { status: StatusCode::NOT_FOUND, problem, allow: None }
+}
+
+/// `/log/checkpoint`: the newest, as a C2SP signed note.
+pub(super) fn checkpoint(state: &AuthorityState) -> Result<Answer, Failure> {
+    let note = state.newest.note().ok_or_else(|| not_published(state, Some(1)))?;
+    Ok(Answer::of("text/plain; charset=utf-8", note.into()))
+}
+
+/// Keeps the place until the last byte has left.
+struct Leaving {
+    bytes: Vec<u8>,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Leaving {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// `/log/tile/…`, the segments behind it.
+pub(super) async fn tile(state: &AuthorityState, segments: &[&str]) -> Result<Answer, Failure> {
+    let tile = TilePath::parse(segments).ok_or_else(Failure::no_such_route)?;
+    if !tile.lies_within(state.newest.size()) {
+        return Err(not_published(state, None));
+    }
+    let place = state.log.place()?;
+    let (number, width) = (tile.number, tile.width());
+    let bytes = state.log.read(&place, move |log| match tile.of {
+        TileOf::Hashes(level) => log.hashes(level, number, width),
+        TileOf::Entries => log.bundle(number, width),
+    });
+    let answer =
+        Answer::of("application/octet-stream", Bytes::from_owner(Leaving { bytes: bytes.await?, _place: place }));
+    Ok(if tile.partial.is_none() { answer.immutable() } else { answer })
+}

@@ -1,0 +1,58 @@
+//! Reading: the appliance, every PSD of every tenant, their certificates. Committed state only.
+
+use super::AuthorityState;
+use crate::core::{Sight, View};
+use crate::door::failure::Failure;
+use crate::door::views::{key_views, psd_view};
+use psd::device::Identity;
+use psd::{PsdId, State};
+use psdd_wire::message::{ApplianceResponse, CertificatesResponse, PsdResponse, PsdView, PsdsResponse};
+use std::sync::Arc;
+
+pub(super) fn appliance(state: &AuthorityState) -> Vec<u8> {
+    psdd_wire::encode(&ApplianceResponse {
+        origin: state.origin.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        log_spki: state.log_key.spki.clone(),
+        appliance: state.appliance.to_string(),
+        checkpoint: state.newest.note(),
+        environment: state.environment.to_owned(),
+        authority_root: state.authority_root.to_vec(),
+    })
+}
+
+pub(super) async fn psds(state: &AuthorityState) -> Result<Vec<u8>, Failure> {
+    let View { psds, clock, .. } = view(state, Sight::All).await?;
+    let clock = clock.ok();
+    let mut psds: Vec<PsdView> = psds.iter().map(|(identity, state)| psd_view(identity, state, clock)).collect();
+    psds.sort_by_key(|view| view.psd);
+    Ok(psdd_wire::encode(&PsdsResponse { psds, checkpoint: state.newest.note() }))
+}
+
+pub(super) async fn psd(state: &AuthorityState, psd: &str) -> Result<Vec<u8>, Failure> {
+    let (identity, of, view) = one(state, psd).await?;
+    let psd = psd_view(&identity, &of, view.clock.ok());
+    Ok(psdd_wire::encode(&PsdResponse { psd, checkpoint: state.newest.note() }))
+}
+
+pub(super) async fn certificates(state: &AuthorityState, psd: &str) -> Result<Vec<u8>, Failure> {
+    let (identity, of, _) = one(state, psd).await?;
+    Ok(psdd_wire::encode(&CertificatesResponse {
+        psd: identity.psd,
+        keys: key_views(&of),
+        checkpoint: state.newest.note(),
+        authority_root: state.authority_root.to_vec(),
+    }))
+}
+
+async fn view(state: &AuthorityState, sight: Sight) -> Result<View, Failure> {
+    state.core.view(sight)?.await.ok().ok_or_else(Failure::stopping)
+}
+
+async fn one(state: &AuthorityState, psd: &str) -> Result<(Arc<Identity>, State, View), Failure> {
+    let unknown = || Failure::unknown_psd(psd);
+    let id: PsdId = psd.parse().ok().ok_or_else(unknown)?;
+    let mut view = view(state, Sight::Psd(id)).await?;
+    let (identity, of) = view.psds.pop().ok_or_else(unknown)?;
+    Ok((identity, of, view))
+}

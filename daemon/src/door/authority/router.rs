@@ -1,0 +1,71 @@
+//! Who is at the authority door, and its routes: from a request to its handler.
+
+use super::{AuthorityState, log, proofs, reads};
+use crate::door::failure::{Answer, Failure, body};
+use crate::door::identity::common_name;
+use crate::door::instruction::{self, Desk};
+use crate::door::listener::{Attendant, NotAdmitted};
+use crate::door::operator;
+use http::{Method, Request};
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+/// One client on one connection.
+pub struct InspectorConnection {
+    /// The CN of its certificate.
+    inspector: String,
+    state: Arc<AuthorityState>,
+}
+
+impl Attendant for AuthorityState {
+    type Visitor = InspectorConnection;
+
+    fn admit(self: &Arc<Self>, certificate: &[u8]) -> Result<InspectorConnection, NotAdmitted> {
+        let inspector = common_name(certificate).map_err(NotAdmitted::Nobody)?;
+        tracing::info!(inspector, "at the authority door");
+        Ok(InspectorConnection { inspector, state: Arc::clone(self) })
+    }
+
+    async fn answer(visitor: Arc<InspectorConnection>, request: Request<Incoming>) -> Result<Answer, Failure> {
+        let outcome = route(&visitor.state, request).await;
+        if let Err(failure) = &outcome {
+            tracing::info!(inspector = visitor.inspector, problem = %failure.problem, "refused");
+        }
+        outcome
+    }
+}
+
+async fn route(state: &AuthorityState, request: Request<Incoming>) -> Result<Answer, Failure> {
+    let path = request.uri().path().to_owned();
+    let query = request.uri().query().map(str::to_owned);
+    let query = query.as_deref();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let (get, post) = (request.method() == Method::GET, request.method() == Method::POST);
+    let message = match segments.as_slice() {
+        ["log", "checkpoint"] if get => return log::checkpoint(state),
+        ["log", "tile", tile @ ..] if get => return log::tile(state, tile).await,
+        ["v1", "log", "inclusion"] if get => proofs::inclusion(state, query).await,
+        ["v1", "log", "consistency"] if get => proofs::consistency(state, query).await,
+        ["v1", "log", "receipt"] if get => proofs::receipt(state, query).await,
+        ["v1", "appliance"] if get => Ok(reads::appliance(state)),
+        ["v1", "psds"] if get => reads::psds(state).await,
+        ["v1", "psds", psd] if get => reads::psd(state, psd).await,
+        ["v1", "psds", psd, "certificates"] if get => reads::certificates(state, psd).await,
+        ["v1", "keys"] if get => operator::keys(&state.core, &state.rotations, query).await,
+        ["v1", "status"] if get => operator::status(state.ceremonies.clone(), None).await,
+        ["v1", "instructions"] if post => {
+            let AuthorityState { core, authority, newest, limits, .. } = state;
+            let bytes = body(limits, request).await?;
+            instruction::take(&Desk { core, authority, newest }, &bytes, || Ok(())).await
+        }
+        ["v1", "instructions"] => Err(Failure::method_not_allowed("POST")),
+        ["log", "checkpoint"]
+        | ["log", "tile", ..]
+        | ["v1", "log", "inclusion" | "consistency" | "receipt"]
+        | ["v1", "appliance" | "psds" | "keys" | "status"]
+        | ["v1", "psds", _]
+        | ["v1", "psds", _, "certificates"] => Err(Failure::method_not_allowed("GET")),
+        _ => Err(Failure::no_such_route()),
+    };
+    message.map(Answer::from)
+}
