@@ -84,7 +84,7 @@ pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
             let options = DevOptions { psds, vouchers, value, top_up, ..DevOptions::default() };
             up(&Layout::at(&dir), &options).map(|running| {
                 format!(
-                    "appliance in {}\n  vendor door   {}\n  authority door {}\n  funds system  {}\n  configuration {}\n",
+                    "appliance in {}\n  vendor door    {}\n  authority door {}\n  funds system   {}\n  configuration  {}\n",
                     dir.display(),
                     running.vendor,
                     running.authority_door.as_deref().unwrap_or("none"),

@@ -126,3 +126,26 @@ pub(super) async fn tile(state: &AuthorityState, segments: &[&str]) -> Result<An
         Answer::of("application/octet-stream", Bytes::from_owner(Leaving { bytes: bytes.await?, _place: place }));
     Ok(if tile.partial.is_none() { answer.immutable() } else { answer })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_counts_until_its_last_byte_has_left() {
+        let (reading, answers) = (Arc::new(Semaphore::new(READERS)), Arc::new(Semaphore::new(ANSWERS)));
+        let readers = LogReaders { idle: Mutex::default(), reading, answers };
+        let mut leaving: Vec<Bytes> = (0..ANSWERS)
+            .map(|_| Bytes::from_owner(Leaving { bytes: vec![7; 10], _place: readers.place().unwrap() }))
+            .collect();
+        let refused = readers.place().err().unwrap();
+        assert_eq!((refused.status.as_u16(), refused.problem.facts.code.as_str()), (503, "overloaded"));
+        // Half of it is on its way, the other half is not.
+        let rest = leaving[0].split_off(5);
+        assert!(readers.place().is_err());
+        leaving.remove(0);
+        assert!(readers.place().is_err());
+        drop(rest);
+        assert!(readers.place().is_ok());
+    }
+}
