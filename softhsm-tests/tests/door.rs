@@ -8,6 +8,8 @@ mod contract;
 mod acknowledging;
 #[path = "door/admission.rs"]
 mod admission;
+#[path = "door/auditing.rs"]
+mod auditing;
 #[path = "door/authority.rs"]
 mod authority;
 #[path = "door/bench.rs"]

@@ -10,6 +10,7 @@ use crate::exchange::{Call, Exchange, Expected};
 use crate::operator::all_keys;
 use bytes::Bytes;
 use psd::PsdId;
+use psdd_wire::audit::{AuditRequest, AuditResponse, MOST_REPORTS};
 use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, Instruction, InstructionResponse, PsdResponse, PsdView, PsdsResponse,
     StatusResponse,
@@ -72,6 +73,31 @@ impl AuthorityClient {
     pub async fn status_list(&self) -> Result<Vec<u8>, ClientError> {
         let told: StatusResponse = self.exchange.ask(&Call::get("/v1/status".to_owned())).await?;
         Ok(told.list)
+    }
+
+    /// Has PSDs, or all, answer a challenge of 16 to 64 fresh bytes: reports, COSE_Sign1 each (`psdd_wire::audit`), in the order of
+    /// device IDs, page after page. Every page is made of one look at committed state.
+    pub async fn audit(&self, psds: Option<&[PsdId]>, challenge: &[u8]) -> Result<AuditResponse, ClientError> {
+        let mut pages = psds.map(|psds| psds.chunks(MOST_REPORTS));
+        let mut all = AuditResponse::default();
+        loop {
+            let page = match pages.as_mut().map(Iterator::next) {
+                Some(None) => return Ok(all),
+                Some(Some(page)) => Some(page.iter().map(ToString::to_string).collect()),
+                None => None,
+            };
+            let request = AuditRequest { psds: page, after: all.next.take(), challenge: challenge.to_vec() };
+            let body = psdd_wire::encode(&request);
+            let told: AuditResponse = self.exchange.ask(&Call::post("/v1/audits".to_owned(), body)).await?;
+            all.reports.extend(told.reports);
+            all.failures.extend(told.failures);
+            all.checkpoint = told.checkpoint;
+            match told.next {
+                Some(next) if pages.is_none() && request.after.as_ref() != Some(&next) => all.next = Some(next),
+                _ if pages.is_none() => return Ok(all),
+                _ => {}
+            }
+        }
     }
 
     /// Brings an instruction (COSE_Sign1 by a key of the authority). Repeating it has no further effect.

@@ -110,7 +110,7 @@ impl Scrub {
             if row.get::<_, i64>(0).at(step)? != sql(leaf) {
                 return Err(Damage::Missing(leaf).into());
             }
-            let record = row.get_ref(1).at(step)?.as_blob().map_err(|_| Damage::Altered(leaf))?;
+            let record = row.get_ref(1).at(step)?.as_blob().map_err(|_no_blob| Damage::Altered(leaf))?;
             hashes.push(leaf_hash(record));
         }
         Ok(hashes)

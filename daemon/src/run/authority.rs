@@ -2,6 +2,7 @@
 
 use super::error::{RunError, io};
 use super::start::Started;
+use crate::audit::Audits;
 use crate::config::Config;
 use crate::door::authority::{AuthorityState, LogReaders, Receipts};
 use crate::door::listener::{Door, Listening};
@@ -10,7 +11,11 @@ use crate::door::vendor::VendorState;
 use std::sync::Arc;
 
 /// What the door is opened with, where the configuration has one: it shows what the vendor door shows, to others.
-pub(super) fn authority_state(config: &Config, vendor: &VendorState) -> Result<Option<Arc<AuthorityState>>, RunError> {
+pub(super) fn authority_state(
+    config: &Config,
+    vendor: &VendorState,
+    audits: Arc<Audits>,
+) -> Result<Option<Arc<AuthorityState>>, RunError> {
     let Some(door) = &config.authority else { return Ok(None) };
     Ok(Some(Arc::new(AuthorityState {
         core: vendor.core.clone(),
@@ -18,6 +23,7 @@ pub(super) fn authority_state(config: &Config, vendor: &VendorState) -> Result<O
         newest: Arc::clone(&vendor.newest),
         log_size: Arc::clone(&vendor.log_size),
         log: Arc::new(LogReaders::open(&config.state_dir)?),
+        audits,
         receipts: Receipts::default(),
         log_key: vendor.log_key.clone(),
         origin: vendor.origin.clone(),

@@ -6,6 +6,7 @@ use super::fit::{authority_keys, check_fit, engine_settings, expected_keys, log_
 use super::load_policies;
 use super::notify::status;
 use super::tls::{DoorsTls, read_tls};
+use crate::audit::{AuditParts, Audits};
 use crate::birth::permits_software_token;
 use crate::ceremony::{Ceremonies, CeremonyParts, LogKeyParts};
 use crate::clock::Sampler;
@@ -219,11 +220,21 @@ fn finish_start(
         state_dir: config.state_dir.clone(),
         newest: Arc::clone(&newest),
         every: config.ledger.scrub_every(),
-        scrubs,
+        scrubs: Arc::clone(&scrubs),
         metrics: Arc::clone(&metrics),
         stop: Arc::clone(&stop),
     })
     .map_err(io("starting threads"))?;
+    let audits = Arc::new(Audits::new(AuditParts {
+        core: core.clone(),
+        ceremonies: ceremonies.clone(),
+        links: Arc::clone(&tokens.links),
+        tokens: config.tokens.iter().map(|token| token.name.clone()).collect(),
+        appliance: genesis.appliance.to_string(),
+        environment: genesis.environment.as_str(),
+        newest: Arc::clone(&newest),
+        scrubs,
+    }));
     let state = Arc::new(VendorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),
@@ -241,7 +252,7 @@ fn finish_start(
         metrics: Arc::clone(&metrics),
         limits: config.vendor.usual_limits(),
     });
-    let authority = authority_state(config, &state)?;
+    let authority = authority_state(config, &state, audits)?;
     let operator = OperatorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),

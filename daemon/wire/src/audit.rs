@@ -37,7 +37,7 @@ pub struct AuditRequest {
 }
 
 /// The answer.
-#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 #[serde(deny_unknown_fields)]
 pub struct AuditResponse {
     /// There are more: what to give as `after`.

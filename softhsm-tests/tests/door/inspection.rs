@@ -84,24 +84,14 @@ fn an_inspectors_certificate_opens_the_authority_door_only() {
         admitted(&inspector, Some(&inspector.identity)).await.expect("not revoked");
         admitted(&vendor, Some(&vendor.identity)).await.expect("the vendor's list is another");
     });
-    let metrics = local(&appliance, "/metrics");
+    let metrics = appliance.local("/metrics");
     for line in [
         "psdd_crl_seconds_left{door=\"authority\"} ",
         "psdd_certificate_seconds_left{door=\"authority\",certificate=\"client CA\"} ",
     ] {
         assert!(metrics.contains(line), "{metrics}");
     }
-    assert!(local(&appliance, "/ready").contains(&format!("authority door {}\n", inspector.address)));
-}
-
-/// An answer of the local door.
-fn local(appliance: &Appliance, path: &str) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::os::unix::net::UnixStream::connect(appliance.layout.local_socket()).expect("the local door");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n").expect("written");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    text
+    assert!(appliance.local("/ready").contains(&format!("authority door {}\n", inspector.address)));
 }
 
 /// MTH as RFC 9162 §2.1.1 writes it: the oracle.
@@ -372,7 +362,7 @@ fn an_instruction_becomes_a_receipt_and_damage_is_told() {
 }
 
 /// Alters the ledger behind the daemon's back.
-fn alter(ledger: &std::path::Path, statement: &str) {
+pub(crate) fn alter(ledger: &std::path::Path, statement: &str) {
     let script =
         "import sqlite3, sys; d = sqlite3.connect(sys.argv[1], timeout=30); d.execute(sys.argv[2]); d.commit()";
     let output = Command::new("python3").args(["-c", script]).arg(ledger).arg(statement).output().expect("python runs");

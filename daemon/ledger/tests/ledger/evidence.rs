@@ -1,7 +1,7 @@
 //! Tiles, bundles and proofs, at every size of a tree whose roots are computed from the records alone.
 
 use crate::world::*;
-use psdd_ledger::tree::{leaf_hash, node_hash, root_of_path};
+use psd::tree::{leaf_hash, node_hash, root_of_path};
 use psdd_ledger::{Hash, LogReader, Rules};
 
 /// MTH as RFC 9162 §2.1.1 writes it: the oracle.

@@ -3,6 +3,7 @@
 //! Owns who an inspector's client is and the routes. Nobody here asks the vendor's policies: the authority sees the whole appliance, and
 //! what it wants done is signed by its keys. A certificate of another door does not open this one, and none of this one another.
 
+mod audits;
 mod log;
 mod proofs;
 mod reads;
@@ -13,6 +14,7 @@ pub use log::LogReaders;
 pub use receipts::Receipts;
 pub use router::InspectorConnection;
 
+use crate::audit::Audits;
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
 use crate::config::Rotation;
@@ -34,6 +36,8 @@ pub struct AuthorityState {
     pub log_size: Arc<AtomicU64>,
     /// Who reads the log.
     pub log: Arc<LogReaders>,
+    /// What PSDs say to a challenge.
+    pub audits: Arc<Audits>,
     /// The root that was signed last for receipts.
     pub receipts: Receipts,
     /// Public half of the log key.

@@ -1,6 +1,6 @@
 //! Who is at the authority door, and its routes: from a request to its handler.
 
-use super::{AuthorityState, log, proofs, reads};
+use super::{AuthorityState, audits, log, proofs, reads};
 use crate::door::failure::{Answer, Failure, body};
 use crate::door::identity::common_name;
 use crate::door::instruction::{self, Desk};
@@ -53,12 +53,13 @@ async fn route(state: &AuthorityState, request: Request<Incoming>) -> Result<Ans
         ["v1", "psds", psd, "certificates"] if get => reads::certificates(state, psd).await,
         ["v1", "keys"] if get => operator::keys(&state.core, &state.rotations, query).await,
         ["v1", "status"] if get => operator::status(state.ceremonies.clone(), None).await,
+        ["v1", "audits"] if post => audits::audit(state, &body(&state.limits, request).await?).await,
         ["v1", "instructions"] if post => {
             let AuthorityState { core, authority, newest, limits, .. } = state;
             let bytes = body(limits, request).await?;
             instruction::take(&Desk { core, authority, newest }, &bytes, || Ok(())).await
         }
-        ["v1", "instructions"] => Err(Failure::method_not_allowed("POST")),
+        ["v1", "instructions" | "audits"] => Err(Failure::method_not_allowed("POST")),
         ["log", "checkpoint"]
         | ["log", "tile", ..]
         | ["v1", "log", "inclusion" | "consistency" | "receipt"]
