@@ -28,6 +28,8 @@ mod form;
 mod hindered;
 #[path = "door/holding.rs"]
 mod holding;
+#[path = "door/inspecting.rs"]
+mod inspecting;
 #[path = "door/inspection.rs"]
 mod inspection;
 #[path = "door/instructions.rs"]

@@ -63,6 +63,33 @@ pub enum Code {
 }
 
 impl Code {
+    /// The stable word, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Code::ControlTotal => "control-total",
+            Code::Registers => "registers",
+            Code::SequenceGap => "sequence-gap",
+            Code::DuplicateKey => "duplicate-key",
+            Code::DuplicateMark => "duplicate-mark",
+            Code::TimeBackwards => "time-backwards",
+            Code::NotPermitted => "not-permitted",
+            Code::BadSignature => "bad-signature",
+            Code::MarkDiffers => "mark-differs",
+            Code::MarkKey => "mark-key",
+            Code::Certificate => "certificate",
+            Code::ValueUnproven => "value-unproven",
+            Code::Instruction => "instruction",
+            Code::StateDigest => "state-digest",
+            Code::Malformed => "malformed",
+            Code::CertificateExpired => "certificate-expired",
+            Code::CertificateExpiring => "certificate-expiring",
+            Code::KeyOverdue => "key-overdue",
+            Code::ClockError => "clock-error",
+            Code::Velocity => "velocity",
+            Code::RefundRate => "refund-rate",
+        }
+    }
+
     /// How bad it is.
     pub const fn severity(self) -> Severity {
         match self {

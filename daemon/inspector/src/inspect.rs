@@ -33,7 +33,7 @@ impl Fold {
             }
             psds.push(psd_view(*id, psd, tally, keys));
         }
-        findings.sort_by(|a, b| (a.severity, &a.psd, a.code, a.time_ms).cmp(&(b.severity, &b.psd, b.code, b.time_ms)));
+        findings.sort_by(|a, b| (a.severity, a.code, &a.psd, a.time_ms).cmp(&(b.severity, b.code, &b.psd, b.time_ms)));
         let largest = self.fleet.days.values().max_by_key(|day| day.error_ms);
         Some(FleetView {
             appliance: appliance.genesis.appliance.to_string(),

@@ -22,7 +22,7 @@ pub struct FleetView {
     pub pieces: u64,
     /// The clock.
     pub clock: ClockView,
-    /// The worst first, then those of the fleet, then by PSD.
+    /// Red ones first, then by code, PSD and time.
     pub findings: Vec<Finding>,
     /// By device ID.
     pub psds: Vec<PsdView>,

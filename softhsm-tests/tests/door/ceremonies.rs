@@ -101,6 +101,7 @@ fn a_rotation_and_a_revocation_under_load_lose_nothing_and_sign_nothing_wrongly(
     });
     appliance.stop();
     appliance.check(None).assert_clean("after rotation, revocation and destruction");
+    crate::inspecting::nothing_is_found(&appliance);
     appliance.restart();
     assert_eq!(run(async { key(&door(&appliance), psd(1), 1).await.state }), KeyState::Destroyed);
 }
@@ -193,4 +194,5 @@ fn a_client_and_an_account_are_revoked_for_the_very_next_item() {
     });
     appliance.stop();
     appliance.check(None).assert_clean("after clients were revoked");
+    crate::inspecting::nothing_is_found(&appliance);
 }

@@ -90,4 +90,5 @@ fn of_a_batch_each_certificate_is_judged_by_itself() {
     });
     appliance.stop();
     appliance.check(None).assert_clean("after certificates in batches");
+    crate::inspecting::nothing_is_found(&appliance);
 }

@@ -162,4 +162,5 @@ fn the_authority_locks_unlocks_and_sets_ceilings_whoever_carries_it() {
     });
     appliance.stop();
     appliance.check(None).assert_clean("after instructions");
+    crate::inspecting::nothing_is_found(&appliance);
 }

@@ -136,6 +136,7 @@ fn a_licence_signs_with_whichever_of_its_psds_can() {
 
     appliance.stop();
     appliance.check(None).assert_clean("a licence over several PSDs");
+    crate::inspecting::nothing_is_found(&appliance);
     let verify = psdctl(&appliance, &["ledger", "verify", appliance.layout.state().to_str().expect("a path")]);
     assert!(verify.0, "{}", verify.1);
 }

@@ -100,6 +100,7 @@ fn keys_are_rotated_by_rule_under_load_without_an_order_and_a_ca_that_is_away_co
     assert_eq!(pieces, registers.pieces, "each piece under exactly one key");
     appliance.stop();
     appliance.check(None).assert_clean("after rotations by rule");
+    crate::inspecting::nothing_is_found(&appliance);
 }
 
 #[test]

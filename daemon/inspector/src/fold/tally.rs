@@ -95,3 +95,36 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use psd::clock::{ClockReading, ClockSource};
+    use psd::record::Stamp;
+    use psd::{PostageAmount, Registers, UnixMillis};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_newest() {
+        let mut tally = Tally::default();
+        let stamp = Stamp { psd: "PS010000001".parse().unwrap(), sequence: 1, registers: Registers::default() };
+        let applied = |leaf| Event::ValueApplied {
+            stamp,
+            tenant: "acme".parse().unwrap(),
+            value_sequence: leaf,
+            amount: PostageAmount::from_mills(1).unwrap(),
+            authorisation: Arc::from([]),
+            applied: Applied::Refund { leaf },
+        };
+        for leaf in 0..5_000 {
+            let time = UnixMillis(leaf * 24 * HOUR_MS);
+            let at = ClockReading { time, source: ClockSource::Host, error_ms: 1, epoch: 1 };
+            tally.note(leaf, &Record { at, event: applied(leaf) });
+        }
+        assert_eq!(tally.days.len(), MOST_DAYS);
+        assert_eq!(tally.days.last_key_value().map(|(day, _)| *day), Some(4_999));
+        assert!(tally.refunds.len() >= MOST_REFUNDS && tally.refunds.len() <= 2 * MOST_REFUNDS);
+        assert_eq!(tally.refunds.last().map(|refund| refund.leaf), Some(4_999));
+        assert_eq!((tally.refunded, tally.refunded_mills), (5_000, 5_000));
+    }
+}

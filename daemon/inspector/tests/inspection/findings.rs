@@ -1,13 +1,14 @@
 //! Each finding, by a log that shows it: validly hashed and signed, with the tampering inside.
 
 use crate::world::{DAY, Key, START, World, ca, mills, psd_id};
+use psd::authority::Act;
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
 use psd::record::{Event, Record};
 use psd::{Registers, UnixMillis};
-use psdd_inspector::{Code, Finding, Fold, Mirror, Rules, Severity, UpdateError};
+use psdd_inspector::{Code, Finding, Fold, FoldError, Mirror, Rules, Severity, UpdateError};
 use std::sync::Arc;
 
 fn codes(findings: &[Finding]) -> Vec<Code> {
@@ -45,7 +46,41 @@ fn an_honest_log_has_no_findings() {
     world.key_step(0, 1, KeyStep::Revoked, world.now - 1_000);
     let (digest, psds) = (world.facts.digest(), 2);
     world.push(Event::StateDigest { digest, psds });
+    world.instruct(1, &Act::Lock(psd_id(1)));
+    lock(&mut world, 1, Locks::NONE.with(LockReason::Authority));
+    world.withdraw(1);
     assert_eq!(world.findings(&Rules::default()), []);
+}
+
+fn lock(world: &mut World, number: usize, locks: Locks) -> u64 {
+    let stamp = world.next_stamp(number);
+    world.push(Event::LifecycleChanged { stamp, lifecycle: Lifecycle::Active, locks })
+}
+
+#[test]
+fn an_instruction_at_the_end_of_one_run_has_its_effect_in_the_next() {
+    let authority = Locks::NONE.with(LockReason::Authority);
+    for (locks, wanted) in [(authority, vec![]), (Locks::NONE, vec![Code::Instruction])] {
+        let mut world = World::born(1);
+        let dir = tempfile::tempdir().unwrap();
+        world.instruct(1, &Act::Lock(psd_id(0)));
+        drop(world.inspected(dir.path()));
+        lock(&mut world, 0, locks);
+        let (mirror, fold) = world.inspected(dir.path());
+        let view = fold.view(&mirror, &Rules::default(), UnixMillis(world.now)).unwrap();
+        assert_eq!(codes(&view.findings), wanted, "{:#?}", view.findings);
+    }
+}
+
+#[test]
+fn a_state_of_another_log_is_not_gone_by() {
+    let (first, second) = (World::born(0), World::born(0));
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(first.inspected(dir.path()));
+    let (mut mirror, fold) = second.inspected(other.path());
+    drop(fold);
+    std::fs::copy(dir.path().join("fold/state"), other.path().join("fold/state")).unwrap();
+    assert!(matches!(Fold::open(&mut mirror), Err(FoldError::Saved("it is of another log"))));
 }
 
 #[test]
@@ -132,6 +167,8 @@ fn one_key_for_two_pieces_is_found_in_a_later_run_too() {
     let (mirror, fold) = world.inspected(dir.path());
     let findings = fold.view(&mirror, &Rules::default(), UnixMillis(world.now)).unwrap().findings;
     assert_eq!(codes(&findings), [Code::DuplicateKey]);
+    let runs = std::fs::read_dir(dir.path().join("fold/marks")).unwrap().count();
+    assert_eq!(runs, 1, "what was merged is removed");
     assert_eq!(findings[0].leaves, [first, second]);
 }
 
@@ -161,9 +198,7 @@ fn a_clock_that_is_too_uncertain() {
 #[test]
 fn what_lifecycle_and_locks_do_not_permit() {
     let mut world = World::born(1);
-    let stamp = world.next_stamp(0);
-    let locks = Locks::NONE.with(LockReason::Operator);
-    world.push(Event::LifecycleChanged { stamp, lifecycle: Lifecycle::Active, locks });
+    lock(&mut world, 0, Locks::NONE.with(LockReason::Operator));
     // The piece of a PSD that is not locked, put behind the lock.
     let mut psd = world.appliance.psds[&psd_id(0)].clone();
     psd.relock(Locks::NONE);
@@ -183,9 +218,7 @@ fn what_lifecycle_and_locks_do_not_permit() {
 #[test]
 fn a_lock_of_the_authority_that_nobody_instructed() {
     let mut world = World::born(1);
-    let stamp = world.next_stamp(0);
-    let locks = Locks::NONE.with(LockReason::Authority);
-    let leaf = world.push(Event::LifecycleChanged { stamp, lifecycle: Lifecycle::Active, locks });
+    let leaf = lock(&mut world, 0, Locks::NONE.with(LockReason::Authority));
     shown(&world, Code::Instruction, Some(0), &[leaf]);
 }
 

@@ -3,6 +3,7 @@
 mod findings;
 mod log;
 mod mirror;
+mod page;
 mod pin;
 mod scans;
 mod world;

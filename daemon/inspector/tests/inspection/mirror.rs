@@ -68,9 +68,9 @@ fn evidence(error: &UpdateError) -> String {
 
 #[test]
 fn a_mirror_grows_with_its_log_and_can_be_served_as_it_lies() {
-    let mut world = world_of(2);
+    let mut world = world_of(3);
     let (dir, mut mirror) = mirrored(&world);
-    for size in [3, 256, 257, 300, 512, 65_535, 65_537, 66_000] {
+    for size in [4, 256, 257, 300, 512, 65_535, 65_537, 66_000] {
         grow(&mut world, size, "entry");
         let update = mirror.update(&mut world.log()).unwrap();
         assert_eq!(update.to, world.size());

@@ -34,7 +34,7 @@ fn the_authoritys_countersignature_pins_the_log() {
     countersigned(&mut world, Environment::Production);
     let (_dir, mut mirror) = pinned(&world, &by_authority(&world, false)).unwrap();
     assert_eq!(mirror.pin().log_spki, world.log_key.spki());
-    assert_eq!(mirror.update(&mut world.log()).unwrap().to, 2);
+    assert_eq!(mirror.update(&mut world.log()).unwrap().to, world.size());
 
     let mut record = world.decoded(0);
     let Event::Genesis(genesis) = &mut record.event else { unreachable!() };

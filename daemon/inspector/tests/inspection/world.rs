@@ -4,6 +4,7 @@ use crate::log::MemoryLog;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use psd::authority::Act;
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::KeyStep;
 use psd::device::{DateWindow, Piece, PieceContext, Purpose};
@@ -16,7 +17,11 @@ use psd::record::{Applied, AuthorityPurpose, Charter, Environment, Event, Genesi
 use psd::{Appliance, MailingDate, PieceKey, PostageAmount, PsdId, UnixMillis};
 use psdd_inspector::{Finding, Fold, Mirror, Rules, Trust};
 use psdd_wire::checkpoint::{LogKey, origin};
-use psdd_wire::cose::{Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
+use psdd_wire::cose::{
+    INSTRUCTION, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST, WITHDRAWAL_ACKNOWLEDGEMENT, WITHDRAWAL_REPORT,
+    WITHDRAWAL_REQUEST,
+};
+use psdd_wire::instruction::claims_of;
 use psdd_wire::message::{RefundClaims, ValueAuthorisationClaims, ValueRequestClaims};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SerialNumber,
@@ -143,8 +148,11 @@ impl World {
             keys: 0,
         };
         world.append(&leaf_0);
-        let certificate = funds_certificate.into();
-        world.push(Event::AuthorityKeyInstalled { purpose: AuthorityPurpose::Funds, certificate });
+        // One key for both purposes does here.
+        for purpose in [AuthorityPurpose::Funds, AuthorityPurpose::Inspection] {
+            let certificate = funds_certificate.as_slice().into();
+            world.push(Event::AuthorityKeyInstalled { purpose, certificate });
+        }
         for number in 0..psds {
             world.make_psd(number);
             world.download(number, 1_000_000_000);
@@ -312,6 +320,57 @@ impl World {
         let applied = self.applied(number, piece.postage.mills(), Some(mark), &funds);
         self.funds = funds;
         self.push(applied)
+    }
+
+    /// An instruction of the authority's inspection key; its effect is the caller's to push.
+    pub fn instruct(&mut self, number: u64, act: &Act) -> u64 {
+        let claims = claims_of(act, "test-1".to_owned(), number, self.now + DAY);
+        let instruction = self.funds.message(INSTRUCTION, Some(&self.funds_certificate), psdd_wire::encode(&claims));
+        self.push(Event::InstructionTaken { purpose: AuthorityPurpose::Inspection, number, instruction })
+    }
+
+    /// All that is left goes back; the authority's acknowledgement is signed by this key.
+    pub fn withdraw(&mut self, number: usize) -> u64 {
+        let stamp = self.next_stamp(number);
+        let (amount, tenant) = (stamp.registers.descending(), "acme".parse().unwrap());
+        let value_sequence = self.appliance.psds[&stamp.psd].state().value_sequence + 1;
+        let claims = |registers: psd::Registers, time| ValueRequestClaims {
+            psd: stamp.psd,
+            time,
+            nonce: [1; 16],
+            amount,
+            refund: None,
+            sequence: value_sequence,
+            appliance: "test-1".to_owned(),
+            registers: registers.into(),
+        };
+        let payload = psdd_wire::encode(&claims(stamp.registers, self.now));
+        let request = self.device.message(WITHDRAWAL_REQUEST, None, payload);
+        self.push(Event::ValueRequested {
+            stamp,
+            tenant,
+            value_sequence,
+            amount,
+            purpose: Purpose::Withdrawal,
+            request,
+        });
+        let mut stamp = self.next_stamp(number);
+        stamp.registers = stamp.registers.withdrawn();
+        let acknowledged = ValueAuthorisationClaims {
+            psd: stamp.psd,
+            amount,
+            refund: None,
+            expires: self.now + DAY,
+            sequence: value_sequence,
+            appliance: "test-1".to_owned(),
+            control_total: stamp.registers.control_total(),
+        };
+        let payload = psdd_wire::encode(&acknowledged);
+        let acknowledgement = self.funds.message(WITHDRAWAL_ACKNOWLEDGEMENT, Some(&self.funds_certificate), payload);
+        let payload = psdd_wire::encode(&claims(stamp.registers, self.now));
+        let report = self.device.message(WITHDRAWAL_REPORT, None, payload);
+        let tenant = "acme".parse().unwrap();
+        self.push(Event::Withdrawn { stamp, tenant, value_sequence, amount, acknowledgement, report })
     }
 
     /// The record of a piece, not yet in the log. The PSD goes on from it.
