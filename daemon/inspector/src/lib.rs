@@ -19,7 +19,7 @@ mod view;
 pub use durable::DiskError;
 pub use finding::{Code, Finding, MOST_LEAVES, Severity};
 pub use fold::{Fold, FoldError, MOST_DAYS, MOST_HOURS, MOST_REFUNDS};
-pub use mirror::{Mirror, Pin, PinError, Trust, Update, UpdateError};
+pub use mirror::{Mirror, Pin, PinError, Trust, Update, UpdateError, Witnessed};
 pub use page::page;
 pub use rules::{RefundRule, Rules, Velocity};
 pub use source::{Directory, FetchError, MOST_BYTES, Source};

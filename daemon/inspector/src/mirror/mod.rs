@@ -10,9 +10,11 @@ mod path;
 mod pin;
 mod read;
 mod update;
+mod witness;
 
 pub use pin::{Pin, PinError, Trust};
 pub use update::{Update, UpdateError};
+pub use witness::Witnessed;
 
 use crate::durable::{self, AtPath, DiskError};
 use crate::source::Source;

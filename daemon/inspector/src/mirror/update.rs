@@ -4,10 +4,11 @@
 //! entries, which must hash to these tiles. Only then is anything put into place, the checkpoint last. What was fetched before a failure
 //! stays in `incoming/` and is fetched no second time if it still hashes to the tree.
 
+use super::witness::frontier;
 use super::{Mirror, PinError, Seen, bundle, path};
 use crate::durable::{self, AtPath, DiskError};
 use crate::source::{FetchError, MOST_BYTES, Source};
-use psd::tree::{FullTile, Hash, Tree, hashes_of, leaf_hash, perfect_root};
+use psd::tree::{FullTile, Hash, Tree, hashes_of, leaf_hash};
 use psdd_wire::checkpoint::{Checkpoint, CheckpointError};
 use std::path::{Path, PathBuf};
 
@@ -278,20 +279,7 @@ impl Mirror {
     /// The tree that the source's own tiles make, from its beginning on.
     fn served_tree(&self, checkpoint: &Checkpoint, fetching: &mut Fetching<'_>) -> Result<Tree, UpdateError> {
         let size = self.size();
-        let mut frontier = Vec::new();
-        let mut begin = 0u64;
-        for height in (0..63u8).rev().filter(|height| size >> height & 1 == 1) {
-            let level = height / 8;
-            let (first, count) = (begin >> (8 * u32::from(level)), 1usize << (height % 8));
-            let number = first / path::FULL;
-            let width = path::width(checkpoint.size >> (8 * u32::from(level)), number);
-            let tile = fetching.tile(level, number, width)?;
-            let at = usize::try_from(first % path::FULL).unwrap_or(0);
-            let row = tile.get(at..at + count).map(<[Hash]>::to_vec).and_then(perfect_root);
-            let path = path::tile(level, number, width);
-            frontier.push(row.ok_or(UpdateError::Malformed { path, what: "has not the length of its tile" })?);
-            begin += 1 << height;
-        }
+        let frontier = frontier(size, checkpoint.size, |level, number, width| fetching.tile(level, number, width))?;
         let mut tree = Tree::resume(size, frontier, Vec::new());
         let mut full = Vec::new();
         for number in size / path::FULL..checkpoint.size.div_ceil(path::FULL) {

@@ -2,7 +2,7 @@
 
 use crate::log::{MemoryLog, bundled, digits};
 use crate::world::{Key, World};
-use psdd_inspector::{Directory, Mirror, Source, UpdateError};
+use psdd_inspector::{Directory, Mirror, Source, UpdateError, Witnessed};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -143,6 +143,28 @@ fn a_fork_is_told_and_proven_at_the_same_size_and_beyond() {
         let text = evidence(&error);
         assert_eq!(text.matches("psdd.log/test-1\n").count(), 2, "both notes: {text}");
     }
+}
+
+#[test]
+fn a_checkpoint_that_somebody_else_was_shown_proves_a_fork() {
+    let mut world = world_of(66_000);
+    let (dir, mut mirror) = mirrored(&world);
+    let note = |log: &MemoryLog| String::from_utf8(log.files["checkpoint"].clone()).unwrap();
+    for size in [1, 255, 256, 257, 700, 65_535, 65_536, 65_537, 66_000] {
+        let shown = note(&world.log_of(&world.entries[..size]));
+        assert_eq!(mirror.witness(&shown).unwrap(), Witnessed::Same, "size {size}");
+        let mut other = world.entries[..size].to_vec();
+        other[size / 2] = b"another".to_vec();
+        let error = mirror.witness(&note(&world.log_of(&other))).unwrap_err();
+        assert!(matches!(error, UpdateError::Forked { .. }), "size {size}: {error}");
+        assert_eq!(evidence(&error).matches("psdd.log/test-1\n").count(), 2);
+    }
+    grow(&mut world, 66_100, "entry");
+    let newer = note(&world.log());
+    assert_eq!(mirror.witness(&newer).unwrap(), Witnessed::Ahead);
+    mirror.update(&mut world.log()).unwrap();
+    assert_eq!(mirror.witness(&newer).unwrap(), Witnessed::Same);
+    drop(dir);
 }
 
 #[test]
