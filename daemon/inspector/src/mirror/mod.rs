@@ -5,6 +5,7 @@
 //! compared as it lies; beside it are `pin`, what the mirror is of, `incoming/`, what an update has fetched so far, and `evidence/`.
 
 mod bundle;
+mod error;
 mod evidence;
 mod path;
 mod pin;
@@ -12,8 +13,9 @@ mod read;
 mod update;
 mod witness;
 
+pub use error::UpdateError;
 pub use pin::{Pin, PinError, Trust};
-pub use update::{Update, UpdateError};
+pub use update::Update;
 pub use witness::Witnessed;
 
 use crate::durable::{self, AtPath, DiskError};

@@ -426,3 +426,45 @@ fn the_view_is_that_of_the_records() {
     let ClockReading { error_ms, .. } = world.at();
     assert_eq!(view.clock.error_ms, error_ms);
 }
+
+#[test]
+fn whatever_the_records_say_the_fold_ends_and_goes_on_alike() {
+    let mut world = World::born(2);
+    let mark = world.sign(0);
+    world.refund(0, mark);
+    world.sign_many(1, 3);
+    world.instruct(1, &Act::Lock(psd_id(1)));
+    lock(&mut world, 1, Locks::NONE.with(LockReason::Authority));
+    world.withdraw(1);
+    let honest = world.entries.clone();
+    let mut state = 0x2545_f491_4f6c_dd1du64;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    for round in 0..60 {
+        // Leaf 0 is what the mirror is pinned to.
+        let (at, other) = (1 + below(honest.len() - 1), 1 + below(honest.len() - 1));
+        world.entries = honest.clone();
+        match round % 5 {
+            0 => world.entries.swap(at, other),
+            1 => drop(world.entries.remove(at)),
+            2 => world.entries.insert(at, honest[other].clone()),
+            3 => world.entries[at].truncate(below(honest[at].len())),
+            _ => {
+                let byte = below(honest[at].len());
+                world.entries[at][byte] ^= 1 << below(8);
+            }
+        }
+        let whole = world.findings(&Rules::default());
+        // In two runs, cut anywhere.
+        let dir = tempfile::tempdir().unwrap();
+        let entries = world.entries.clone();
+        world.entries.truncate(1 + below(entries.len() - 1));
+        drop(world.inspected(dir.path()));
+        world.entries = entries;
+        let (mirror, fold) = world.inspected(dir.path());
+        let view = fold.view(&mirror, &Rules::default(), UnixMillis(world.now)).unwrap();
+        assert_eq!(view.findings, whole, "round {round}: {at}, {other}");
+    }
+}
