@@ -2,7 +2,7 @@
 //!
 //! Symbols come a line each, hex or base64, from files or a stream. What decides, in this order: whether it is a symbol; whether the log knows
 //! the device, certified the key, and the signature verifies; whether the log has it; whether its key was revoked before; whether it was
-//! scanned before. Memory is bounded by a batch (64 Ki lines, about 40 MB) whatever the number of scans: what was scanned is on the disk.
+//! scanned before. Memory is bounded by a batch (64 Ki lines, about 50 MB) whatever the number of scans: what was scanned is on the disk.
 
 mod judge;
 mod lines;
@@ -121,6 +121,8 @@ impl Scans {
             }
         }
         self.seen.insert(&fresh)?;
+        // Nobody notes these runs: what was merged is of no use at once.
+        self.seen.remove_unnoted()?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for (place, ((line, _), judged)) in batch.iter().zip(judged).enumerate() {
             let recorded = log.remove(&place).flatten();
