@@ -8,7 +8,7 @@ use crate::ceremony::{Ceremonies, CeremonyFailure, standing};
 use crate::core::View;
 use crate::custodian::validity;
 use crate::scrub::Scrubs;
-use crate::spine::{Handle, Newest};
+use crate::spine::{Handle, Metrics, Newest};
 use psd::clock::ClockReading;
 use psd::device::{CertifiedKey, Identity};
 use psd::key::{Residence, Role};
@@ -24,10 +24,14 @@ use psdd_wire::audit::{
 use psdd_wire::message::ClockView;
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// So many reports are with their token at a time: enough for its sessions, few beside what others have it sign.
 const AT_ONCE: usize = 4;
+/// While pieces are signed, each of them rests so long after a report: a thousand take little more than a second, and a few percent of a core.
+const REST: Duration = Duration::from_millis(6);
 /// Bytes of a challenge.
 const CHALLENGE: std::ops::RangeInclusive<usize> = 16..=64;
 
@@ -49,6 +53,8 @@ pub struct AuditParts {
     pub newest: Arc<Newest>,
     /// Scrubs of the ledger.
     pub scrubs: Arc<Scrubs>,
+    /// Whether pieces are being signed.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Audits of a running daemon.
@@ -99,7 +105,12 @@ impl Audits {
         let (subjects, unknown, next) = chosen(&view, asked);
         let part = subjects.len().div_ceil(AT_ONCE).max(1);
         let (challenge, note) = (&*request.challenge, checkpoint.as_deref());
-        let report = |subject: &Subject| self.report(subject, &view, challenge, note);
+        let report = |subject: &Subject| {
+            if self.parts.metrics.in_flight.load(Ordering::Relaxed) > 0 {
+                std::thread::sleep(REST);
+            }
+            self.report(subject, &view, challenge, note)
+        };
         let answers: Vec<Result<ByteBuf, AuditFailure>> = std::thread::scope(|scope| {
             let parts =
                 subjects.chunks(part).map(|part| scope.spawn(move || part.iter().map(report).collect::<Vec<_>>()));

@@ -60,7 +60,7 @@ pub struct DoorConfig {
 
 impl DoorConfig {
     /// The files, to be resolved.
-    pub(crate) fn paths_mut(&mut self) -> [&mut PathBuf; 3] {
+    pub fn paths_mut(&mut self) -> [&mut PathBuf; 3] {
         [&mut self.server_ca, &mut self.client_cert, &mut self.client_key]
     }
 

@@ -234,6 +234,7 @@ fn finish_start(
         environment: genesis.environment.as_str(),
         newest: Arc::clone(&newest),
         scrubs,
+        metrics: Arc::clone(&metrics),
     }));
     let state = Arc::new(VendorState {
         core: core.clone(),

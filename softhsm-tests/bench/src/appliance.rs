@@ -3,9 +3,10 @@
 use crate::cpu;
 use anyhow::Context;
 use psd::{PostageAmount, PsdId};
+use psdctl::config::CtlConfig;
 use psdctl::dev::{self, DevOptions, Layout, Running, Tools};
 use psdctl::operator::OperatorConfig;
-use psdd_client::{Client, ClientConfig, Files, OperatorClient, Verification};
+use psdd_client::{AuthorityClient, Client, ClientConfig, Files, OperatorClient, Verification};
 use psdd_wire::operator::{CeremonyResponse, InstallResult};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -101,6 +102,16 @@ impl Appliance {
 
     fn operator(&self) -> anyhow::Result<OperatorClient> {
         Ok(OperatorConfig::read(Some(&self.layout.psdctl_config()))?.client()?)
+    }
+
+    /// A client of the authority door. Must be called inside a runtime.
+    pub fn authority(&self) -> anyhow::Result<AuthorityClient> {
+        let config = CtlConfig::read(Some(&self.layout.psdctl_config()))?;
+        let mut door = config.authority.context("an authority door")?;
+        for file in door.paths_mut() {
+            *file = self.layout.dir().join(&*file);
+        }
+        Ok(AuthorityClient::start(&door.client())?)
     }
 
     /// Loads value into a PSD.

@@ -8,6 +8,7 @@
 //! `--only=ROW` puts one load on an appliance and compares nothing, for a profiler to look at.
 
 mod appliance;
+mod audits;
 mod cpu;
 mod fleet;
 mod load;
@@ -47,6 +48,11 @@ fn main() -> anyhow::Result<()> {
             println!("{row}: {:?}", top_ups::measure(rounds, span)?);
             return Ok(());
         }
+        if row == "audits" {
+            let raw_sign_us = raw::measure(SOFTHSM, 1, true, span)?.mean_us;
+            println!("{row}: {:#?}", audits::measure(rounds, span, raw_sign_us)?);
+            return Ok(());
+        }
         if row == "wrapped" {
             println!("{row}: {:#?}", wrapped::measure(psds, rounds, span)?);
             return Ok(());
@@ -66,6 +72,7 @@ fn main() -> anyhow::Result<()> {
     rows::plain(&mut report, rounds, span)?;
     rows::slow_token(&mut report, rounds, span)?;
     report.top_ups = Some(top_ups::measure(rounds, span)?);
+    report.audits = Some(audits::measure(rounds, span, report.raw_sign_us)?);
     if records > 0 {
         report.fleet = Some(fleet::measure(records, span)?);
     }

@@ -30,6 +30,8 @@ pub struct Report {
     pub slow: Row,
     /// Signing while many PSDs are topped up.
     pub top_ups: Option<TopUps>,
+    /// Audits of many PSDs.
+    pub audits: Option<Audits>,
     /// Many PSDs and a long log.
     pub fleet: Option<Fleet>,
     /// Ten thousand PSDs with wrapped keys.
@@ -93,6 +95,19 @@ pub struct TopUps {
     pub ratio: Vec<f64>,
     /// From the first piece that needs value to the last top-up, milliseconds.
     pub wave_ms: Vec<f64>,
+}
+
+/// Audits of many PSDs, one after the other.
+#[derive(Serialize, Debug)]
+pub struct Audits {
+    /// How many in each.
+    pub psds: u32,
+    /// Milliseconds of one while nothing else is done, less those of its signatures by the raw loop.
+    pub beyond_ms: Vec<f64>,
+    /// Milliseconds of one while pieces are signed.
+    pub busy_ms: Vec<f64>,
+    /// Signatures in a span with audits all the time, against the spans before and after it.
+    pub ratio: Vec<f64>,
 }
 
 /// The middle one, or the lower of the two.
@@ -219,6 +234,12 @@ impl Report {
             let (name, took) =
                 (format!("signing while {psds} PSDs top up ÷ not"), format!("{:.0} ms", median(wave_ms)));
             row(&name, took, spread(ratio), "≥ 0.95");
+        }
+        if let Some(Audits { psds, beyond_ms, busy_ms, ratio }) = &self.audits {
+            let beyond = format!("{:.0} ms", median(beyond_ms));
+            row(&format!("an audit of {psds} PSDs beyond its signatures"), beyond, String::new(), "≤ 2,000 ms");
+            let busy = format!("{:.0} ms each", median(busy_ms));
+            row("signing while they are audited all the time ÷ not", busy, spread(ratio), "≥ 0.95");
         }
         if let Some(fleet) = &self.fleet {
             let Fleet { psds, records, .. } = fleet;

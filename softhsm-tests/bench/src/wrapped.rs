@@ -87,7 +87,8 @@ pub fn measure(psds: u32, rounds: usize, span: Duration) -> anyhow::Result<Wrapp
     Ok(told)
 }
 
-fn act(fleet: &Range<u32>) -> anyhow::Result<String> {
+/// The ceremony that makes them.
+pub fn act(fleet: &Range<u32>) -> anyhow::Result<String> {
     Ok(format!(
         "[create-psds]\nresidence = \"wrapped\"\n[[create-psds.psds]]\nfirst = \"{}\"\ncount = {}\ntenant = \"acme\"\n\
          licence = \"L-1000\"\nlicensing_zip = \"94301\"\nformat = \"ibi\"\nsoftware_id = \"psdd01\"\ntoken = \"main\"\n\

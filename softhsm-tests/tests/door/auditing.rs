@@ -92,8 +92,16 @@ fn every_psd_answers_a_challenge_and_nothing_is_changed_by_it() {
 #[test]
 fn a_report_tells_what_the_scrub_found() {
     let mut appliance = raise(Wanted::default());
-    appliance.kill9();
-    let harm = "UPDATE entry SET record = CAST(record || x'00' AS BLOB) WHERE leaf = 1";
+    let vendor = Caller::new(&appliance.layout);
+    run(async {
+        let vendor = vendor.connect().await;
+        for _ in 0..2 {
+            assert_eq!(outcomes(&vendor.sign(psd(1), &items(200, "0.01")).await), vec!["signed"; 200]);
+        }
+    });
+    // A full tile stands for the first of them, and with the state digest of a clean stop a start reads none of them again.
+    appliance.stop();
+    let harm = "UPDATE entry SET record = CAST(record || x'00' AS BLOB) WHERE leaf = (SELECT min(leaf) FROM piece)";
     alter(&appliance.layout.state().join("ledger.db"), harm);
     appliance.start().expect("psdd starts: it proves the newest records only");
     until("a finding", || appliance.local("/metrics").contains("psdd_scrub_findings 1\n"));
