@@ -4,7 +4,6 @@
 //! signed, and the tree only ever grows from what was seen before. Its layout is that of C2SP tlog-tiles, so that a mirror can be served or
 //! compared as it lies; beside it are `pin`, what the mirror is of, `incoming/`, what an update has fetched so far, and `evidence/`.
 
-mod bundle;
 mod error;
 mod evidence;
 mod path;

@@ -1,6 +1,6 @@
 //! What a mirror is of, settled at its first use.
 
-use super::{UpdateError, bundle, path};
+use super::{UpdateError, path};
 use crate::source::Source;
 use psd::ApplianceId;
 use psd::record::{Environment, Event, Genesis, Record};
@@ -143,7 +143,7 @@ fn leaf_0(source: &mut dyn Source) -> Result<Genesis, UpdateError> {
     let width = path::width(size, 0);
     let name = path::entries(0, width);
     let bundle = super::update::fetched(source, &name)?;
-    let entries = bundle::split(&bundle, width).unwrap_or_default();
+    let entries = path::records(&bundle, width).unwrap_or_default();
     match entries.first().map(|entry| Record::decode(entry)) {
         Some(Ok(Record { event: Event::Genesis(genesis), .. })) => Ok(genesis),
         _ => Err(PinError::NoGenesis.into()),

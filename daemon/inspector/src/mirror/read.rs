@@ -1,6 +1,6 @@
 //! Entries of a mirror, each proven again by the tile over it.
 
-use super::{Mirror, UpdateError, bundle, path};
+use super::{Mirror, UpdateError, path};
 use psd::tree::{hashes_of, leaf_hash};
 
 /// A bundle that was read and proven.
@@ -32,7 +32,7 @@ impl Mirror {
         let stored = self.stored(&path::entries(number, width))?;
         let tile = self.stored(&path::tile(0, number, width))?.and_then(|tile| hashes_of(&tile));
         let (Some(stored), Some(tile)) = (stored, tile) else { return Err(damaged) };
-        let Some(entries) = bundle::split(&stored, width) else { return Err(damaged) };
+        let Some(entries) = path::records(&stored, width) else { return Err(damaged) };
         if entries.len() != tile.len() {
             return Err(damaged);
         }

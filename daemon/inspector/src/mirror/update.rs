@@ -5,7 +5,7 @@
 //! stays in `incoming/` and is fetched no second time if it still hashes to the tree.
 
 use super::witness::frontier;
-use super::{Mirror, Seen, UpdateError, bundle, path};
+use super::{Mirror, Seen, UpdateError, path};
 use crate::durable::{self, AtPath, DiskError};
 use crate::source::{FetchError, MOST_BYTES, Source};
 use psd::tree::{FullTile, Hash, Tree, hashes_of, leaf_hash};
@@ -203,7 +203,7 @@ impl Mirror {
         let malformed = || UpdateError::Malformed { path: name.clone(), what: "is not a bundle of its entries" };
         if let Some(at) = differing(&bundle, &tile).ok_or_else(malformed)? {
             let leaf = number * path::FULL + u64::try_from(at).unwrap_or(0);
-            let entry = bundle::split(&bundle, width).and_then(|entries| entries.get(at).copied()).unwrap_or_default();
+            let entry = path::records(&bundle, width).and_then(|entries| entries.get(at).copied()).unwrap_or_default();
             let explained = format!(
                 "Edited: the log serves as record {leaf} what does not hash to the tree it signed. Served (hex):\n{}",
                 super::evidence::hex(entry)
@@ -212,7 +212,7 @@ impl Mirror {
             return Err(UpdateError::Edited { leaf, evidence: Some(evidence) });
         }
         if number == 0
-            && let Some(genesis) = bundle::split(&bundle, width).and_then(|entries| entries.first().copied())
+            && let Some(genesis) = path::records(&bundle, width).and_then(|entries| entries.first().copied())
         {
             self.pin.admit(genesis)?;
         }
@@ -275,7 +275,7 @@ impl Mirror {
 
 /// The place of the first entry that does not hash to its tile; an outer `None` where the bytes are no such bundle.
 fn differing(bundle: &[u8], tile: &[Hash]) -> Option<Option<usize>> {
-    let entries = bundle::split(bundle, u64::try_from(tile.len()).ok()?)?;
+    let entries = path::records(bundle, u64::try_from(tile.len()).ok()?)?;
     Some(entries.iter().zip(tile).position(|(entry, hash)| leaf_hash(entry) != *hash))
 }
 
