@@ -32,6 +32,8 @@ use std::time::Duration;
 const AT_ONCE: usize = 4;
 /// While pieces are signed, each of them rests so long after a report: a thousand take little more than a second, and a few percent of a core.
 const REST: Duration = Duration::from_millis(6);
+/// A page ends where its reports have so many keys: of each every generation is told, and a response is to stay within some MiB.
+const MOST_KEYS: usize = 16_384;
 /// Bytes of a challenge.
 const CHALLENGE: std::ops::RangeInclusive<usize> = 16..=64;
 
@@ -230,9 +232,11 @@ impl Audits {
 }
 
 /// Which PSDs are asked for.
-enum Asked {
-    These(Vec<String>),
-    AllBehind(Option<PsdId>),
+struct Asked {
+    /// These; all where none are named.
+    psds: Option<Vec<String>>,
+    /// Of them, those behind this one.
+    after: Option<PsdId>,
 }
 
 fn check(request: &AuditRequest) -> Result<Asked, AuditRefusal> {
@@ -240,48 +244,46 @@ fn check(request: &AuditRequest) -> Result<Asked, AuditRefusal> {
     if !CHALLENGE.contains(&request.challenge.len()) {
         return Err(malformed(format!("challenge: {} bytes, and not 16 to 64", request.challenge.len())));
     }
-    match (&request.psds, &request.after) {
-        (Some(_), Some(_)) => Err(malformed("after: goes with an audit of all PSDs alone".to_owned())),
-        (Some(psds), None) if psds.len() > MOST_REPORTS => {
-            Err(malformed(format!("psds: {}, and not at most {MOST_REPORTS}", psds.len())))
-        }
-        (Some(psds), None) => Ok(Asked::These(psds.clone())),
-        (None, None) => Ok(Asked::AllBehind(None)),
-        (None, Some(after)) => match after.parse() {
-            Ok(after) => Ok(Asked::AllBehind(Some(after))),
-            Err(_) => Err(malformed("after: give what the page before said as `next`".to_owned())),
-        },
+    if let Some(psds) = request.psds.as_ref().filter(|psds| psds.len() > MOST_REPORTS) {
+        return Err(malformed(format!("psds: {}, and not at most {MOST_REPORTS}", psds.len())));
     }
+    let after = request.after.as_deref().map(str::parse).transpose();
+    let after = after.ok().ok_or_else(|| malformed("after: give what the page before said as `next`".to_owned()))?;
+    Ok(Asked { psds: request.psds.clone(), after })
 }
 
 /// The PSDs asked for in the order of their IDs, those that do not exist, and where the next page begins.
-fn chosen(view: &View, asked: Asked) -> (Vec<Subject>, Vec<AuditFailure>, Option<String>) {
-    let by_id: BTreeMap<PsdId, &Subject> = view.psds.iter().map(|subject| (subject.0.psd, subject)).collect();
-    match asked {
-        Asked::These(psds) => {
-            let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
-            for text in psds {
-                match text.parse().ok().filter(|psd| by_id.contains_key(psd)) {
-                    Some(psd) => drop(known.insert(psd)),
-                    None => unknown.push(AuditFailure {
-                        detail: "there is no PSD of this device ID here".to_owned(),
-                        code: "psd-unknown".to_owned(),
-                        psd: text.chars().take(64).collect(),
-                    }),
-                }
+fn chosen(view: &View, Asked { psds, after }: Asked) -> (Vec<Subject>, Vec<AuditFailure>, Option<String>) {
+    let mut by_id: BTreeMap<PsdId, &Subject> = view.psds.iter().map(|subject| (subject.0.psd, subject)).collect();
+    let mut unknown = Vec::new();
+    if let Some(psds) = psds {
+        let mut known = BTreeSet::new();
+        for text in psds {
+            match text.parse().ok().filter(|psd| by_id.contains_key(psd)) {
+                Some(psd) => drop(known.insert(psd)),
+                None => unknown.push(AuditFailure {
+                    detail: "there is no PSD of this device ID here".to_owned(),
+                    code: "psd-unknown".to_owned(),
+                    psd: text.chars().take(64).collect(),
+                }),
             }
-            let subjects = known.iter().filter_map(|psd| by_id.get(psd)).map(|subject| (*subject).clone());
-            (subjects.collect(), unknown, None)
         }
-        Asked::AllBehind(after) => {
-            let behind = by_id.into_iter().filter(|(psd, _)| after.is_none_or(|after| *psd > after));
-            let mut page: Vec<Subject> = behind.map(|(_, subject)| subject.clone()).take(MOST_REPORTS + 1).collect();
-            let more = page.len() > MOST_REPORTS;
-            page.truncate(MOST_REPORTS);
-            let next = page.last().filter(|_| more).map(|(identity, _)| identity.psd.to_string());
-            (page, Vec::new(), next)
-        }
+        by_id.retain(|psd, _| known.contains(psd));
     }
+    if after.is_some() {
+        // They were told on the first page.
+        unknown.clear();
+    }
+    let (mut page, mut keys, mut next) = (Vec::new(), 0, None);
+    for (_, subject) in by_id.into_iter().filter(|(psd, _)| after.is_none_or(|after| *psd > after)) {
+        keys += subject.1.keys.len();
+        if page.len() == MOST_REPORTS || (keys > MOST_KEYS && !page.is_empty()) {
+            next = page.last().map(|(identity, _): &Subject| identity.psd.to_string());
+            break;
+        }
+        page.push(subject.clone());
+    }
+    (page, unknown, next)
 }
 
 fn clock_line(reading: &ClockReading) -> ClockView {

@@ -78,26 +78,26 @@ impl AuthorityClient {
     /// Has PSDs, or all, answer a challenge of 16 to 64 fresh bytes: reports, COSE_Sign1 each (`psdd_wire::audit`), in the order of
     /// device IDs, page after page. Every page is made of one look at committed state.
     pub async fn audit(&self, psds: Option<&[PsdId]>, challenge: &[u8]) -> Result<AuditResponse, ClientError> {
-        let mut pages = psds.map(|psds| psds.chunks(MOST_REPORTS));
         let mut all = AuditResponse::default();
-        loop {
-            let page = match pages.as_mut().map(Iterator::next) {
-                Some(None) => return Ok(all),
-                Some(Some(page)) => Some(page.iter().map(ToString::to_string).collect()),
-                None => None,
-            };
-            let request = AuditRequest { psds: page, after: all.next.take(), challenge: challenge.to_vec() };
-            let body = psdd_wire::encode(&request);
-            let told: AuditResponse = self.exchange.ask(&Call::post("/v1/audits".to_owned(), body)).await?;
-            all.reports.extend(told.reports);
-            all.failures.extend(told.failures);
-            all.checkpoint = told.checkpoint;
-            match told.next {
-                Some(next) if pages.is_none() && request.after.as_ref() != Some(&next) => all.next = Some(next),
-                _ if pages.is_none() => return Ok(all),
-                _ => {}
+        let named = psds.into_iter().flat_map(|psds| psds.chunks(MOST_REPORTS)).map(Some);
+        // None of a list is none, and not all.
+        for psds in named.chain(psds.is_none().then_some(None)) {
+            let psds: Option<Vec<String>> = psds.map(|psds| psds.iter().map(ToString::to_string).collect());
+            let mut after = None;
+            loop {
+                let request = AuditRequest { psds: psds.clone(), after, challenge: challenge.to_vec() };
+                let body = psdd_wire::encode(&request);
+                let told: AuditResponse = self.exchange.ask(&Call::post("/v1/audits".to_owned(), body)).await?;
+                all.reports.extend(told.reports);
+                all.failures.extend(told.failures);
+                all.checkpoint = told.checkpoint;
+                after = told.next.filter(|next| request.after.as_ref() != Some(next));
+                if after.is_none() {
+                    break;
+                }
             }
         }
+        Ok(all)
     }
 
     /// Brings an instruction (COSE_Sign1 by a key of the authority). Repeating it has no further effect.

@@ -28,7 +28,7 @@ pub struct AuditRequest {
     /// Which, at most [`MOST_REPORTS`]; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psds: Option<Vec<String>>,
-    /// Of all, those behind this one: what the page before said as `next`.
+    /// Of them, those behind this one: what the page before said as `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Fresh randomness of the inspector's, 16 to 64 bytes.

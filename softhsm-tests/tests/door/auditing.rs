@@ -2,13 +2,13 @@
 
 use crate::bench::{Wanted, psd, raise};
 use crate::client::{Caller, items, outcomes};
-use crate::inspection::{alter, configured};
+use crate::inspection::{alter, configured, inspector};
 use crate::reload::until;
 use crate::run;
 use psd::PsdId;
 use psd::key::Role;
 use psdd_client::{AuthorityClient, ClientError};
-use psdd_wire::audit::{AuditClaims, AuditError};
+use psdd_wire::audit::{AuditClaims, AuditError, AuditRequest, AuditResponse};
 use psdd_wire::cose::Sign1;
 use psdd_wire::status::KeyState;
 
@@ -25,7 +25,7 @@ const CHALLENGE: [u8; 32] = [0x5c; 32];
 fn every_psd_answers_a_challenge_and_nothing_is_changed_by_it() {
     let mut appliance = raise(Wanted { psds: 3, ..Wanted::default() });
     let vendor = Caller::new(&appliance.layout);
-    let config = configured(&appliance).client();
+    let (config, at_bytes) = (configured(&appliance).client(), inspector(&appliance));
     until("a scrub", || !appliance.local("/metrics").contains("psdd_scrub_end_seconds 0\n"));
     let name = run(async {
         let door = AuthorityClient::start(&config).expect("a client");
@@ -71,6 +71,14 @@ fn every_psd_answers_a_challenge_and_nothing_is_changed_by_it() {
         let (spki, _) = device_key(&door, psd(1)).await;
         let again = AuditClaims::verify(&some.reports[0], &spki, &CHALLENGE[..16], &name).expect("a report");
         assert!(again.asserted.last_audit.is_some(), "it tells of the one before");
+        // The next page, and a list that ends before it.
+        let wire = at_bytes.connect().await;
+        for (psds, reports) in [(None, 2), (Some(vec![psd(1).to_string(), psd(3).to_string(), "x".to_owned()]), 1)] {
+            let (after, challenge) = (Some(psd(1).to_string()), CHALLENGE.to_vec());
+            let body = psdd_wire::encode(&AuditRequest { psds, after, challenge });
+            let told: AuditResponse = psdd_wire::read(&wire.post("/v1/audits", &body).await.body.encode()).expect("it");
+            assert_eq!((told.reports.len(), told.failures.len(), told.next), (reports, 0, None));
+        }
         for challenge in [&CHALLENGE[..15], &[7; 65], &[]] {
             let refused = door.audit(None, challenge).await.expect_err("no challenge");
             let ClientError::Refused(problem) = refused else { panic!("{refused}") };

@@ -160,6 +160,7 @@ fn rule_of(method: &str, path: &str) -> &'static str {
         ("POST", ["v1", "psds", _, "refund-requests" | "withdrawals"]) => "value-request-response",
         ("POST", ["v1", "psds", _, "withdrawal-acknowledgements"]) => "withdrawn-response",
         ("POST", ["v1", "instructions"]) => "instruction-response",
+        ("POST", ["v1", "audits"]) => "audit-response",
         ("GET", ["v1", "keys"]) => "keys-response",
         ("GET", ["v1", "status"]) => "status-response",
         ("GET", ["v1", "log", "inclusion"]) => "inclusion-response",

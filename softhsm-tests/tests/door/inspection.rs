@@ -33,7 +33,7 @@ pub(crate) fn configured(appliance: &Appliance) -> DoorConfig {
 }
 
 /// An inspector at the level of bytes.
-fn inspector(appliance: &Appliance) -> Caller {
+pub(crate) fn inspector(appliance: &Appliance) -> Caller {
     let layout = &appliance.layout;
     let identity = ClientIdentity { certificate: layout.inspector(), key: layout.inspector_key() };
     Caller { address: configured(appliance).endpoint, layout: layout.clone(), identity }
