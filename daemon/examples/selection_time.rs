@@ -171,7 +171,7 @@ fn active(number: u32) -> Result<Psd, Box<dyn Error>> {
         currency: Currency::USD,
         zips: None,
     };
-    let mut device = Psd::from_created(&created).ok_or("a PSD")?;
+    let mut device = Psd::from_created(&created, UnixMillis(NOW)).ok_or("a PSD")?;
     let (role, algorithm) = (Role::Indicium, Algorithm::EcdsaP256);
     let key_id: std::sync::Arc<[u8]> = number.to_be_bytes()[..].into();
     let (token, spki) = ("main".into(), b"a key"[..].into());

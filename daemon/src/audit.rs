@@ -5,7 +5,7 @@
 //! held up by it.
 
 use crate::ceremony::{Ceremonies, CeremonyFailure, standing};
-use crate::core::View;
+use crate::core::{View, inspection_view};
 use crate::custodian::validity;
 use crate::scrub::Scrubs;
 use crate::spine::{Handle, Metrics, Newest};
@@ -150,7 +150,7 @@ impl Audits {
         let device = state.key_in_use(Role::Device).ok_or_else(without)?;
         let claims = AuditClaims {
             psd,
-            logged: self.logged(identity, state),
+            logged: self.logged(identity, state, view),
             asserted: self.asserted(psd, &device.key.token, view),
             appliance: self.parts.appliance.clone(),
             challenge: challenge.to_vec(),
@@ -163,11 +163,14 @@ impl Audits {
         if let Ok(clock) = &view.clock {
             self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(psd, clock.time.0);
         }
+        // The authority can accept what the core knows of.
+        let known = self.parts.core.reported(psd, psdd_wire::sha256(&report));
+        known.map_err(|unavailable| failed("stopping", unavailable.to_string()))?;
         Ok(report.into())
     }
 
     /// What follows from the log.
-    fn logged(&self, identity: &Identity, state: &State) -> Logged {
+    fn logged(&self, identity: &Identity, state: &State, view: &View) -> Logged {
         Logged {
             keys: state.keys.iter().map(|certified| key_line(state, certified)).collect(),
             locks: state.locks.reasons().map(|reason| reason.as_str().to_owned()).collect(),
@@ -184,6 +187,7 @@ impl Audits {
             sequence: state.sequence,
             downloads: state.value_sequence,
             registers: state.registers.into(),
+            inspection: inspection_view(identity, state, &view.periods),
             environment: self.parts.environment.to_owned(),
             last_download: self.last_download(identity.psd, state),
         }

@@ -32,6 +32,8 @@ mod holding;
 mod inspecting;
 #[path = "door/inspection.rs"]
 mod inspection;
+#[path = "door/inspection_due.rs"]
+mod inspection_due;
 #[path = "door/instructions.rs"]
 mod instructions;
 #[path = "door/judging.rs"]

@@ -1,5 +1,6 @@
-//! Signed instructions to an appliance: locks by the inspection key or the funds key, ceilings by the policy key, and the inspection key's
-//! word that verifiers know the certificate of a next key, of which the books know that it exists and is not revoked.
+//! Signed instructions to an appliance: locks by the inspection key or the funds key, ceilings by the policy key, the inspection key's
+//! word that verifiers know the certificate of a next key, of which the books know that it exists and is not revoked, and how often PSDs
+//! are inspected and which report of an audit was good.
 //!
 //! Numbers rise for each key and appliance. One is used up, and its instruction kept, before the bytes are given out: what was carried
 //! halfway can be carried again, and nothing is ever signed twice under one number.
@@ -7,6 +8,7 @@
 use crate::books::{Books, CertificateRefusal, CertifiedView, Fault, StoredInstruction};
 use crate::directory::AuthorityDir;
 use crate::keys::{KeyError, SigningKey};
+use psd::inspection::InspectionPeriods;
 use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
 use psdd_wire::cose::INSTRUCTION;
 use psdd_wire::message::InstructionClaims;
@@ -16,7 +18,7 @@ use psdd_wire::message::InstructionClaims;
 pub enum Purpose {
     /// Lock reason `funds`.
     Funds,
-    /// Lock reason `authority`, and acknowledgements of verifiers.
+    /// Lock reason `authority`, acknowledgements of verifiers, periods of inspection and acceptances of audit reports.
     Inspection,
     /// Ceilings.
     Policy,
@@ -53,6 +55,10 @@ pub enum Act {
     Ceiling(LicenceNumber, Option<PostageAmount>, Period),
     /// Verifiers know the certificate of this serial number of a PSD's key.
     Acknowledge(PsdId, u32),
+    /// How often the PSDs of a licence are inspected; none lifts that.
+    InspectionPeriods(LicenceNumber, Option<InspectionPeriods>),
+    /// The audit report of a PSD with this SHA-256 is good.
+    AcceptAudit(PsdId, [u8; 32]),
 }
 
 /// A signed instruction.
@@ -116,7 +122,7 @@ impl Act {
         match self {
             Act::Lock(_, by) | Act::Unlock(_, by) => (*by).into(),
             Act::Ceiling(..) => Purpose::Policy,
-            Act::Acknowledge(..) => Purpose::Inspection,
+            Act::Acknowledge(..) | Act::InspectionPeriods(..) | Act::AcceptAudit(..) => Purpose::Inspection,
         }
     }
 
@@ -126,13 +132,15 @@ impl Act {
             Act::Unlock(..) => "unlock",
             Act::Ceiling(..) => "ceiling",
             Act::Acknowledge(..) => "acknowledge",
+            Act::InspectionPeriods(..) => "inspection-periods",
+            Act::AcceptAudit(..) => "accept-audit",
         }
     }
 
     fn subject(&self) -> String {
         match self {
-            Act::Lock(psd, _) | Act::Unlock(psd, _) => psd.to_string(),
-            Act::Ceiling(licence, ..) => licence.to_string(),
+            Act::Lock(psd, _) | Act::Unlock(psd, _) | Act::AcceptAudit(psd, _) => psd.to_string(),
+            Act::Ceiling(licence, ..) | Act::InspectionPeriods(licence, _) => licence.to_string(),
             Act::Acknowledge(psd, serial) => format!("{psd} certificate {serial}"),
         }
     }
@@ -140,7 +148,9 @@ impl Act {
     /// The certificate it vouches for.
     fn certificate(&self) -> Option<(PsdId, u32)> {
         match self {
-            Act::Lock(..) | Act::Unlock(..) | Act::Ceiling(..) => None,
+            Act::Lock(..) | Act::Unlock(..) | Act::Ceiling(..) | Act::InspectionPeriods(..) | Act::AcceptAudit(..) => {
+                None
+            }
             Act::Acknowledge(psd, serial) => Some((*psd, *serial)),
         }
     }
@@ -156,7 +166,10 @@ impl Act {
             act: self.name().to_owned(),
             psd: None,
             role: key.map(|key| key.role.clone()),
+            warn: None,
+            block: None,
             amount: None,
+            digest: None,
             period: None,
             serial: key.map(|key| key.serial),
             expires: expires.0,
@@ -166,6 +179,15 @@ impl Act {
         };
         match self {
             Act::Lock(psd, _) | Act::Unlock(psd, _) | Act::Acknowledge(psd, _) => claims.psd = Some(psd.to_string()),
+            Act::InspectionPeriods(licence, periods) => {
+                claims.licence = Some(licence.to_string());
+                claims.warn = periods.map(InspectionPeriods::warn_hours);
+                claims.block = periods.map(InspectionPeriods::block_hours);
+            }
+            Act::AcceptAudit(psd, digest) => {
+                claims.psd = Some(psd.to_string());
+                claims.digest = Some(digest.to_vec().into());
+            }
             Act::Ceiling(licence, amount, period) => {
                 claims.licence = Some(licence.to_string());
                 claims.amount = amount.map(|amount| amount.to_string());

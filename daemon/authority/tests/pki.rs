@@ -1,6 +1,7 @@
 //! What `init` makes and the CA issues is what appliances accept, and nothing more than was asked for rightly is certified.
 
 use psd::custody::RevocationReason;
+use psd::inspection::InspectionPeriods;
 use psd::key::Role;
 use psd::{ApplianceId, LicenceNumber, PsdId, UnixMillis};
 use psdd_authority::books::{Books, RegisterError, Revoke};
@@ -238,6 +239,8 @@ fn instructions_are_numbered_for_each_key_and_appliance() {
         (&other, lock(LockBy::Inspection), 1),
         (&fixture.appliance, ceiling, 1),
         (&fixture.appliance, lock(LockBy::Inspection), 3),
+        (&fixture.appliance, Act::InspectionPeriods(fixture.licence.clone(), InspectionPeriods::new(48, 72).ok()), 4),
+        (&fixture.appliance, Act::AcceptAudit(psd, [7; 32]), 5),
     ];
     for (appliance, act, wanted) in orders {
         let mut books = Books::open(&fixture.dir.books()).unwrap();
@@ -258,6 +261,10 @@ fn instructions_are_numbered_for_each_key_and_appliance() {
         assert_eq!(claims.appliance, appliance.to_string());
         match act {
             Act::Lock(..) | Act::Unlock(..) | Act::Acknowledge(..) => assert_eq!(claims.psd, Some(psd.to_string())),
+            Act::AcceptAudit(..) => {
+                assert_eq!((claims.psd, claims.digest), (Some(psd.to_string()), Some(vec![7; 32].into())));
+            }
+            Act::InspectionPeriods(..) => assert_eq!((claims.warn, claims.block), (Some(48), Some(72))),
             Act::Ceiling(..) => {
                 assert_eq!((claims.amount.as_deref(), claims.period.as_deref()), (Some("500.00"), Some("month")));
             }

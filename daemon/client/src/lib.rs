@@ -34,7 +34,7 @@ pub use item::{Item, Outcome, VoucherItem, new_key};
 pub use operator::OperatorClient;
 pub use psdd_wire::message::Select;
 pub use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, InstructionResponse, PsdView, RegisterView, SignedPiece,
+    ApplianceResponse, CertificatesResponse, InspectionView, InstructionResponse, PsdView, RegisterView, SignedPiece,
     ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse, WithdrawnResponse,
 };
 pub use psdd_wire::problem::Problem;

@@ -202,6 +202,27 @@ fn the_quick_start_does_what_it_says() {
     let (code, said) = desk.refused(&[&order[..], &["999"]].concat());
     assert!(code == 1 && said.contains("`psdctl authority keys` lists"), "{code}: {said}");
 
+    let file = desk.text("periods.cose");
+    let order = ["inspection-periods", "DIR", "--appliance", "post-1", "--licence", "L-1"];
+    let said = desk.json(&[&order[..], &["--warn", "48", "--block", "72", "--out", &file]].concat());
+    assert_eq!((said["purpose"].as_str(), said["sequence"].as_u64()), (Some("inspection"), Some(4)));
+    let message = Sign1::parse(&std::fs::read(&file).unwrap()).unwrap();
+    let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
+    assert_eq!((claims.licence.as_deref(), claims.warn, claims.block), (Some("L-1"), Some(48), Some(72)));
+    for (warn, block, why) in [("48", "71", "--block: is not 72 to 2880"), ("72", "72", "--warn: is not at least")] {
+        let (_, said) = desk.refused(&[&order[..], &["--warn", warn, "--block", block]].concat());
+        assert!(said.contains(why), "{said}");
+    }
+    let (report, file) = (desk.text("report.cose"), desk.text("accepted.cose"));
+    std::fs::write(&report, b"a report").unwrap();
+    let order = ["accept-audit", "DIR", "--appliance", "post-1", "--psd", PSD, "--report", &report, "--out", &file];
+    assert_eq!(desk.json(&order)["sequence"].as_u64(), Some(5), "what was refused used no number up");
+    let message = Sign1::parse(&std::fs::read(&file).unwrap()).unwrap();
+    let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
+    let digest = psdd_wire::sha256(b"a report").to_vec();
+    assert_eq!((claims.act.as_str(), claims.psd.as_deref()), ("accept-audit", Some(PSD)));
+    assert_eq!(claims.digest, Some(digest.into()));
+
     let (mut child, _) = desk.serve();
     assert!(
         desk.done(&["licence", "lock", "DIR", "--licence", "L-1"]).contains("is locked"),

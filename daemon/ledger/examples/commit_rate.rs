@@ -121,7 +121,7 @@ impl Bench {
         // All PSDs load under one licence, one after the other.
         let sum = amount(4_200_000_000 * u64::from(number + 1))?;
         let loaded = Loaded { day: sum, month: sum, year: sum };
-        let mut device = Psd::from_created(&created).ok_or("PSD")?;
+        let mut device = Psd::from_created(&created, UnixMillis(1)).ok_or("PSD")?;
         let (tenant, value) = (device.identity().tenant.clone(), amount(4_200_000_000)?);
         let key_id: std::sync::Arc<[u8]> = [1, u8::try_from(number)?][..].into();
         let mut records = vec![Record { at: reading(self.now), event: created }];

@@ -5,6 +5,7 @@ use crate::clock::ClockReading;
 use crate::device::{Psd, ReplayError, State};
 use crate::governance::{Governance, check_operators};
 use crate::id::PsdId;
+use crate::lifecycle::LockReason;
 use crate::record::{Applied, AuthorityPurpose, Event, Genesis, Record};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,6 +63,9 @@ pub enum FollowError {
     /// The sums of the licence are not those of its downloads.
     #[error("the value loaded under the licence so far is not the sum of its downloads")]
     Loaded,
+    /// A PSD is locked for want of an inspection that was not due.
+    #[error("PSD {0} is locked for an overdue inspection, and none was due by the records before")]
+    NotDue(PsdId),
     /// The PSD's own rules.
     #[error(transparent)]
     Psd(#[from] ReplayError),
@@ -97,11 +101,13 @@ impl Appliance {
         match &record.event {
             Event::Genesis(_) => return Err(FollowError::Genesis),
             Event::PsdCreated { stamp, .. } => {
-                let psd = Psd::from_created(&record.event).filter(|_| !self.psds.contains_key(&stamp.psd));
+                let psd =
+                    Psd::from_created(&record.event, record.at.time).filter(|_| !self.psds.contains_key(&stamp.psd));
                 self.psds.insert(stamp.psd, psd.ok_or(ReplayError::UnknownPsd(stamp.psd))?);
             }
             event => match event.stamp() {
                 Some(stamp) => {
+                    self.check_overdue(record)?;
                     let psd = self.psds.get_mut(&stamp.psd).ok_or(ReplayError::UnknownPsd(stamp.psd))?;
                     psd.replay(event, record.at.time)?;
                     self.check_loaded(record)?;
@@ -122,7 +128,7 @@ impl Appliance {
         match &record.event {
             Event::Genesis(_) => return Err(FollowError::Genesis),
             Event::PsdCreated { stamp, .. } => {
-                let psd = Psd::from_created(&record.event).ok_or(ReplayError::UnknownPsd(stamp.psd))?;
+                let psd = Psd::from_created(&record.event, record.at.time).ok_or(ReplayError::UnknownPsd(stamp.psd))?;
                 self.psds.insert(stamp.psd, psd);
             }
             event => match event.stamp() {
@@ -152,6 +158,9 @@ impl Appliance {
             }
             Event::InstructionTaken { purpose, number, .. } => self.authority.instructed(*purpose, *number),
             Event::CeilingSet { licence, period, amount } => self.authority.set_ceiling(licence, *period, *amount),
+            Event::InspectionPeriodsSet { licence, periods } => {
+                self.authority.set_inspection_periods(licence, *periods);
+            }
             event => self.governance.fold(event),
         }
     }
@@ -163,6 +172,18 @@ impl Appliance {
             return Ok(());
         }
         Err(FollowError::Instruction { purpose: purpose.as_str(), found, before })
+    }
+
+    /// The lock for an overdue inspection is set only when the inspection is due under the periods of the licence.
+    fn check_overdue(&self, record: &Record) -> Result<(), FollowError> {
+        let Event::LifecycleChanged { stamp, locks, .. } = &record.event else { return Ok(()) };
+        let psd = self.psds.get(&stamp.psd).ok_or(ReplayError::UnknownPsd(stamp.psd))?;
+        let overdue = LockReason::InspectionOverdue;
+        if !locks.has(overdue) || psd.state().locks.has(overdue) {
+            return Ok(());
+        }
+        let next = self.authority.inspection_due(&psd.identity().licence, psd.state().inspected);
+        if next.is_some_and(|next| record.at.time >= next.due) { Ok(()) } else { Err(FollowError::NotDue(stamp.psd)) }
     }
 
     /// Value loaded is under the ceilings of its licence, and told by the sums.

@@ -1,8 +1,10 @@
-//! What the postal authority holds over an appliance: instructions with rising numbers, and ceilings on the value of licences.
+//! What the postal authority holds over an appliance: instructions with rising numbers, ceilings on the value of licences, and how often their
+//! PSDs are inspected.
 
 use crate::custody::KeyStep;
 use crate::device::State;
 use crate::id::{ApplianceId, LicenceNumber, PsdId};
+use crate::inspection::{InspectionDue, InspectionPeriods};
 use crate::key::Role;
 use crate::lifecycle::{LockReason, Locks};
 use crate::money::PostageAmount;
@@ -114,6 +116,7 @@ pub struct AuthorityState {
     /// The newest number of each purpose.
     numbers: BTreeMap<u8, u64>,
     licences: BTreeMap<LicenceNumber, LicenceValue>,
+    inspections: BTreeMap<LicenceNumber, InspectionPeriods>,
 }
 
 impl AuthorityState {
@@ -134,6 +137,24 @@ impl AuthorityState {
             Some(ceiling) => ceilings.insert(period, ceiling),
             None => ceilings.remove(&period),
         };
+    }
+
+    /// Sets or takes away the periods in which the PSDs of a licence are inspected.
+    pub fn set_inspection_periods(&mut self, licence: &LicenceNumber, periods: Option<InspectionPeriods>) {
+        match periods {
+            Some(periods) => self.inspections.insert(licence.clone(), periods),
+            None => self.inspections.remove(licence),
+        };
+    }
+
+    /// The periods in which PSDs are inspected, of every licence that has some.
+    pub const fn inspection_periods(&self) -> &BTreeMap<LicenceNumber, InspectionPeriods> {
+        &self.inspections
+    }
+
+    /// When a PSD of the licence, last inspected at this time, is to be inspected again; never where no periods are set.
+    pub fn inspection_due(&self, licence: &LicenceNumber, last: UnixMillis) -> Option<InspectionDue> {
+        self.inspections.get(licence).map(|periods| periods.after(last))
     }
 
     /// What will have been loaded under the licence with a download of this amount at this time, if its ceilings admit it.
@@ -188,6 +209,20 @@ pub enum Act {
         role: Role,
         /// Serial number of the certificate.
         serial: u32,
+    },
+    /// Set or take away how often the PSDs of a licence are inspected.
+    InspectionPeriods {
+        /// Of which licence.
+        licence: LicenceNumber,
+        /// The periods; none takes them away.
+        periods: Option<InspectionPeriods>,
+    },
+    /// An audit report of a PSD is accepted: the PSD is inspected.
+    AcceptAudit {
+        /// Of which PSD.
+        psd: PsdId,
+        /// SHA-256 of the report's bytes.
+        digest: [u8; 32],
     },
 }
 
@@ -256,6 +291,11 @@ pub enum InstructionRefusal {
         /// What does not hold.
         why: &'static str,
     },
+    /// No such report was made here since the daemon's start, or it was accepted before, or too many followed it.
+    #[error(
+        "{0} gave no such report since the daemon's start that waits for acceptance: audit it again, and accept that report"
+    )]
+    UnknownReport(PsdId),
 }
 
 impl InstructionRefusal {
@@ -270,6 +310,7 @@ impl InstructionRefusal {
             InstructionRefusal::UnknownLicence(_) => "licence-unknown",
             InstructionRefusal::UnknownCertificate { .. } => "certificate-unknown",
             InstructionRefusal::NotWaiting { .. } => "key-not-waiting",
+            InstructionRefusal::UnknownReport(_) => "report-unknown",
         }
     }
 }
@@ -292,7 +333,9 @@ impl Instruction {
         match self.act {
             Act::Lock(_) | Act::Unlock(_) => Self::lock_reason(self.purpose).is_some(),
             Act::Ceiling { .. } => self.purpose == AuthorityPurpose::Policy,
-            Act::Acknowledge { .. } => self.purpose == AuthorityPurpose::Inspection,
+            Act::Acknowledge { .. } | Act::InspectionPeriods { .. } | Act::AcceptAudit { .. } => {
+                self.purpose == AuthorityPurpose::Inspection
+            }
         }
     }
 
@@ -404,10 +447,33 @@ mod tests {
         assert_eq!(code(&state, &by_policy, 0), Err("instruction-wrong-signer"));
         let acknowledge = |purpose| instruction(purpose, 9, Act::Acknowledge { psd, role: Role::Indicium, serial: 1 });
         assert_eq!(code(&state, &acknowledge(AuthorityPurpose::Inspection), 0), Ok(()));
+        let periods = |purpose| {
+            let licence = "L-1".parse().unwrap();
+            instruction(purpose, 9, Act::InspectionPeriods { licence, periods: None })
+        };
+        let accept = |purpose| instruction(purpose, 9, Act::AcceptAudit { psd, digest: [1; 32] });
+        assert_eq!(code(&state, &periods(AuthorityPurpose::Inspection), 0), Ok(()));
+        assert_eq!(code(&state, &accept(AuthorityPurpose::Inspection), 0), Ok(()));
         for other in [AuthorityPurpose::Funds, AuthorityPurpose::Policy] {
             assert_eq!(code(&state, &acknowledge(other), 0), Err("instruction-wrong-signer"));
+            assert_eq!(code(&state, &periods(other), 0), Err("instruction-wrong-signer"));
+            assert_eq!(code(&state, &accept(other), 0), Err("instruction-wrong-signer"));
         }
         let elsewhere = Instruction { appliance: "dev-2".parse().unwrap(), ..by_policy };
         assert_eq!(code(&state, &elsewhere, 0), Err("instruction-wrong-appliance"));
+    }
+
+    #[test]
+    fn inspections_are_due_where_the_licence_has_periods() {
+        let (licence, other): (LicenceNumber, LicenceNumber) = ("L-1".parse().unwrap(), "L-2".parse().unwrap());
+        let mut state = AuthorityState::default();
+        let last = UnixMillis(7);
+        assert_eq!(state.inspection_due(&licence, last), None);
+        let periods = InspectionPeriods::new(48, 72).unwrap();
+        state.set_inspection_periods(&licence, Some(periods));
+        assert_eq!(state.inspection_due(&licence, last), Some(periods.after(last)));
+        assert_eq!(state.inspection_due(&other, last), None, "each licence by itself");
+        state.set_inspection_periods(&licence, None);
+        assert_eq!(state.inspection_due(&licence, last), None);
     }
 }

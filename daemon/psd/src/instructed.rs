@@ -16,7 +16,8 @@ impl Instructed {
         self.0 = Some((purpose, act));
     }
 
-    /// Locks of the authority and ceilings change by its instruction only, so is a key acknowledged, and every instruction has its effect at once.
+    /// Locks of the authority, ceilings and periods of inspection change by its instruction only, so is a key acknowledged and an audit report
+    /// accepted, and every instruction has its effect at once.
     /// `before` is how the PSD of the record stood before it.
     ///
     /// # Errors
@@ -53,6 +54,20 @@ impl Instructed {
                 }
                 Err("the key is not the one that the instruction acknowledges")
             }
+            (
+                Event::InspectionPeriodsSet { licence, periods },
+                Some((AuthorityPurpose::Inspection, act @ Act::InspectionPeriods { .. })),
+            ) => {
+                let set = Act::InspectionPeriods { licence: licence.clone(), periods: *periods };
+                if act == set { Ok(()) } else { Err("the periods are not those instructed") }
+            }
+            (
+                Event::AuditAccepted { stamp, digest },
+                Some((AuthorityPurpose::Inspection, act @ Act::AcceptAudit { .. })),
+            ) => {
+                let accepted = Act::AcceptAudit { psd: stamp.psd, digest: *digest };
+                if act == accepted { Ok(()) } else { Err("the report is not the one that the instruction accepts") }
+            }
             (_, Some(_)) => Err("the effect of the instruction before it is missing"),
             (Event::KeyStateChanged { step: KeyStep::Acknowledged, .. }, None) => {
                 Err("a key is acknowledged without an instruction of the authority")
@@ -65,6 +80,12 @@ impl Instructed {
                 Err("a lock of the authority changes without its instruction")
             }
             (Event::CeilingSet { .. }, None) => Err("a ceiling changes without an instruction of the authority"),
+            (Event::InspectionPeriodsSet { .. }, None) => {
+                Err("periods of inspection change without an instruction of the authority")
+            }
+            (Event::AuditAccepted { .. }, None) => {
+                Err("an audit report is accepted without an instruction of the authority")
+            }
             (_, None) => Ok(()),
         }
     }

@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod governance;
 pub mod id;
 pub mod indicium;
+pub mod inspection;
 pub mod instructed;
 pub mod key;
 pub mod lifecycle;

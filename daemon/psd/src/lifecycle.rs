@@ -159,6 +159,11 @@ impl Locks {
         Self(self.0 & !reason.bit())
     }
 
+    /// Whether this reason is in it.
+    pub const fn has(self, reason: LockReason) -> bool {
+        self.0 & reason.bit() != 0
+    }
+
     /// The reasons in it.
     pub fn reasons(self) -> impl Iterator<Item = LockReason> {
         LockReason::ALL.into_iter().filter(move |reason| self.0 & reason.bit() != 0)

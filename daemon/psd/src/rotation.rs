@@ -252,6 +252,7 @@ mod tests {
             value_sequence: 0,
             pending: None,
             refunded: Arc::default(),
+            inspected: UnixMillis(0),
         }
     }
 

@@ -4,6 +4,7 @@
 //! durable. One that ends trust goes before all that waits and drops what is not committed yet. Facts about the appliance bind at once.
 
 use super::engine::{Device, Engine};
+use super::inspection::Reports;
 use super::licence::Licences;
 use super::pipeline::{Stage, Work};
 use super::pool::Pool;
@@ -163,7 +164,8 @@ impl Engine {
         let mut born = Vec::with_capacity(psds.len());
         let mut records: Vec<NewRecord> = Vec::new();
         for NewPsd { created, keys } in psds {
-            let mut psd = Psd::from_created(&created).ok_or_else(|| refused("that is no new PSD".to_owned()))?;
+            let mut psd =
+                Psd::from_created(&created, at.time).ok_or_else(|| refused("that is no new PSD".to_owned()))?;
             let name = psd.identity().psd;
             if self.by_id.contains_key(&name) || names.contains(&name) {
                 return Err(refused(format!("there is a PSD {name} already")));
@@ -258,7 +260,9 @@ impl Engine {
             self.by_id.insert(psd.identity().psd, self.devices.len());
             let (committed, top_up) = (psd.state().clone(), TopUp::new(&self.settings.top_ups, psd.identity()));
             let (pipeline, commands) = (VecDeque::new(), VecDeque::new());
-            self.devices.push(Device { psd, committed, pipeline, commands, top_up, hold: None, place });
+            let reports = Reports::default();
+            self.devices.push(Device { psd, committed, pipeline, commands, top_up, reports, hold: None, place });
+            self.expect_inspection(self.devices.len() - 1);
         }
         for device in &mut self.devices {
             device.place = licences.place(device.psd.identity().psd).unwrap_or(device.place);

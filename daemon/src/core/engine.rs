@@ -1,6 +1,7 @@
 //! The engine's state and its entry: one event in, actions out.
 
 use super::administer::Changes;
+use super::inspection::{Inspections, Reports};
 use super::instruct::Instructions;
 use super::keys::{KeyBook, TenantIndex};
 use super::licence::{Licences, Place, Span};
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::config::TopUpRule;
 use psd::authority::AuthorityState;
-use psd::clock::{ClockGuard, ClockReading, ClockStop};
+use psd::clock::{ClockGuard, ClockReading, ClockSample, ClockStop};
 use psd::device::{DateWindow, Piece};
 use psd::governance::Governance;
 use psd::record::{Environment, Event as RecordEvent, Record};
@@ -60,6 +61,7 @@ pub(super) struct Device {
     /// Value commands in turn; while there is one, nothing else is prepared.
     pub(super) commands: VecDeque<Waiting>,
     pub(super) top_up: TopUp,
+    pub(super) reports: Reports,
     /// Under which its pool knows that commands hold it back.
     pub(super) hold: Option<ChunkId>,
     /// Among the PSDs of its licence.
@@ -139,6 +141,7 @@ pub struct Engine {
     /// What the authority instructed, and the value of licences.
     pub(super) authority: AuthorityState,
     pub(super) instructions: Instructions,
+    pub(super) inspections: Inspections,
     pub(super) changes: Changes,
     /// With all that was taken in, durable or not.
     pub(super) governance: Governance,
@@ -176,7 +179,8 @@ impl Engine {
             let place = licences.place(psd.identity().psd)?;
             let (committed, pipeline, commands) = (psd.state().clone(), VecDeque::new(), VecDeque::new());
             let top_up = TopUp::new(&settings.top_ups, psd.identity());
-            Some(Device { committed, psd, pipeline, commands, top_up, hold: None, place })
+            let reports = Reports::default();
+            Some(Device { committed, psd, pipeline, commands, top_up, reports, hold: None, place })
         };
         let mut devices: Vec<Device> = Vec::with_capacity(psds.len());
         devices.extend(psds.into_iter().filter_map(device));
@@ -184,6 +188,7 @@ impl Engine {
             devices.iter().enumerate().map(|(index, device)| (device.psd.identity().psd, index)).collect();
         let pools = Pool::of_licences(&licences, &by_id);
         let token_up = vec![false; settings.tokens.len()];
+        let committed = Arc::new(authority.inspection_periods().clone());
         let mut engine = Self {
             settings,
             clock,
@@ -204,6 +209,7 @@ impl Engine {
             log_overdue: false,
             authority,
             instructions: Instructions::default(),
+            inspections: Inspections::new(committed),
             changes: Changes::default(),
             committed_governance: Arc::new(governance.clone()),
             governance,
@@ -219,6 +225,7 @@ impl Engine {
             latest: None,
         };
         engine.refresh_all();
+        engine.expect_inspections();
         engine
     }
 
@@ -239,12 +246,13 @@ impl Engine {
             Event::Signed(chunk, signatures) => self.signed(chunk, &signatures, monotonic_ms),
             Event::SignFailed(chunk, fault) => self.sign_failed(chunk, &fault, monotonic_ms),
             Event::Committed(chunk, durable) => self.committed(chunk, durable, monotonic_ms),
-            Event::Clock(sample) => self.clock.observe(sample),
+            Event::Clock(sample) => self.look_at_clock(sample, monotonic_ms),
             Event::TokenUp(token) => self.set_token(token, true),
             Event::TokenDown(token) => self.set_token(token, false),
             Event::LogOverdue(overdue) => self.log_overdue = overdue,
             Event::Policy(generation) => self.policy = generation,
             Event::View(request, sight) => self.view(request, sight, monotonic_ms),
+            Event::Reported(psd, digest) => self.reported(psd, digest),
             Event::TopUpEnded(psd) => self.top_up_ended(psd),
             Event::TopUpAll => self.consider_all_top_ups(),
             Event::NoteRefusals => self.note_refusals(monotonic_ms),
@@ -258,6 +266,9 @@ impl Engine {
         self.lose_patience();
         if self.queued_items > 0 {
             self.now = self.clock.read(monotonic_ms);
+            if let Ok(now) = self.now {
+                self.lock_overdue(now, monotonic_ms);
+            }
             self.schedule();
         }
         let idle = self.requests.is_empty() && self.chunks.is_empty() && self.instructions.is_empty();
@@ -273,6 +284,13 @@ impl Engine {
     /// Items prepared and not yet durable, and items waiting: for metrics.
     pub fn load(&self) -> (usize, usize) {
         (self.in_flight_items, self.queued_items)
+    }
+
+    fn look_at_clock(&mut self, sample: ClockSample, monotonic_ms: u64) {
+        self.clock.observe(sample);
+        if let Ok(now) = self.clock.read(monotonic_ms) {
+            self.lock_overdue(now, monotonic_ms);
+        }
     }
 
     fn submit(&mut self, submission: Submission) {
@@ -408,7 +426,9 @@ impl Engine {
             Sight::All => self.devices.iter().map(shown).collect(),
         };
         let governance = Arc::clone(&self.committed_governance);
-        self.actions.push(Action::ViewReply(request, View { clock, psds, governance }));
+        let periods = Arc::clone(&self.inspections.committed);
+        let inspections = clock.as_ref().map(|clock| self.inspections.counts(clock.time)).unwrap_or_default();
+        self.actions.push(Action::ViewReply(request, View { clock, psds, governance, periods, inspections }));
     }
 
     fn set_token(&mut self, token: TokenIndex, up: bool) {

@@ -4,11 +4,10 @@
 //! its PSD: while it waits for what is in flight there, nothing else is prepared. What an acknowledgement speaks of, and the time, are judged again
 //! at its turn: the key may have been revoked meanwhile.
 
-use super::engine::Engine;
+use super::engine::{Device, Engine};
 use super::pipeline::{Stage, Work};
 use super::value::Waiting;
 use super::{ChunkId, InstructionCommand, RequestId, ValueReply};
-use psd::Psd;
 use psd::authority::{Act, Instruction, InstructionRefusal, acknowledgeable};
 use psd::clock::ClockReading;
 use psd::record::{Event, Record};
@@ -60,12 +59,7 @@ impl Engine {
                 let before = self.authority.newest(purpose);
                 self.authority.instructed(purpose, number);
                 if let Some(device) = device {
-                    // Before all that waits, behind what is under way and those that came before it.
-                    let commands = &mut self.devices[device].commands;
-                    let ahead = |waiting: &&Waiting| waiting.is_under_way() || waiting.is_instruction();
-                    let at = commands.iter().take_while(ahead).count();
-                    commands.insert(at, Waiting::instruction(request));
-                    self.hold_back(device);
+                    self.before_all_that_waits(device, Waiting::instruction(request));
                 }
                 self.instructions.queue.push_back(Job { command, at, device, before });
                 if self.instructions.queue.len() == 1 {
@@ -74,6 +68,15 @@ impl Engine {
             }
             Err(reply) => self.reply_value(request, reply),
         }
+    }
+
+    /// Has something take its turn before all that waits on a PSD, behind what is under way and the instructions that came before it.
+    pub(super) fn before_all_that_waits(&mut self, device: usize, waiting: Waiting) {
+        let commands = &mut self.devices[device].commands;
+        let ahead = |waiting: &&Waiting| waiting.is_under_way() || waiting.is_instruction();
+        let at = commands.iter().take_while(ahead).count();
+        commands.insert(at, waiting);
+        self.hold_back(device);
     }
 
     fn admit_instruction(
@@ -109,7 +112,13 @@ impl Engine {
                 acknowledgeable(*psd, self.devices[device].psd.state(), *role, *serial).map_err(refused)?;
                 Some(device)
             }
-            Act::Ceiling { licence, .. } => {
+            Act::AcceptAudit { psd, digest } => {
+                let device = self.by_id.get(psd).copied();
+                let device = device.ok_or(refused(InstructionRefusal::UnknownPsd(*psd)))?;
+                self.devices[device].reports.check(*psd, digest).map_err(refused)?;
+                Some(device)
+            }
+            Act::Ceiling { licence, .. } | Act::InspectionPeriods { licence, .. } => {
                 let known = self.devices.iter().any(|device| device.psd.identity().licence == *licence);
                 known.then_some(None).ok_or_else(|| refused(InstructionRefusal::UnknownLicence(licence.clone())))?
             }
@@ -117,13 +126,13 @@ impl Engine {
         Ok((at, device))
     }
 
-    /// Has the first instruction take effect, unless it is under way: a ceiling at once, anything else when its PSD has nothing in flight.
+    /// Has the first instruction take effect, unless it is under way: what is about a licence at once, anything else when its PSD has nothing in flight.
     /// One that is refused at its turn makes way for the next.
     pub(super) fn begin_instruction(&mut self, monotonic_ms: u64) {
         while let Some(job) = self.instructions.queue.front() {
             let refused = match job.device {
                 Some(device) => self.take_turns(device, monotonic_ms),
-                None => self.set_ceiling(),
+                None => self.set_for_licence(),
             };
             if !refused {
                 return;
@@ -131,19 +140,29 @@ impl Engine {
         }
     }
 
-    /// Whether the ceiling that is first was refused.
-    fn set_ceiling(&mut self) -> bool {
+    /// Whether what is first, and is about a licence, was refused.
+    fn set_for_licence(&mut self) -> bool {
         let Some(job) = self.instructions.queue.front().filter(|_| self.instructions.committing.is_none()) else {
             return false;
         };
         let at = self.time_of(job);
-        let Act::Ceiling { licence, period, amount } = job.command.instruction.act.clone() else { return false };
         if let Err(refusal) = job.command.instruction.check_expiry(at.time) {
             self.refuse_first(refusal);
             return true;
         }
-        let records = with_effect(job, at, Event::CeilingSet { licence: licence.clone(), period, amount });
-        self.authority.set_ceiling(&licence, period, amount);
+        let records = match job.command.instruction.act.clone() {
+            Act::Ceiling { licence, period, amount } => {
+                self.authority.set_ceiling(&licence, period, amount);
+                with_effect(job, at, Event::CeilingSet { licence, period, amount })
+            }
+            Act::InspectionPeriods { licence, periods } => {
+                self.authority.set_inspection_periods(&licence, periods);
+                with_effect(job, at, Event::InspectionPeriodsSet { licence, periods })
+            }
+            Act::Lock(_) | Act::Unlock(_) | Act::Acknowledge { .. } | Act::AcceptAudit { .. } => return false,
+        };
+        // Whatever the periods are now.
+        self.expect_inspections();
         let id = self.next_chunk_id();
         self.instructions.committing = Some(id);
         self.hand_over(Some(id), records);
@@ -163,7 +182,7 @@ impl Engine {
         };
         let at = self.time_of(job);
         let effect = job.command.instruction.check_expiry(at.time);
-        let effect = effect.and_then(|()| effect_on(&mut self.devices[device].psd, &job.command.instruction, at));
+        let effect = effect.and_then(|()| effect_on(&mut self.devices[device], &job.command.instruction, at));
         match effect {
             Ok(effect) => {
                 let records = with_effect(job, at, effect);
@@ -201,6 +220,7 @@ impl Engine {
     }
 
     fn end_instruction(&mut self, durable: Vec<Durable>, monotonic_ms: u64) {
+        self.note_periods(&durable);
         if let (Some(job), Some(durable)) = (self.instructions.queue.pop_front(), durable.into_iter().next()) {
             self.reply_value(job.command.request, ValueReply::Instructed(durable));
         }
@@ -209,7 +229,8 @@ impl Engine {
 }
 
 /// Changes the PSD as instructed, and gives the record of it.
-fn effect_on(psd: &mut Psd, instruction: &Instruction, at: ClockReading) -> Result<Event, InstructionRefusal> {
+fn effect_on(device: &mut Device, instruction: &Instruction, at: ClockReading) -> Result<Event, InstructionRefusal> {
+    let psd = &mut device.psd;
     let (locks, reason) = (psd.state().locks, Instruction::lock_reason(instruction.purpose));
     let locks = match (&instruction.act, reason) {
         (Act::Lock(_), Some(reason)) => locks.with(reason),
@@ -221,7 +242,14 @@ fn effect_on(psd: &mut Psd, instruction: &Instruction, at: ClockReading) -> Resu
             let event = psd.acknowledge(key_id, at.time).ok();
             return event.ok_or(InstructionRefusal::NotWaiting { psd: psd_id, role, serial, why });
         }
-        (Act::Lock(_) | Act::Unlock(_) | Act::Ceiling { .. }, _) => {
+        (Act::AcceptAudit { psd: name, digest }, _) => {
+            device.reports.check(*name, digest)?;
+            let event = psd.accept_audit(*digest, at.time).ok();
+            let event = event.ok_or(InstructionRefusal::UnknownReport(*name))?;
+            device.reports.accepted(digest);
+            return Ok(event);
+        }
+        (Act::Lock(_) | Act::Unlock(_) | Act::Ceiling { .. } | Act::InspectionPeriods { .. }, _) => {
             return Err(InstructionRefusal::WrongSigner(instruction.purpose));
         }
     };

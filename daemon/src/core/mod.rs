@@ -5,6 +5,7 @@
 
 mod administer;
 mod engine;
+mod inspection;
 mod instruct;
 mod judge;
 mod keys;
@@ -27,13 +28,16 @@ use psd::authority::{Instruction, InstructionRefusal};
 use psd::clock::{ClockReading, ClockSample, ClockStop};
 use psd::device::{Authorisation, Change as PsdChange, Identity, Piece, Purpose, ValueRefusal};
 use psd::governance::Governance;
+use psd::inspection::InspectionPeriods;
 use psd::key::Role;
+use psd::lifecycle::Lifecycle;
 use psd::record::Event as RecordEvent;
-use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Refusal, State, TenantName};
+use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Refusal, State, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::HsmFault;
 use psdd_ledger::{Body, Durable, NewRecord};
-use psdd_wire::message::RefundClaims;
+use psdd_wire::message::{InspectionView, RefundClaims};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A request of a client, for the time it is in the core.
@@ -289,6 +293,8 @@ pub enum Event {
     Policy(PolicyGeneration),
     /// Read committed state.
     View(RequestId, Sight),
+    /// A PSD gave an audit report with this SHA-256: the authority may accept it.
+    Reported(PsdId, [u8; 32]),
     /// Asking for value of a PSD ended, see [`Action::TopUp`].
     TopUpEnded(PsdId),
     /// Say which PSDs need value.
@@ -462,4 +468,29 @@ pub struct View {
     pub psds: Vec<(Arc<Identity>, State)>,
     /// Operators, ceremonies and who was revoked.
     pub governance: Arc<Governance>,
+    /// How often the PSDs of licences are inspected.
+    pub periods: Arc<PeriodsByLicence>,
+    /// PSDs whose inspection is to come.
+    pub inspections: InspectionCounts,
+}
+
+/// Periods of inspection of the licences that have some.
+pub type PeriodsByLicence = BTreeMap<LicenceNumber, InspectionPeriods>;
+
+/// When a PSD is to be inspected; none where its licence has no periods, and none of one that is at the end of its life.
+pub fn inspection_view(identity: &Identity, state: &State, periods: &PeriodsByLicence) -> Option<InspectionView> {
+    let lives = !matches!(state.lifecycle, Lifecycle::Withdrawn | Lifecycle::Scrapped);
+    let periods = periods.get(&identity.licence).filter(|_| lives)?;
+    Some(periods.after(state.inspected).into())
+}
+
+/// PSDs whose inspection is to come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct InspectionCounts {
+    /// Active, and past their warning.
+    pub warned: usize,
+    /// Active, and locked because it is overdue.
+    pub overdue: usize,
+    /// When the first of those that are not locked locks itself.
+    pub first_due: Option<UnixMillis>,
 }

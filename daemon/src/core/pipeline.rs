@@ -33,6 +33,8 @@ pub(super) enum Work {
     Value(ValueWork),
     /// Locks changed by an instruction.
     Instruction,
+    /// Locked because an inspection is overdue.
+    Overdue,
     /// A change by a ceremony or the custodian.
     Change(RequestId),
 }
@@ -70,7 +72,7 @@ impl Engine {
         let wanted = match &chunk.work {
             Work::Pieces { prepared, .. } => prepared.len(),
             Work::Value(_) => 1,
-            Work::Instruction | Work::Change(_) => return,
+            Work::Instruction | Work::Overdue | Work::Change(_) => return,
         };
         if signatures.len() != wanted {
             let (code, step) = ("signatures-missing".to_owned(), "signing a frame".to_owned());
@@ -84,7 +86,7 @@ impl Engine {
                 let signed = pieces.zip(signatures.iter());
                 signed.map(|((piece, body), signature)| NewRecord { record: piece.signed(signature), body }).collect()
             }
-            Work::Instruction | Work::Change(_) => Vec::new(),
+            Work::Instruction | Work::Overdue | Work::Change(_) => Vec::new(),
             Work::Value(_) => {
                 signatures.iter().next().map_or_else(Vec::new, |signature| self.value_signed(id, signature))
             }
@@ -152,6 +154,7 @@ impl Engine {
             }
             Work::Value(work) => self.value_committed(id, chunk.device, work, durable, monotonic_ms),
             Work::Instruction => self.instruction_committed(chunk.device, durable, monotonic_ms),
+            Work::Overdue => self.finish_command(chunk.device),
             Work::Change(request) => self.change_committed(chunk.device, request, durable),
         }
         for parked in chunk.parked {
@@ -206,7 +209,7 @@ impl Engine {
                 }
                 Work::Value(work) => self.value_dropped(device_index, work, &fault),
                 // Nothing is prepared before them or signed for them, so they are on their way to the disk at once.
-                Work::Instruction | Work::Change(_) => {}
+                Work::Instruction | Work::Overdue | Work::Change(_) => {}
             }
             self.release_parked(chunk.parked, &fault, &mut again);
             // What the token has against this frame, it has not against those behind it.

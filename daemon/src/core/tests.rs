@@ -7,6 +7,7 @@ mod commit_order;
 mod duplicates;
 mod fairness;
 mod gates;
+mod inspection;
 mod model;
 mod pool;
 mod refusals;

@@ -32,6 +32,8 @@ enum Step {
     Value(ValueStep),
     /// An instruction of the authority, in the hands of [`super::instruct`].
     Instruction,
+    /// A lock because an inspection is overdue at this reading, in the hands of [`super::inspection`].
+    Overdue(ClockReading),
     /// A change, in the hands of [`super::administer`].
     Change,
     /// Begun: being signed or committed.
@@ -45,6 +47,10 @@ impl Waiting {
 
     pub(super) fn change(request: RequestId) -> Self {
         Self { request, tenant: TenantIndex(usize::MAX), step: Step::Change }
+    }
+
+    pub(super) fn overdue(at: ClockReading) -> Self {
+        Self { request: RequestId(u64::MAX), tenant: TenantIndex(usize::MAX), step: Step::Overdue(at) }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
@@ -156,6 +162,13 @@ impl Engine {
                 Step::Value(step) => step,
                 // Its end removes the command.
                 Step::UnderWay => return refused,
+                Step::Overdue(at) => {
+                    if self.run_overdue(device_index, at) {
+                        return refused;
+                    }
+                    self.finish_command(device_index);
+                    continue;
+                }
                 Step::Change => {
                     let Some(reply) = self.run_change(device_index, request, monotonic_ms) else { return refused };
                     self.finish_command(device_index);
@@ -427,6 +440,7 @@ impl Engine {
     pub(super) fn finish_command(&mut self, device: usize) {
         self.loading.held.remove(&device);
         self.devices[device].commands.pop_front();
+        self.expect_inspection(device);
         self.let_go(device);
     }
 }

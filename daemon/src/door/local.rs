@@ -1,7 +1,7 @@
 //! The local door: a Unix socket with health, readiness and metrics. It holds no secrets and changes nothing.
 
 use super::calendar::Calendar;
-use crate::core::{Sight, View};
+use crate::core::{InspectionCounts, Sight, View};
 use crate::spine::{Handle, Metrics};
 use crate::tokens::Router;
 use http::{Request, Response, StatusCode, header};
@@ -94,7 +94,11 @@ async fn handle(state: Arc<LocalState>, request: Request<Incoming>) -> Result<Re
                             # TYPE psdd_serving gauge\n";
             let serving = u8::from(serving.is_some());
             let calendar = state.calendar.render(UnixTime::now());
-            (StatusCode::OK, format!("{counters}{standing}psdd_serving {serving}\n{calendar}"))
+            let inspections = match state.serving.get() {
+                Some(serving) => view(&serving.core).await.map(|view| gauges(view.inspections)).unwrap_or_default(),
+                None => String::new(),
+            };
+            (StatusCode::OK, format!("{counters}{standing}psdd_serving {serving}\n{inspections}{calendar}"))
         }
         _ => (StatusCode::NOT_FOUND, "there are /health, /ready and /metrics\n".to_owned()),
     };
@@ -113,8 +117,12 @@ async fn ready(state: &LocalState) -> (StatusCode, String) {
         troubles.push("starting: the vendor door is closed".to_owned());
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n{operator}", troubles.join("\n")));
     };
+    let mut due = None;
     match view(core).await {
-        Some(view) => troubles.extend(view.clock.err().map(|stop| format!("clock: {stop}"))),
+        Some(view) => {
+            due = warning(view.inspections);
+            troubles.extend(view.clock.err().map(|stop| format!("clock: {stop}")));
+        }
         None => troubles.push("the core does not answer".to_owned()),
     }
     if troubles.is_empty() {
@@ -126,9 +134,31 @@ async fn ready(state: &LocalState) -> (StatusCode, String) {
         for ending in state.calendar.endings(UnixTime::now()) {
             text.push_str(&format!("{ending}\n"));
         }
+        text.extend(due);
         return (StatusCode::OK, text);
     }
     (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
+}
+
+/// PSDs that are soon to be inspected, or should have been, in words.
+fn warning(inspections: InspectionCounts) -> Option<String> {
+    let InspectionCounts { warned, overdue, first_due } = inspections;
+    let soon = (warned > 0).then(|| {
+        let by = first_due.map(|due| format!(", the first by {due}")).unwrap_or_default();
+        format!("warning: {warned} PSDs are soon due for inspection{by}")
+    });
+    let late = (overdue > 0).then(|| format!("error: {overdue} PSDs sign nothing: their inspection is overdue"));
+    let lines: Vec<String> = soon.into_iter().chain(late).map(|line| line + "\n").collect();
+    (!lines.is_empty()).then(|| lines.concat())
+}
+
+fn gauges(InspectionCounts { warned, overdue, .. }: InspectionCounts) -> String {
+    format!(
+        "# HELP psdd_inspection_warned Active PSDs that are soon due for inspection\n\
+         # TYPE psdd_inspection_warned gauge\npsdd_inspection_warned {warned}\n\
+         # HELP psdd_inspection_overdue Active PSDs that sign nothing because their inspection is overdue\n\
+         # TYPE psdd_inspection_overdue gauge\npsdd_inspection_overdue {overdue}\n"
+    )
 }
 
 /// Whether the core answers within a second.
@@ -139,4 +169,26 @@ pub async fn alive(core: &Handle) -> bool {
 async fn view(core: &Handle) -> Option<View> {
     let answer = core.view(Sight::Appliance).ok()?;
     tokio::time::timeout(Duration::from_secs(1), answer).await.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use psd::UnixMillis;
+
+    #[test]
+    fn inspections_that_are_near_or_overdue_are_told() {
+        let counts =
+            |warned, overdue| InspectionCounts { warned, overdue, first_due: Some(UnixMillis(1_795_176_000_000)) };
+        assert_eq!(warning(counts(0, 0)), None, "nothing near, whatever is to come");
+        let told = warning(counts(2, 0)).unwrap();
+        assert!(told.starts_with("warning: 2 PSDs are soon due for inspection, the first by 2026-11-20T"), "{told}");
+        let told = warning(counts(1, 3)).unwrap();
+        assert!(told.ends_with("\nerror: 3 PSDs sign nothing: their inspection is overdue\n"), "{told}");
+        let text = gauges(counts(1, 3));
+        assert!(
+            text.contains("\npsdd_inspection_warned 1\n") && text.ends_with("psdd_inspection_overdue 3\n"),
+            "{text}"
+        );
+    }
 }

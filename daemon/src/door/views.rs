@@ -1,5 +1,6 @@
 //! PSDs and their keys on the wire, as more than one door shows them.
 
+use crate::core::{PeriodsByLicence, inspection_view};
 use psd::State;
 use psd::clock::ClockReading;
 use psd::device::Identity;
@@ -21,7 +22,12 @@ pub(super) fn key_views(state: &State) -> Vec<KeyView> {
 }
 
 /// A PSD.
-pub(super) fn psd_view(identity: &Identity, state: &State, clock: Option<ClockReading>) -> PsdView {
+pub(super) fn psd_view(
+    identity: &Identity,
+    state: &State,
+    clock: Option<ClockReading>,
+    periods: &PeriodsByLicence,
+) -> PsdView {
     PsdView {
         psd: identity.psd,
         zips: identity.zips.map(|zips| [zips.low(), zips.high()].map(|zip| format!("{zip:05}"))),
@@ -55,6 +61,7 @@ pub(super) fn psd_view(identity: &Identity, state: &State, clock: Option<ClockRe
         currency: identity.currency,
         sequence: state.sequence,
         registers: state.registers.into(),
+        inspection: inspection_view(identity, state, periods),
         certificate: state.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial),
     }
 }

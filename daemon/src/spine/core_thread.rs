@@ -14,7 +14,7 @@ use crate::funds::Need;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select, unbounded};
 use psd::clock::ClockReading;
 use psd::key::Role;
-use psd::{PieceKey, TenantName};
+use psd::{PieceKey, PsdId, TenantName};
 use psdd_hsm::link::{Link, RequestId as FrameId, SendError, SignFrame, Signatures};
 use psdd_hsm::protocol::{FaultClass, Form, HsmFault, Messages};
 use psdd_ledger::{DoneStep, Durable, Hash, Journal, Reader};
@@ -172,6 +172,11 @@ impl Handle {
     ) -> Result<oneshot::Receiver<Vec<DoneStep>>, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.look_up(LookUp::CeremonySteps(number, most_keys, reply)).map(|()| answer)
+    }
+
+    /// Tells the core of an audit report of a PSD, by its SHA-256, so that the authority can accept it.
+    pub fn reported(&self, psd: PsdId, digest: [u8; 32]) -> Result<(), Unavailable> {
+        self.tell(Event::Reported(psd, digest))
     }
 
     /// Tells the core of something that happened outside: clock samples, tokens, policy.

@@ -7,7 +7,7 @@
 //! Fields stand in the order of deterministic encoding: shorter names first, then by bytes (RFC 8949 §4.2.1).
 
 use crate::cose::{CoseError, Sign1};
-use crate::message::{ClockView, RegisterView};
+use crate::message::{ClockView, InspectionView, RegisterView};
 use crate::spki::PublicKey;
 use crate::status::KeyState;
 use crate::{exact, text};
@@ -115,6 +115,9 @@ pub struct Logged {
     pub downloads: u64,
     /// After that record.
     pub registers: RegisterView,
+    /// When it is to be inspected; absent where its licence has no periods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspection: Option<InspectionView>,
     /// `development` or `production`.
     pub environment: String,
     /// The last value download that was applied.

@@ -59,6 +59,13 @@ pub(crate) fn byte_vec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
     bytes(deserializer).map(Cow::into_owned)
 }
 
+/// A byte string where there may be none; null is not absence.
+pub(crate) fn some_byte_buf<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<serde_bytes::ByteBuf>, D::Error> {
+    byte_vec(deserializer).map(|bytes| Some(serde_bytes::ByteBuf::from(bytes)))
+}
+
 /// Byte strings.
 pub(crate) fn byte_vecs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<serde_bytes::ByteBuf>, D::Error> {
     #[derive(Deserialize)]

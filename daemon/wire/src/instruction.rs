@@ -2,14 +2,16 @@
 
 use crate::message::InstructionClaims;
 use psd::authority::{Act, Period};
+use psd::inspection::{InspectionPeriods, PeriodsError};
 use psd::key::Role;
 use psd::{LicenceNumber, PostageAmount, PsdId};
+use serde_bytes::ByteBuf;
 
 /// The claims are not those of an act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InstructionError {
     /// No such act.
-    #[error("{0:?} is no act: lock, unlock, ceiling or acknowledge")]
+    #[error("{0:?} is no act: lock, unlock, ceiling, acknowledge, inspection-periods or accept-audit")]
     Act(String),
     /// A field that the act must have is missing or not valid, or one that it has not is there.
     #[error("{act}: {field} {problem}")]
@@ -30,6 +32,8 @@ pub fn act_of(claims: &InstructionClaims) -> Result<Act, InstructionError> {
         "unlock" => lock(claims, "unlock").map(Act::Unlock),
         "ceiling" => ceiling(claims),
         "acknowledge" => acknowledge(claims),
+        "inspection-periods" => inspection_periods(claims),
+        "accept-audit" => accept_audit(claims),
         other => Err(InstructionError::Act(other.chars().take(32).collect())),
     }
 }
@@ -40,7 +44,10 @@ pub fn claims_of(act: &Act, appliance: String, sequence: u64, expires: u64) -> I
         act: String::new(),
         psd: None,
         role: None,
+        warn: None,
+        block: None,
         amount: None,
+        digest: None,
         period: None,
         serial: None,
         expires,
@@ -62,6 +69,16 @@ pub fn claims_of(act: &Act, appliance: String, sequence: u64, expires: u64) -> I
             claims.serial = Some(*serial);
             ("acknowledge", Some(psd))
         }
+        Act::InspectionPeriods { licence, periods } => {
+            claims.licence = Some(licence.to_string());
+            claims.warn = periods.map(InspectionPeriods::warn_hours);
+            claims.block = periods.map(InspectionPeriods::block_hours);
+            ("inspection-periods", None)
+        }
+        Act::AcceptAudit { psd, digest } => {
+            claims.digest = Some(ByteBuf::from(digest.to_vec()));
+            ("accept-audit", Some(psd))
+        }
     };
     claims.act = word.to_owned();
     claims.psd = psd.map(PsdId::to_string);
@@ -73,7 +90,10 @@ fn only(claims: &InstructionClaims, act: &'static str, its: &[&str]) -> Result<(
     let fields = [
         ("psd", claims.psd.is_some()),
         ("role", claims.role.is_some()),
+        ("warn", claims.warn.is_some()),
+        ("block", claims.block.is_some()),
         ("amount", claims.amount.is_some()),
+        ("digest", claims.digest.is_some()),
         ("period", claims.period.is_some()),
         ("serial", claims.serial.is_some()),
         ("licence", claims.licence.is_some()),
@@ -107,11 +127,43 @@ fn acknowledge(claims: &InstructionClaims) -> Result<Act, InstructionError> {
     Ok(Act::Acknowledge { psd, role, serial })
 }
 
+fn licence(claims: &InstructionClaims, act: &'static str) -> Result<LicenceNumber, InstructionError> {
+    let wrong = |problem| InstructionError::Field { act, field: "licence", problem };
+    let licence = claims.licence.as_deref().ok_or_else(|| wrong("is missing"))?;
+    licence.parse().ok().ok_or_else(|| wrong("is no licence number"))
+}
+
+fn inspection_periods(claims: &InstructionClaims) -> Result<Act, InstructionError> {
+    let act = "inspection-periods";
+    let wrong = |field, problem| InstructionError::Field { act, field, problem };
+    only(claims, act, &["warn", "block", "licence"])?;
+    let licence = licence(claims, act)?;
+    let periods = match (claims.warn, claims.block) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(wrong("warn", "is missing")),
+        (Some(_), None) => return Err(wrong("block", "is missing")),
+        (Some(warn), Some(block)) => Some(InspectionPeriods::new(warn, block).map_err(|error| match error {
+            PeriodsError::Block => wrong("block", "is not 72 to 2880 hours (3 to 120 days)"),
+            PeriodsError::Warn => wrong("warn", "is not at least an hour and less than block"),
+        })?),
+    };
+    Ok(Act::InspectionPeriods { licence, periods })
+}
+
+fn accept_audit(claims: &InstructionClaims) -> Result<Act, InstructionError> {
+    let act = "accept-audit";
+    let wrong = |problem| InstructionError::Field { act, field: "digest", problem };
+    only(claims, act, &["psd", "digest"])?;
+    let psd = psd(claims, act)?;
+    let digest = claims.digest.as_deref().ok_or_else(|| wrong("is missing"))?;
+    let digest = digest.as_slice().try_into().ok().ok_or_else(|| wrong("is not the 32 bytes of a SHA-256"))?;
+    Ok(Act::AcceptAudit { psd, digest })
+}
+
 fn ceiling(claims: &InstructionClaims) -> Result<Act, InstructionError> {
     let wrong = |field, problem| InstructionError::Field { act: "ceiling", field, problem };
     only(claims, "ceiling", &["amount", "period", "licence"])?;
-    let licence = claims.licence.as_deref().ok_or_else(|| wrong("licence", "is missing"))?;
-    let licence: LicenceNumber = licence.parse().ok().ok_or_else(|| wrong("licence", "is no licence number"))?;
+    let licence = licence(claims, "ceiling")?;
     let period = claims.period.as_deref().ok_or_else(|| wrong("period", "is missing"))?;
     let period = Period::named(period).ok_or_else(|| wrong("period", "is not day, month or year"))?;
     let amount = claims.amount.as_deref().map(str::parse::<PostageAmount>).transpose();
@@ -132,14 +184,17 @@ mod tests {
             Act::Lock(psd),
             Act::Unlock(psd),
             Act::Ceiling { licence: licence.clone(), period, amount },
-            Act::Ceiling { licence, period, amount: None },
+            Act::Ceiling { licence: licence.clone(), period, amount: None },
             Act::Acknowledge { psd, role: Role::Certification, serial: u32::MAX },
+            Act::InspectionPeriods { licence: licence.clone(), periods: InspectionPeriods::new(48, 72).ok() },
+            Act::InspectionPeriods { licence, periods: None },
+            Act::AcceptAudit { psd, digest: [9; 32] },
         ];
         let claims = acts.clone().map(|act| claims_of(&act, "dev".to_owned(), 1, 2));
         for (act, claims) in acts.iter().zip(&claims) {
             assert_eq!(act_of(claims).as_ref(), Ok(act));
         }
-        let [lock, _, ceiling, _, word] = claims;
+        let [lock, _, ceiling, _, word, periods, _, accept] = claims;
         let told = |claims: InstructionClaims| act_of(&claims).unwrap_err().to_string();
         assert!(told(InstructionClaims { act: "erase".to_owned(), ..lock.clone() }).contains("erase"));
         assert!(told(InstructionClaims { psd: None, ..lock.clone() }).contains("psd is missing"));
@@ -157,5 +212,18 @@ mod tests {
         assert!(told(InstructionClaims { role: Some("log".to_owned()), ..word.clone() }).contains("role is not"));
         assert!(told(InstructionClaims { serial: None, ..word.clone() }).contains("serial is missing"));
         assert!(told(InstructionClaims { licence: Some("L-1".to_owned()), ..word }).contains("licence does not"));
+        assert!(told(InstructionClaims { licence: None, ..periods.clone() }).contains("licence is missing"));
+        assert!(told(InstructionClaims { warn: None, ..periods.clone() }).contains("warn is missing"));
+        assert!(told(InstructionClaims { block: None, ..periods.clone() }).contains("block is missing"));
+        assert!(told(InstructionClaims { block: Some(71), ..periods.clone() }).contains("block is not 72 to 2880"));
+        assert!(told(InstructionClaims { block: Some(2_881), ..periods.clone() }).contains("block is not 72 to 2880"));
+        assert!(told(InstructionClaims { warn: Some(72), ..periods.clone() }).contains("warn is not at least"));
+        assert!(told(InstructionClaims { warn: Some(0), ..periods.clone() }).contains("warn is not at least"));
+        assert!(told(InstructionClaims { psd: accept.psd.clone(), ..periods }).contains("psd does not"));
+        assert!(told(InstructionClaims { psd: None, ..accept.clone() }).contains("psd is missing"));
+        assert!(told(InstructionClaims { digest: None, ..accept.clone() }).contains("digest is missing"));
+        let short = Some(ByteBuf::from(vec![9; 31]));
+        assert!(told(InstructionClaims { digest: short, ..accept.clone() }).contains("digest is not the 32"));
+        assert!(told(InstructionClaims { warn: Some(1), ..accept }).contains("warn does not"));
     }
 }

@@ -6,6 +6,7 @@ use crate::exact;
 use crate::problem::Problem;
 pub use crate::sign_item::{PostalItem, SignItem, VoucherItem};
 use crate::text;
+use psd::inspection::InspectionDue;
 use psd::{Currency, PostageAmount, PsdId, Registers};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -202,9 +203,30 @@ pub struct PsdView {
     pub sequence: u64,
     /// The registers.
     pub registers: RegisterView,
+    /// When it is to be inspected; absent where its licence has no periods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspection: Option<InspectionView>,
     /// Serial of the certificate that signs now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<u32>,
+}
+
+/// When a PSD is to be inspected.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct InspectionView {
+    /// From then on it signs nothing, milliseconds since 1970.
+    pub due: u64,
+    /// The last inspection, milliseconds since 1970.
+    pub last: u64,
+    /// From then on it is warned, milliseconds since 1970.
+    pub warn: u64,
+}
+
+impl From<InspectionDue> for InspectionView {
+    fn from(next: InspectionDue) -> Self {
+        Self { due: next.due.0, last: next.last.0, warn: next.warn.0 }
+    }
 }
 
 /// A clock reading with all that is known of it.
@@ -533,17 +555,26 @@ pub struct Instruction {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct InstructionClaims {
-    /// `lock`, `unlock`, `ceiling` or `acknowledge`.
+    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods` or `accept-audit`.
     pub act: String,
-    /// Device ID, of a lock or an acknowledgement.
+    /// Device ID, of a lock, an acknowledgement or an acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psd: Option<String>,
     /// Of an acknowledgement: `indicium`, `certification` or `device`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// Of periods of inspection: hours after which it is warned. Absent: none, and no periods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn: Option<u32>,
+    /// Of periods of inspection: hours after which a PSD signs nothing more. Absent: none, and no periods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<u32>,
     /// Of a ceiling: most value loaded under the licence in a period. Absent: no ceiling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
+    /// Of an acceptance: SHA-256 of the audit report's bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "exact::some_byte_buf")]
+    pub digest: Option<serde_bytes::ByteBuf>,
     /// Of a ceiling: `day`, `month` or `year` of UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
@@ -552,7 +583,7 @@ pub struct InstructionClaims {
     pub serial: Option<u32>,
     /// Milliseconds since 1970.
     pub expires: u64,
-    /// Of a ceiling.
+    /// Of a ceiling or of periods of inspection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
     /// Rises with every instruction of this key to this appliance.

@@ -127,6 +127,7 @@ fn view(full: bool) -> PsdView {
         currency: "EUR".parse().unwrap(),
         sequence: 24,
         registers: registers(),
+        inspection: full.then_some(InspectionView { due: 1_795_176_000_000, last: 1, warn: 2 }),
         certificate: full.then_some(1_000),
     }
 }
@@ -149,6 +150,9 @@ fn instruction(ceiling: Option<bool>) -> InstructionClaims {
         psd: ceiling.is_none().then(|| "PS010000000001".to_owned()),
         amount: ceiling.filter(|amount| *amount).map(|_| "1000.00".to_owned()),
         role: None,
+        warn: None,
+        block: None,
+        digest: None,
         period: ceiling.map(|_| "month".to_owned()),
         serial: None,
         expires: 1_795_176_000_000,
@@ -315,6 +319,8 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
             }),
         ));
         all.push(("instruction", encode(&Instruction { instruction: vec![0xd2, 0x84] })));
+        let inspection = InspectionView { due: 1_795_176_000_000, last: 1, warn: 2 };
+        all.push(("inspection-view", encode(&inspection)));
         all.push(("lock-claims", encode(&instruction(None))));
         all.push(("ceiling-claims", encode(&instruction(Some(full)))));
         let acknowledgement = InstructionClaims {
@@ -326,6 +332,23 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.push(("acknowledge-claims", encode(&acknowledgement)));
         all.push(("instruction-claims", encode(&instruction(full.then_some(true)))));
         all.push(("instruction-claims", encode(&acknowledgement)));
+        let periods = InstructionClaims {
+            act: "inspection-periods".to_owned(),
+            warn: full.then_some(48),
+            block: full.then_some(72),
+            amount: None,
+            period: None,
+            ..instruction(Some(true))
+        };
+        let acceptance = InstructionClaims {
+            act: "accept-audit".to_owned(),
+            digest: Some(ByteBuf::from(vec![7; 32])),
+            ..instruction(None)
+        };
+        for (rule, claims) in [("inspection-periods-claims", periods), ("accept-audit-claims", acceptance)] {
+            all.push((rule, encode(&claims)));
+            all.push(("instruction-claims", encode(&claims)));
+        }
         all.push((
             "instruction-response",
             encode(&InstructionResponse {

@@ -9,7 +9,7 @@ from .amounts import mills
 from .cbor import decode, decode_any
 from .cose import Sign1, read, verify
 from .keys import PublicKey
-from .record import is_uint
+from .record import is_uint, periods_hold
 
 _TYPE = "application/psdd-{}+cbor"
 REQUEST_TYPE, VOID_TYPE = _TYPE.format("value-request"), _TYPE.format("value-void")
@@ -57,6 +57,19 @@ _ACKNOWLEDGEMENT: Shape = {
 _CEILING: Shape = {
     "act": _one_of("ceiling"), "period": _one_of("day", "month", "year"), "expires": is_uint,
     "licence": is_text, "sequence": is_uint, "appliance": is_text,
+}  # fmt: skip
+
+
+_PERIODS: Shape = {
+    "act": _one_of("inspection-periods"), "expires": is_uint, "licence": is_text, "sequence": is_uint, "appliance": is_text,
+}  # fmt: skip
+_ACCEPTANCE: Shape = {
+    "act": _one_of("accept-audit"), "psd": is_text, "digest": lambda value: type(value) is bytes and len(value) == 32,
+    "expires": is_uint, "sequence": is_uint, "appliance": is_text,
+}  # fmt: skip
+_HOURS: Shape = {"warn": is_uint, "block": is_uint}
+_BY_INSPECTION: dict[Any, tuple[Shape, Shape]] = {
+    "acknowledge": (_ACKNOWLEDGEMENT, {}), "inspection-periods": (_PERIODS, _HOURS), "accept-audit": (_ACCEPTANCE, {}),
 }  # fmt: skip
 
 
@@ -131,15 +144,20 @@ def check_authorisation(
         same("refund", claims["refund"], refund)
 
 
-def instruction_claims(data: bytes, *, ceiling: bool, acknowledgement: bool) -> tuple[Sign1, dict[str, Any]]:
+def instruction_claims(data: bytes, *, ceiling: bool, inspection: bool) -> tuple[Sign1, dict[str, Any]]:
     """A message of kind 17 and its claims, unverified; the amount of a ceiling is in mills; ValueError otherwise.
 
-    A key that does not set ceilings sets locks, and acknowledges keys where `acknowledgement` says so.
+    A key that does not set ceilings sets locks, and where `inspection` says so acknowledges keys, sets periods of inspection and accepts
+    audit reports.
     """
     message = read(data)
     claims = decode_any(message.payload)
-    if acknowledgement and type(claims) is dict and claims.get("act") == "acknowledge":
-        claims = shaped(claims, _ACKNOWLEDGEMENT, {})
+    act = claims.get("act") if type(claims) is dict else None
+    if inspection and type(act) is str and act in _BY_INSPECTION:
+        claims = shaped(claims, *_BY_INSPECTION[act])
+        hours = [claims[name] for name in _HOURS if name in claims]
+        if hours and not (len(hours) == 2 and periods_hold(*hours)):
+            raise ValueError(f"periods of {hours} hours")
     elif ceiling:
         claims = dict(shaped(claims, _CEILING, {"amount": is_text}))
         if "amount" in claims:

@@ -1,5 +1,5 @@
-"""Owns the rules of kinds 17 and 18: instructions of the authority, and that each has its effect, a kind 5, 18 or 19, and no effect
-lacks one."""
+"""Owns the rules of kinds 17, 18 and 25: instructions of the authority, and that each has its effect, a kind 5, 18, 19, 25 or 26, and no
+effect lacks one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ from typing import Any
 from .claims import check_instruction, instruction_claims
 from .findings import Findings
 from .loaded import PERIODS
-from .record import ACKNOWLEDGED, CEILING, KEY_STATE, LIFECYCLE, ROLE_CERTIFICATION, ROLE_DEVICE, ROLE_INDICIUM
+from .record import (
+    ACKNOWLEDGED,
+    AUDIT_ACCEPTED,
+    CEILING,
+    INSPECTION_PERIODS,
+    KEY_STATE,
+    LIFECYCLE,
+    ROLE_CERTIFICATION,
+    ROLE_DEVICE,
+    ROLE_INDICIUM,
+)
 from .state import FUNDS, INSPECTION, POLICY, Psd, State
 
 Record = dict[int, Any]
 
 _REASONS = {FUNDS: 16, INSPECTION: 8}
 _AUTHORITY_BITS = 8 | 16
+_OF_INSPECTION = {INSPECTION_PERIODS: "inspection-periods", AUDIT_ACCEPTED: "accept-audit"}
 _ROLES = {ROLE_INDICIUM: "indicium", ROLE_CERTIFICATION: "certification", ROLE_DEVICE: "device"}
 
 
@@ -48,6 +59,10 @@ class InstructionRules:
             self._findings.leaf(order.leaf, "effect", "the next record cannot be read")
         if record[0] == CEILING:
             self._findings.leaf(leaf, "effect", f"a ceiling of {record[8]!r} without an instruction before it")
+        elif record[0] == INSPECTION_PERIODS:
+            self._findings.leaf(leaf, "effect", f"periods of inspection of {record[8]!r} without an instruction before it")
+        elif record[0] == AUDIT_ACCEPTED:
+            self._findings.leaf(leaf, "effect", f"report {record[8].hex()} is accepted without an instruction before it")
         elif _acknowledges(record):
             self._findings.leaf(leaf, "effect", f"key {record[8].hex()} is acknowledged without an instruction before it")
         elif record[0] == LIFECYCLE and psd is not None and (record[9] ^ psd.locks) & _AUTHORITY_BITS:
@@ -70,7 +85,7 @@ class InstructionRules:
         claims = None
         try:
             message, claims = instruction_claims(
-                record[10], ceiling=purpose == POLICY, acknowledgement=purpose == INSPECTION
+                record[10], ceiling=purpose == POLICY, inspection=purpose == INSPECTION
             )
             authority = self._state.authority.get(purpose)
             if authority is None:
@@ -87,6 +102,13 @@ class InstructionRules:
         else:
             self._state.ceilings.pop((record[8], record[9]), None)
 
+    def periods(self, record: Record) -> None:
+        """Kind 25, once judged by `follow`."""
+        if 10 in record:
+            self._state.periods[record[8]] = record[10]
+        else:
+            self._state.periods.pop(record[8], None)
+
 
 def _effect_fault(order: _Order, record: Record, psd: Psd | None) -> str | None:
     if (record[1], record[2]) != order.reading:
@@ -97,11 +119,28 @@ def _effect_fault(order: _Order, record: Record, psd: Psd | None) -> str | None:
     acknowledges = _acknowledges(record) if claims is None else claims["act"] == "acknowledge"
     if acknowledges and order.purpose == INSPECTION:
         return _acknowledgement_fault(claims, record, psd)
+    act = _OF_INSPECTION.get(record[0]) if claims is None else claims["act"]
+    if order.purpose == INSPECTION and act in _OF_INSPECTION.values():
+        return _inspection_fault(act, claims, record, psd)
     return _lock_fault(claims, _REASONS[order.purpose], record, psd)
 
 
 def _acknowledges(record: Record) -> bool:
     return record[0] == KEY_STATE and record[9] == ACKNOWLEDGED
+
+
+def _inspection_fault(act: str, claims: dict[str, Any] | None, record: Record, psd: Psd | None) -> str | None:
+    if _OF_INSPECTION.get(record[0]) != act:
+        return f"kind {record[0]} is no effect of {act!r}"
+    if claims is None:
+        return None
+    if record[0] == INSPECTION_PERIODS:
+        said = record[8], record.get(9), record.get(10)
+        wanted = claims["licence"], claims.get("warn"), claims.get("block")
+    else:
+        said = (None if psd is None else psd.name), record[8].hex()
+        wanted = claims["psd"], claims["digest"].hex()
+    return None if said == wanted else f"{act} {said}, not {wanted}"
 
 
 def _acknowledgement_fault(claims: dict[str, Any] | None, record: Record, psd: Psd | None) -> str | None:

@@ -13,6 +13,7 @@ VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
 VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12, 13, 14, 15
 INDICIUM, INSTRUCTION, CEILING, KEY_STATE = 16, 17, 18, 19
 CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED = 20, 21, 22, 23, 24
+INSPECTION_PERIODS, AUDIT_ACCEPTED = 25, 26
 
 ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED, ACKNOWLEDGED = 1, 2, 3, 4, 5  # steps of kind 19
 DONE, GIVEN_UP = 1, 2  # ends of kind 22
@@ -125,6 +126,11 @@ def _registers(value: Any) -> bool:
     return type(value) is list and len(value) == 4 and all(map(_amount, value[:3])) and is_uint(value[3])
 
 
+def periods_hold(warn: int, block: int) -> bool:
+    """Whether hours to a warning and to a lock are such that the authority may set."""
+    return 72 <= block <= 2880 and 1 <= warn < block
+
+
 _COMMON: dict[int, Check] = {0: is_uint, 1: is_uint, 2: _clock}
 _OF_PSD: dict[int, Check] = {3: _psd_id, 4: _positive, 5: _registers}
 
@@ -178,6 +184,8 @@ KINDS: dict[int, dict[int, Check]] = {
     CEREMONY_ENDED: {8: is_uint, 9: _one_of(DONE, GIVEN_UP)},
     OPERATORS: {8: _names, 9: _byte_strings(0), 10: is_uint},
     REVOKED: {8: _one_of(OPERATOR, CLIENT, ACCOUNT), 9: _name, 11: is_uint, 12: _reason},
+    INSPECTION_PERIODS: {8: _name},
+    AUDIT_ACCEPTED: {8: _exactly(32)},
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_CREATED: {13: _exactly(32)},
@@ -188,11 +196,12 @@ _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_STATE: {11: _reason},
     CEREMONY_ENDED: {10: _bytes},
     REVOKED: {10: _text},
+    INSPECTION_PERIODS: {9: _positive, 10: _positive},
 }
 
 NEVER_PSD = frozenset({
     GENESIS, STATE_DIGEST, STARTED, REFUSALS, AUTHORITY_KEY, INSTRUCTION, CEILING,
-    CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED,
+    CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED, INSPECTION_PERIODS,
 })  # fmt: skip
 ALWAYS_PSD = frozenset(KINDS) - NEVER_PSD
 
@@ -238,6 +247,15 @@ def _no_transcript(record: Record) -> Fault | None:
     return ("keys", f"kind {CEREMONY_ENDED} has key 10 though it was given up") if surplus else None
 
 
+def _periods(record: Record) -> Fault | None:
+    """Both periods or neither, and within their bounds."""
+    if (9 in record) != (10 in record):
+        return "keys", f"kind {INSPECTION_PERIODS} has one of keys 9 and 10"
+    if 9 in record and not periods_hold(record[9], record[10]):
+        return "value", f"kind {INSPECTION_PERIODS}: {record[9]} and {record[10]} hours"
+    return None
+
+
 _BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
     GENESIS: _as_many(16, 10),
     KEY_CREATED: _check_value,
@@ -245,6 +263,7 @@ _BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
     CEREMONY_ENDED: _no_transcript,
     OPERATORS: _as_many(8, 9),
     REVOKED: _only_with(10, 8, CLIENT),
+    INSPECTION_PERIODS: _periods,
 }
 _NONE: dict[int, Check] = {}
 

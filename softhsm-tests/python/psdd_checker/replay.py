@@ -14,11 +14,12 @@ from .indicium import IndiciumRules
 from .instructions import InstructionRules
 from .keylife import KeyRules
 from .keys import ECDSA_P256, ED25519, algorithm_of, load
-from .state import Psd, State, slot_of, state_digest_input
+from .state import ACTIVE, Psd, State, slot_of, state_digest_input
 from .value import ValueRules
 
 Record = dict[int, Any]
 
+_OVERDUE = 1
 _STEPS = frozenset({(1, 2), (2, 3), (2, 4), (3, 4), (1, 5), (4, 5)})
 
 
@@ -43,6 +44,8 @@ class Replay:
             kinds.INDICIUM: self._indicium,
             kinds.INSTRUCTION: lambda leaf, record, _: self._instructions.instruction(leaf, record),
             kinds.CEILING: lambda leaf, record, _: self._instructions.ceiling(record),
+            kinds.INSPECTION_PERIODS: lambda leaf, record, _: self._instructions.periods(record),
+            kinds.AUDIT_ACCEPTED: self._audit_accepted,
             **dict.fromkeys(self._values.kinds, self._value),
             **dict.fromkeys(self._keys.kinds, self._key),
             **dict.fromkeys(self._governance.kinds, lambda leaf, record, _: self._governance.check(leaf, record)),
@@ -139,6 +142,7 @@ class Replay:
 
     def _psd_created(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
+        psd.inspected = record[1]
         psd.licence, psd.zip, psd.software, psd.limits = record[9], record[10], record[12], record[13]
         psd.format, psd.currency = record[11], record[14]
         contradiction = _contradiction(*psd.limits)
@@ -159,7 +163,29 @@ class Replay:
         assert psd is not None
         if record[8] != psd.state and (psd.state, record[8]) not in _STEPS:
             self.findings.leaf(leaf, "lifecycle", f"{psd.name} goes from state {psd.state} to {record[8]}")
+        fault = self._overdue_fault(record, psd)
+        if fault is not None:
+            self.findings.leaf(leaf, "inspection", f"{psd.name}: {fault}")
         psd.state, psd.locks = record[8], record[9]
+
+    def _overdue_fault(self, record: Record, psd: Psd) -> str | None:
+        before, after = psd.locks & _OVERDUE, record[9] & _OVERDUE
+        if before == after:
+            return None
+        if not after:
+            return "the lock for an overdue inspection ends without an acceptance"
+        if (psd.state, record[8]) != (ACTIVE, ACTIVE) or record[9] != psd.locks | _OVERDUE:
+            return f"state {psd.state} and locks {psd.locks} become {record[8]} and {record[9]}"
+        hours = self.state.periods.get(psd.licence)
+        if hours is None:
+            return f"no inspection is ever due under licence {psd.licence!r}"
+        due = psd.inspected + hours * 3_600_000
+        return None if record[1] >= due else f"locked at {record[1]}, before its inspection was due at {due}"
+
+    def _audit_accepted(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        psd.inspected = record[1]
+        psd.locks &= ~_OVERDUE
 
     def _key(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
@@ -168,6 +194,8 @@ class Replay:
     def _value(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
         self._values.check(leaf, record, psd)
+        if record[0] == kinds.VALUE_APPLIED:
+            psd.inspected = record[1]
 
     def _state_digest(self, leaf: int, record: Record, _: Psd | None) -> None:
         digest = sha256(state_digest_input(self.state)).digest()

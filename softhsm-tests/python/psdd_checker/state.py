@@ -15,6 +15,7 @@ from .record import (
     ACCOUNT,
     ACKNOWLEDGED,
     ACTIVATED,
+    AUDIT_ACCEPTED,
     AUTHORITY_KEY,
     CEILING,
     CEREMONY_BEGUN,
@@ -24,6 +25,7 @@ from .record import (
     CLIENT,
     DESTROYED,
     GENESIS,
+    INSPECTION_PERIODS,
     INSTRUCTION,
     KEY_CREATED,
     KEY_REVOKED,
@@ -56,6 +58,7 @@ _SLOTS = {
     WITHDRAWAL_REQUESTED: "value-requested",
     WITHDRAWN: "withdrawn",
     OPERATORS: "operators",
+    AUDIT_ACCEPTED: "audit-accepted",
 }
 _STEP_SLOTS = {
     ACTIVATED: "activated",
@@ -76,6 +79,7 @@ _NAMED_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
     REFUNDED: lambda record: f"refunded:{record[12]}",
     INSTRUCTION: lambda record: f"instruction:{record[8]}",
     CEILING: lambda record: f"ceiling:{record[8]}:{record[9]}",
+    INSPECTION_PERIODS: lambda record: f"inspection-periods:{record[8]}",
     KEY_STATE: lambda record: f"{_STEP_SLOTS[record[9]]}:{record[8].hex()}",
     CEREMONY_BEGUN: lambda record: f"ceremony:{record[8]}",
     CEREMONY_STEP: lambda record: f"ceremony-step:{record[8]}:{record[9]}",
@@ -133,6 +137,7 @@ class Psd:
     limits: list[int] | None = None
     state: int = 1
     locks: int = 0
+    inspected: int = 0
     keys: dict[bytes, Key] = field(default_factory=dict)
     certified: dict[int, PublicKey] = field(default_factory=dict)
     pending: Pending | None = None
@@ -180,6 +185,7 @@ class State:
     instructed: dict[int, int] = field(default_factory=dict)
     loaded: Loaded = field(default_factory=Loaded)
     ceilings: dict[tuple[str, int], int] = field(default_factory=dict)
+    periods: dict[str, int] = field(default_factory=dict)  # hours without an inspection after which a licence's PSDs lock
     hashed: dict[int, bytes] = field(default_factory=dict)
     wrapped: set[int] = field(default_factory=set)
     erased: dict[int, int] = field(default_factory=dict)

@@ -26,7 +26,7 @@ class Builder(Values, Instructions, Custody, Governance):
 
 def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     """A small ledger with every kind of record: three PSDs, two of them of one licence and one for vouchers, downloads on days of
-    two months, applied and voided, refunds, a withdrawal, locks and ceilings of the authority, keys that change, ceremonies and
+    two months, applied and voided, refunds, a withdrawal, locks and ceilings of the authority, inspections, keys that change, ceremonies and
     revocations, three state digests."""
     b = Builder(**options)
     b.genesis()
@@ -53,6 +53,7 @@ def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     _october(b, one, two)
     _instructed(b, one, two, three)
     _custody(b, one)
+    _inspected(b, one, two)
     _governance(b)
     b.request("request3", two, 2_000)
     b.digest("digest3")
@@ -102,6 +103,27 @@ def _custody(b: Builder, one: Device) -> None:
     b.key("mac2", one.id(b"m2"), 3, None, one, wrapped=b"\xff\x02 wrapped by the token")
     b.step("mac2:activated", one, one.id(b"m2"), 1)
     b.step("mac:retired", one, one.id(b"m"), 2)
+
+
+def _inspected(b: Builder, one: Device, two: Device) -> None:
+    """An inspection that is overdue to the millisecond, and its acceptance; a download that puts one off."""
+    b.periods("periods", "licence", 48, 72)
+    b.ceiling("year-lifted", "licence", 3, None)
+    b.accept("inspected", one, b"\x0a" * 32)
+    b.request("late-download-request", two, 1_000)
+    b.apply("late-download", two, 1_000)
+    b.time = b.records[b.labels["inspected:effect"]][1] + 3 * DAY_MS - 7
+    b.lifecycle("overdue", one, 3, 1)
+    b.lifecycle("overdue-operator", one, 3, 1 | 4)
+    b.time = b.records[b.labels["late-download"]][1] + 3 * DAY_MS - 7
+    b.lifecycle("overdue-two", two, 3, 1)
+    b.lifecycle("overdue-operator-gone", one, 3, 1)
+    b.accept("accepted", one, b"\x0b" * 32)
+    b.accept("accepted-two", two, b"\x0c" * 32)
+    b.sign("inspected-piece", one, 730)
+    b.request("inspected-request", one, 1_000)
+    b.apply("inspected-apply", one, 1_000)
+    b.periods("periods-away", "licence", None, None)
 
 
 def _governance(b: Builder) -> None:

@@ -1,4 +1,4 @@
-"""Owns the instructions of built ledgers: kind 17 and its effect, a kind 5 or 18."""
+"""Owns the instructions of built ledgers: kind 17 and its effect, a kind 5, 18, 25 or 26."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REASONS = {1: 16, 2: 8}
 
 
 class Instructions(Base):
-    """Kinds 17 and 18. The effect of the instruction `label` is labelled `label:effect`."""
+    """Kinds 17, 18, 25 and 26. The effect of the instruction `label` is labelled `label:effect`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -39,6 +39,20 @@ class Instructions(Base):
         """Take that reason away."""
         self.instruct(label, purpose, {"act": "unlock", "psd": device.name})
         self.lifecycle(f"{label}:effect", device, device.state, device.locks & ~REASONS[purpose], step=0)
+
+    def periods(self, label: str, licence: str, warn: int | None, block: int | None) -> None:
+        """Say how often the PSDs of a licence are inspected, or take that away."""
+        claims: dict[str, Any] = {"act": "inspection-periods", "licence": licence}
+        hours = {} if warn is None else {"warn": warn, "block": block}
+        self.instruct(label, 2, claims | hours)
+        further = {8: licence} | ({} if warn is None else {9: warn, 10: block})
+        self.add(f"{label}:effect", 25, further, slot=f"inspection-periods:{licence}", step=0)
+
+    def accept(self, label: str, device: Device, digest: bytes) -> None:
+        """Accept an audit report of a PSD."""
+        self.instruct(label, 2, {"act": "accept-audit", "psd": device.name, "digest": digest})
+        device.locks &= ~1
+        self.add(f"{label}:effect", 26, {8: digest}, device, slot="audit-accepted", step=0)
 
     def ceiling(self, label: str, licence: str, period: int, amount: int | None) -> None:
         """Set a ceiling, or take it away."""

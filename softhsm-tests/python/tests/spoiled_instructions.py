@@ -5,7 +5,7 @@ from __future__ import annotations
 from authority import der, new_key
 from ledger_builder import TWO, Builder, Record
 from ledger_values import AUTHORISATION
-from twists import Row, as_lifecycle, both, broken, claiming, setting, without
+from twists import Row, Twist, as_lifecycle, both, broken, claiming, setting, without
 
 LOCK, LOCKED = "inspection-lock", "inspection-lock:effect"
 WORD, KNOWN = "waiting:known", "waiting:known:effect"
@@ -20,6 +20,11 @@ def of_another_purpose(b: Builder, record: Record) -> None:
 def later(b: Builder, record: Record) -> None:
     """A millisecond later."""
     record[1] += 1
+
+
+def at(shift: int) -> Twist:
+    """So many milliseconds later."""
+    return lambda b, record: record.__setitem__(1, record[1] + shift)
 
 
 def started(b: Builder, record: Record) -> Record:
@@ -84,12 +89,37 @@ INSTRUCTIONS: list[Row] = [
     ("acknowledgement without instruction", WORD, started, "effect"),
     ("lock where an acknowledgement was said", WORD, claiming(10, act="lock", role=None, serial=None), "effect"),
     ("acknowledged key is another", KNOWN, setting(8, b"ABCD0000000001-d2"), "effect"),
+    ("periods by the funds key", "funds-lock", claiming(10, act="inspection-periods", licence="licence", psd=None), "instruction"),
+    ("periods signed wrongly", "periods", broken(10), "instruction"),
+    ("periods of a warning alone", "periods", claiming(10, block=None), "instruction"),
+    ("periods too short", "periods", claiming(10, block=71), "instruction"),
+    ("periods too long", "periods", claiming(10, block=2881), "instruction"),
+    ("warning too late", "periods", claiming(10, warn=72), "instruction"),
+    ("other periods", "periods", claiming(10, block=73), "effect"),
+    ("periods of another licence", "periods", claiming(10, licence="other"), "effect"),
+    ("periods without instruction", "periods-away", started, "effect"),
+    ("acceptance by another key", "inspected", claiming(10, key=new_key()), "instruction"),
+    ("acceptance of half a digest", "inspected", claiming(10, digest=b"\x0a" * 16), "instruction"),
+    ("acceptance of another report", "inspected", claiming(10, digest=b"\x0c" * 32), "effect"),
+    ("acceptance at another PSD", "inspected", claiming(10, psd=TWO), "effect"),
+    ("acceptance without instruction", "accepted", started, "effect"),
+    ("acceptance with the effect of an unlock", "inspected:effect", as_lifecycle(3, 0), "effect"),
+    ("overdue too early", "overdue", at(-1), "inspection"),
+    ("overdue with another reason", "overdue", setting(9, 1 | 4), "inspection"),
+    ("overdue cleared by an operator", "overdue-operator-gone", setting(9, 0), "inspection"),
+    ("overdue too early after a download", "overdue-two", at(-1), "inspection"),
     ("authority's reason gone", "operator-lock", setting(9, 16 | 4), "locks"),
     ("funds' reason gone", "operator-lock", setting(9, 8 | 4), "locks"),
     ("authority's reason come", "lock", setting(9, 8), "locks"),
 ]  # fmt: skip
 
 INSTRUCTIONS_LATER = {
+    "other periods": "periods:effect",
+    "periods of another licence": "periods:effect",
+    "periods without instruction": "periods-away:effect",
+    "acceptance of another report": "inspected:effect",
+    "acceptance at another PSD": "inspected:effect",
+    "acceptance without instruction": "accepted:effect",
     "acknowledgement of another serial": KNOWN,
     "acknowledgement of another role": KNOWN,
     "acknowledgement at another PSD": KNOWN,
@@ -106,8 +136,8 @@ INSTRUCTIONS_LATER = {
 
 INSTRUCTIONS_ALSO = {
     "acknowledgement without effect": {"live", "state-digest"},
-    "acknowledgement with the effect of a lock": {"live", "state-digest"},
-    "acknowledgement without instruction": {"live", "state-digest"},
+    "acknowledgement with the effect of a lock": {"inspection", "live", "locks", "state-digest"},
+    "periods without instruction": {"live", "state-digest"},
     "acknowledged key is another": {"live", "key-step"},
     "acknowledgement later": {"key-step"},  # what follows from a spoiled record besides its own code
     "no key of the purpose": {"live", "state-digest"},

@@ -124,6 +124,7 @@ VALUES_LATER = {  # where a spoiled record shows only in a later one
 }
 
 VALUES_ALSO = {  # what follows from a spoiled record besides its own code
+    "sum of another licence": {"ceiling", "inspection"},
     "request number skips": {"value-request"},
     "download of another number": {"value-authorisation"},
     "other amount applied": {"loaded", "registers-moved", "value-authorisation"},

@@ -22,7 +22,7 @@ fn demanding() -> Appliance {
     appliance
 }
 
-fn name(appliance: &Appliance) -> String {
+pub(crate) fn name(appliance: &Appliance) -> String {
     let caller = Caller::new(&appliance.layout);
     let told = run(async { caller.connect().await.get("/v1/appliance").await });
     told.body.get("appliance").str().to_owned()
@@ -38,7 +38,7 @@ fn acknowledged(appliance: &Appliance, serial: u32) -> String {
     out
 }
 
-fn at_the_door(appliance: &Appliance, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn at_the_door(appliance: &Appliance, arguments: &[&str]) -> (Option<i32>, String) {
     let config = path(appliance.layout.psdctl_config());
     psdctl(appliance, &[&["--config", &config], arguments].concat())
 }

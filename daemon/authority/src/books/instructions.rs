@@ -12,7 +12,7 @@ pub struct StoredInstruction<'a> {
     pub purpose: &'a str,
     /// The appliance it is for.
     pub appliance: &'a ApplianceId,
-    /// `lock`, `unlock`, `ceiling` or `acknowledge`.
+    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods` or `accept-audit`.
     pub act: &'a str,
     /// The PSD, the licence, or the PSD and the serial number of a certificate.
     pub subject: &'a str,

@@ -10,7 +10,7 @@ use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
 use psd::record::{Applied, Environment, Event, Stamp};
-use psd::{Currency, PieceKey, PostageAmount, Psd, Registers, TenantName, UnixMillis};
+use psd::{Currency, PieceKey, PostageAmount, Psd, Registers, State, TenantName, UnixMillis};
 use psdd_wire::cose::{VALUE_REQUEST, VALUE_VOID, WITHDRAWAL_REQUEST};
 use psdd_wire::message::{ValueAuthorisationClaims, ValueRequestClaims};
 
@@ -52,7 +52,7 @@ impl RealPsd {
             currency: Currency::USD,
             zips: None,
         };
-        let psd = Psd::from_created(&created).expect("a PSD");
+        let psd = Psd::from_created(&created, UnixMillis(1)).expect("a PSD");
         let mut real = Self { psd, records: vec![created], report: None };
         let key_id: std::sync::Arc<[u8]> = [1][..].into();
         let spki = spki(&model.indicium).into();
@@ -177,10 +177,12 @@ impl RealPsd {
 
     /// Dies, and is what its records tell.
     pub fn crash(&mut self) {
-        let mut psd = Psd::from_created(&self.records[0]).expect("a PSD");
+        let mut psd = Psd::from_created(&self.records[0], UnixMillis(1)).expect("a PSD");
         for record in &self.records[1..] {
             psd.replay(record, psd::UnixMillis(1)).expect("a record that fits");
         }
+        // Without the times that records have: when it was last inspected is not told here.
+        psd.restore(State { inspected: self.psd.state().inspected, ..psd.state().clone() });
         assert_eq!(psd.state(), self.psd.state(), "what the records tell");
         self.psd = psd;
     }

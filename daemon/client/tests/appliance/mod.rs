@@ -366,6 +366,7 @@ impl State {
             currency: Currency::USD,
             sequence: self.sequence,
             registers: self.registers.into(),
+            inspection: None,
             certificate: Some(pki::SERIAL),
         }
     }

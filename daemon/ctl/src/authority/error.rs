@@ -3,6 +3,7 @@
 use crate::error::CtlError;
 use crate::output::OutputError;
 use psd::LicenceNumber;
+use psd::inspection::PeriodsError;
 use psdd_authority::books::{Fault, LicenceError, RevokeError};
 use psdd_authority::config::ConfigError;
 use psdd_authority::instructions::InstructionError;
@@ -40,6 +41,14 @@ pub enum AuthorityError {
     /// An instruction.
     #[error(transparent)]
     Instruction(#[from] InstructionError),
+    /// Periods of inspection that cannot be.
+    #[error("{option}: {source}")]
+    Periods {
+        /// Which option.
+        option: &'static str,
+        /// What is wrong with it.
+        source: PeriodsError,
+    },
     /// The funds system.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -104,6 +113,7 @@ impl AuthorityError {
             | AuthorityError::Countersign(CountersignError::Pki(_))
             | AuthorityError::Issue(IssueError::Pki(_))
             | AuthorityError::Instruction(InstructionError::Key(_) | InstructionError::Books(_))
+            | AuthorityError::Periods { .. }
             | AuthorityError::Serve(_)
             | AuthorityError::Tls(_)
             | AuthorityError::Clock(_)

@@ -1,4 +1,4 @@
-//! `psdctl authority lock`, `unlock`, `ceiling` and `acknowledge`: signed instructions, to be carried to the appliance by whoever can reach it.
+//! `psdctl authority lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods` and `accept-audit`: signed instructions, to be carried to the appliance by whoever can reach it.
 
 use super::{At, AuthorityError, now};
 use crate::cli::Global;
@@ -7,6 +7,7 @@ use crate::output::{print, print_json, write_durably};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum, value_parser};
+use psd::inspection::{InspectionPeriods, PeriodsError};
 use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
 use psdd_authority::instructions::{self, Act, LockBy};
 use std::path::PathBuf;
@@ -75,6 +76,39 @@ pub struct Acknowledge {
     serial: u32,
 }
 
+/// Arguments of `psdctl authority inspection-periods`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  psdctl authority inspection-periods /srv/authority --appliance post-1 --licence L-1000 --warn 1440 --block 2160")]
+pub struct Periods {
+    #[command(flatten)]
+    order: Order,
+    /// The licence
+    #[arg(long)]
+    licence: LicenceNumber,
+    /// Hours without an inspection after which it is warned; without --warn and --block inspections are never due
+    #[arg(long, value_name = "HOURS", requires = "block")]
+    warn: Option<u32>,
+    /// Hours without an inspection after which a PSD signs nothing: 72 to 2880
+    #[arg(long, value_name = "HOURS", requires = "warn")]
+    block: Option<u32>,
+}
+
+/// Arguments of `psdctl authority accept-audit`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  psdctl authority accept-audit /srv/authority --appliance post-1 --psd PS010000000001 --report PS010000000001.cose")]
+pub struct AcceptAudit {
+    #[command(flatten)]
+    order: Order,
+    /// The PSD
+    #[arg(long, value_name = "ID")]
+    psd: PsdId,
+    /// The report (COSE_Sign1, bytes), which the inspector has verified
+    #[arg(long, value_name = "FILE")]
+    report: PathBuf,
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum By {
     /// The inspection key, lock reason `authority`
@@ -124,6 +158,24 @@ pub(super) fn ceiling(global: &Global, command: &Ceiling) -> Result<Exit, Author
 
 pub(super) fn acknowledge(global: &Global, command: &Acknowledge) -> Result<Exit, AuthorityError> {
     instruct(global, &command.order, &Act::Acknowledge(command.psd, command.serial))
+}
+
+pub(super) fn inspection_periods(global: &Global, command: &Periods) -> Result<Exit, AuthorityError> {
+    let periods = command.warn.zip(command.block).map(|(warn, block)| InspectionPeriods::new(warn, block));
+    let periods = periods.transpose().map_err(|source| {
+        let option = match source {
+            PeriodsError::Warn => "--warn",
+            PeriodsError::Block => "--block",
+        };
+        AuthorityError::Periods { option, source }
+    })?;
+    instruct(global, &command.order, &Act::InspectionPeriods(command.licence.clone(), periods))
+}
+
+pub(super) fn accept_audit(global: &Global, command: &AcceptAudit) -> Result<Exit, AuthorityError> {
+    let path = &command.report;
+    let report = std::fs::read(path).map_err(|source| AuthorityError::Unreadable { path: path.clone(), source })?;
+    instruct(global, &command.order, &Act::AcceptAudit(command.psd, psdd_wire::sha256(&report)))
 }
 
 fn instruct(global: &Global, order: &Order, act: &Act) -> Result<Exit, AuthorityError> {

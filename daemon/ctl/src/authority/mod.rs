@@ -57,6 +57,10 @@ pub enum AuthorityCommand {
     Ceiling(instruct::Ceiling),
     /// Sign an instruction that says that verifiers know the certificate of a PSD's next key
     Acknowledge(instruct::Acknowledge),
+    /// Sign an instruction that says how often the PSDs of a licence are inspected
+    InspectionPeriods(instruct::Periods),
+    /// Sign an instruction that accepts an audit report of a PSD: it is inspected
+    AcceptAudit(instruct::AcceptAudit),
     /// Reconcile what was authorised with what PSDs say
     Report(report::ReportArgs),
     /// Settle a finding of the report, with a word on how
@@ -107,6 +111,8 @@ pub fn run(global: &Global, command: AuthorityCommand) -> Result<Exit, CtlError>
         AuthorityCommand::Unlock(command) => instruct::unlock(global, &command),
         AuthorityCommand::Ceiling(command) => instruct::ceiling(global, &command),
         AuthorityCommand::Acknowledge(command) => instruct::acknowledge(global, &command),
+        AuthorityCommand::InspectionPeriods(command) => instruct::inspection_periods(global, &command),
+        AuthorityCommand::AcceptAudit(command) => instruct::accept_audit(global, &command),
         AuthorityCommand::Report(command) => report::report(global, &command),
         AuthorityCommand::Settle(command) => report::settle(global, &command),
     };

@@ -7,6 +7,7 @@ use crate::output::{count, hex, money, print, print_json, table};
 use clap::Args;
 use psd::authority::Period;
 use psd::indicium::{DecodedDetails, Voucher};
+use psd::inspection::InspectionPeriods;
 use psd::record::{Applied, Event, Record};
 use psdd_ledger::Reader;
 use std::collections::BTreeMap;
@@ -159,6 +160,20 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ("at most", amount.map_or_else(|| "no ceiling".to_owned(), money)),
             ],
         ),
+        Event::InspectionPeriodsSet { licence, periods } => {
+            let hours = |of: fn(InspectionPeriods) -> u32| {
+                periods.map_or_else(|| "never".to_owned(), |periods| format!("{} hours", of(periods)))
+            };
+            (
+                "inspection periods set",
+                vec![
+                    ("licence", licence.to_string()),
+                    ("warned after", hours(InspectionPeriods::warn_hours)),
+                    ("locked after", hours(InspectionPeriods::block_hours)),
+                ],
+            )
+        }
+        Event::AuditAccepted { digest, .. } => ("audit accepted", vec![("report, SHA-256", hex(digest))]),
         Event::ValueVoided { tenant, value_sequence, amount, .. } => {
             ("value download void", value_fields(tenant, *value_sequence, *amount))
         }

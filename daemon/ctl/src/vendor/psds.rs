@@ -5,7 +5,8 @@ use crate::config::CtlConfig;
 use crate::error::{CtlError, Exit};
 use crate::output::{count, priced, print, print_json, table};
 use clap::Args;
-use psdd_client::{Client, PsdView};
+use psd::UnixMillis;
+use psdd_client::{Client, InspectionView, PsdView};
 
 /// Arguments of `psdctl vendor psds`.
 #[derive(Args, Debug)]
@@ -31,6 +32,18 @@ pub(super) async fn run(global: &Global, command: &Psds) -> Result<Exit, CtlErro
     Ok(Exit::Done)
 }
 
+/// When the PSD is to be inspected, and whether that is near, by its own clock.
+fn inspection(view: &PsdView) -> String {
+    let Some(InspectionView { due, warn, .. }) = view.inspection else { return "never due".to_owned() };
+    let now = view.clock.as_ref().map(|clock| clock.time);
+    let word = match now {
+        Some(now) if now >= due => "overdue since",
+        Some(now) if now >= warn => "due soon, by",
+        _ => "due by",
+    };
+    format!("{word} {}", UnixMillis(due))
+}
+
 pub(crate) fn drawn(psds: &[PsdView]) -> String {
     let headings = [
         "PSD",
@@ -43,6 +56,7 @@ pub(crate) fn drawn(psds: &[PsdView]) -> String {
         "licence",
         "certificate",
         "value",
+        "inspection",
     ];
     let rows = psds.iter().map(|view| {
         let registers = &view.registers;
@@ -64,6 +78,7 @@ pub(crate) fn drawn(psds: &[PsdView]) -> String {
             view.licence.clone(),
             view.certificate.map_or_else(|| "none".to_owned(), |serial| serial.to_string()),
             value,
+            inspection(view),
         ]
     });
     let word = if psds.len() == 1 { "PSD" } else { "PSDs" };

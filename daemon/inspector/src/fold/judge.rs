@@ -92,6 +92,7 @@ impl Fold {
             | FollowError::Governance(_)
             | FollowError::Ceiling(_)
             | FollowError::Loaded
+            | FollowError::NotDue(_)
             | FollowError::Psd(_) => drop(appliance.fold(record)),
         }
         let last = stamp.and_then(|stamp| self.tallies.get(&stamp.psd)).map(|tally| tally.last_leaf);
@@ -112,6 +113,7 @@ impl Fold {
             | FollowError::Governance(_)
             | FollowError::Ceiling(_)
             | FollowError::Loaded
+            | FollowError::NotDue(_)
             | FollowError::Psd(ReplayError::UnknownPsd(_) | ReplayError::Contradiction { .. }) => {
                 (Code::NotPermitted, vec![leaf], format!("record {leaf}: {error}"))
             }

@@ -321,6 +321,8 @@ impl<'j, J: Judge> Walk<'j, J> {
             | Event::KeyStateChanged { .. }
             | Event::LifecycleChanged { .. }
             | Event::CeilingSet { .. }
+            | Event::InspectionPeriodsSet { .. }
+            | Event::AuditAccepted { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }

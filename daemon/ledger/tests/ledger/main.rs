@@ -4,6 +4,7 @@ mod acknowledging;
 mod back_up;
 mod ceremony;
 mod evidence;
+mod inspection;
 mod journal;
 mod open;
 mod reading;

@@ -7,6 +7,7 @@ use psd::authority::{Act, Period};
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, PieceContext, Purpose};
 use psd::indicium::{Details, Postal, Validity, Voucher};
+use psd::inspection::InspectionPeriods;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -121,7 +122,8 @@ impl Judge for TestJudge {
         if right { Ok(()) } else { Err(refuted("answer of the funds system")) }
     }
 
-    /// `NUMBER lock PSD`, `NUMBER unlock PSD`, `NUMBER ceiling MILLS`, `NUMBER acknowledge PSD ROLE SERIAL`.
+    /// `NUMBER lock PSD`, `NUMBER unlock PSD`, `NUMBER ceiling MILLS`, `NUMBER acknowledge PSD ROLE SERIAL`,
+    /// `NUMBER periods WARN BLOCK`, `NUMBER accept PSD BYTE`.
     fn instruction(
         &self,
         bytes: &[u8],
@@ -143,6 +145,14 @@ impl Judge for TestJudge {
                 role: Role::certified_named(words[3]).unwrap(),
                 serial: words[4].parse().unwrap(),
             },
+            "periods" => Act::InspectionPeriods {
+                licence: "L-1".parse().unwrap(),
+                periods: words[2]
+                    .parse()
+                    .ok()
+                    .and_then(|warn| InspectionPeriods::new(warn, words[3].parse().unwrap()).ok()),
+            },
+            "accept" => Act::AcceptAudit { psd: words[2].parse().unwrap(), digest: [words[3].parse().unwrap(); 32] },
             _ => return Err(refuted("instruction")),
         };
         Ok((words[0].parse().unwrap(), act))

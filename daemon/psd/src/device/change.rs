@@ -83,6 +83,31 @@ impl Psd {
         Ok(event)
     }
 
+    /// Takes the authority's acceptance of an audit report, by its digest: the PSD is inspected.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold; the PSD is as it was.
+    pub fn accept_audit(&mut self, digest: [u8; 32], at: UnixMillis) -> Result<Event, ReplayError> {
+        let stamp = Stamp { sequence: self.state.sequence + 1, ..self.stamp() };
+        let event = Event::AuditAccepted { stamp, digest };
+        self.replay(&event, at)?;
+        Ok(event)
+    }
+
+    /// Locks it for want of an inspection, which the caller says is overdue at this time.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold; the PSD is as it was.
+    pub fn lock_overdue(&mut self, at: UnixMillis) -> Result<Event, ReplayError> {
+        let stamp = Stamp { sequence: self.state.sequence + 1, ..self.stamp() };
+        let (lifecycle, locks) = (self.state.lifecycle, self.state.locks.with(LockReason::InspectionOverdue));
+        let event = Event::LifecycleChanged { stamp, lifecycle, locks };
+        self.replay(&event, at)?;
+        Ok(event)
+    }
+
     fn event_of(&self, change: &Change, stamp: Stamp, at: UnixMillis) -> Event {
         let (lifecycle, locks) = (self.state.lifecycle, self.state.locks);
         match change.clone() {

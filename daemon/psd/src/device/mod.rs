@@ -23,6 +23,7 @@ use crate::limits::Limits;
 use crate::money::PostageAmount;
 use crate::record::Stamp;
 use crate::register::Registers;
+use crate::time::UnixMillis;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -113,6 +114,8 @@ pub struct State {
     pub pending: Option<PendingValue>,
     /// Leaves of the spoiled marks whose postage came back.
     pub refunded: Arc<BTreeSet<u64>>,
+    /// When it was last inspected: created, its audit report accepted by the authority, or value loaded; whichever came last.
+    pub inspected: UnixMillis,
 }
 
 /// A Postal Security Device.
@@ -123,8 +126,8 @@ pub struct Psd {
 }
 
 impl Psd {
-    /// A PSD as it comes to life: registers zero, no keys.
-    pub fn new(identity: Identity) -> Self {
+    /// A PSD as it comes to life at this time: registers zero, no keys.
+    pub fn new(identity: Identity, at: UnixMillis) -> Self {
         let state = State {
             sequence: 0,
             registers: Registers::default(),
@@ -134,6 +137,7 @@ impl Psd {
             value_sequence: 0,
             pending: None,
             refunded: Arc::default(),
+            inspected: at,
         };
         Self { identity: Arc::new(identity), state }
     }

@@ -5,7 +5,7 @@ use crate::custody::{Activation, KeyLife, KeyStep, Revocation, RevocationReason}
 use crate::id::PsdId;
 use crate::indicium::{LicensingZip, format_named};
 use crate::key::{Algorithm, Key, Role};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, LockReason, Locks};
 use crate::money::PostageAmount;
 use crate::record::{Applied, Event, Indicium, Stamp};
 use crate::register::Registers;
@@ -49,15 +49,15 @@ pub enum ReplayError {
 }
 
 impl Psd {
-    /// The PSD that its first record describes; `None` where the record is of another kind or names an unknown layout, or one whose marks are
+    /// The PSD that its first record, of this time, describes; `None` where the record is of another kind or names an unknown layout, or one whose marks are
     /// not of its currency.
-    pub fn from_created(event: &Event) -> Option<Self> {
+    pub fn from_created(event: &Event, at: UnixMillis) -> Option<Self> {
         let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips } =
             event
         else {
             return None;
         };
-        let mut psd = Psd::new(Identity {
+        let identity = Identity {
             psd: stamp.psd,
             tenant: tenant.clone(),
             licence: licence.clone(),
@@ -67,7 +67,8 @@ impl Psd {
             limits: *limits,
             currency: *currency,
             zips: *zips,
-        });
+        };
+        let mut psd = Psd::new(identity, at);
         psd.state.sequence = 1;
         (stamp.sequence == 1 && stamp.registers == Registers::default()).then_some(psd)
     }
@@ -148,7 +149,16 @@ impl Psd {
                 let (sequence, amount, purpose, request) = (*value_sequence, *amount, *purpose, Arc::clone(request));
                 self.state.pending = Some(PendingValue { sequence, purpose, amount, request });
             }
-            Event::ValueApplied { value_sequence, applied, .. } => self.ended(*value_sequence, purpose_of(*applied)),
+            Event::ValueApplied { value_sequence, applied, .. } => {
+                self.ended(*value_sequence, purpose_of(*applied));
+                if let Applied::Download { .. } = applied {
+                    self.state.inspected = at;
+                }
+            }
+            Event::AuditAccepted { .. } => {
+                self.state.inspected = at;
+                self.state.locks = self.state.locks.without(LockReason::InspectionOverdue);
+            }
             Event::ValueVoided { value_sequence, .. } => {
                 self.state.value_sequence = *value_sequence;
                 self.state.pending = None;
@@ -164,6 +174,7 @@ impl Psd {
             | Event::AuthorityKeyInstalled { .. }
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
+            | Event::InspectionPeriodsSet { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }
@@ -196,11 +207,13 @@ impl Psd {
             | Event::LifecycleChanged { .. }
             | Event::ValueRequested { .. }
             | Event::ValueVoided { .. }
+            | Event::AuditAccepted { .. }
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::AuthorityKeyInstalled { .. }
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
+            | Event::InspectionPeriodsSet { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }
@@ -265,6 +278,7 @@ impl Psd {
             {
                 Some("the lifecycle cannot take that step")
             }
+            Event::LifecycleChanged { lifecycle, locks, .. } => overdue_wrongly(state, *lifecycle, *locks),
             Event::ValueRequested { .. } | Event::ValueApplied { .. } | Event::Withdrawn { .. }
                 if !matches!(state.lifecycle, Lifecycle::Authorised | Lifecycle::Active) =>
             {
@@ -317,6 +331,22 @@ impl Psd {
     /// Whether a key of this algorithm would be weaker than the newest of its role.
     fn weakens(&self, role: Role, algorithm: Algorithm) -> bool {
         self.state.newest_key(role).is_some_and(|newest| algorithm.strength_bits() < newest.algorithm.strength_bits())
+    }
+}
+
+/// What is wrong with the lock reason of an overdue inspection, as far as the PSD itself tells: it is set while the PSD is active, and by
+/// nothing but itself; it ends by an acceptance only. Whether the inspection was due, the periods of the licence tell.
+fn overdue_wrongly(state: &State, lifecycle: Lifecycle, locks: Locks) -> Option<&'static str> {
+    let overdue = |locks: Locks| locks.has(LockReason::InspectionOverdue);
+    match (overdue(state.locks), overdue(locks)) {
+        (true, false) => Some("the lock for an overdue inspection ends without the authority's acceptance"),
+        (false, true)
+            if (state.lifecycle, lifecycle) != (Lifecycle::Active, Lifecycle::Active)
+                || locks != state.locks.with(LockReason::InspectionOverdue) =>
+        {
+            Some("the lock for an overdue inspection comes with another change, or to a PSD that is not active")
+        }
+        _ => None,
     }
 }
 

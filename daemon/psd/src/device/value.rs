@@ -294,6 +294,9 @@ impl Psd {
         let admitted = if purpose == Purpose::Download { Some(admitted?) } else { None };
         self.state.registers = registers;
         self.ended(authorisation.sequence, purpose);
+        if purpose == Purpose::Download {
+            self.state.inspected = now;
+        }
         Ok((purpose, admitted))
     }
 

@@ -9,6 +9,7 @@ use crate::device::Purpose;
 use crate::governance::{CeremonyEnd, Operator, Subject};
 use crate::id::PieceKey;
 use crate::indicium::ZipRange;
+use crate::inspection::InspectionPeriods;
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
@@ -155,8 +156,19 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
         },
         19 => read_key_state(map)?,
         20..=24 => read_governance(kind, map)?,
+        25 => Event::InspectionPeriodsSet {
+            licence: parsed(map, 8)?,
+            periods: (map.has(9) || map.has(10)).then(|| read_periods(map)).transpose()?,
+        },
+        26 => Event::AuditAccepted { stamp: read_stamp(map)?, digest: map.array(8)? },
         other => return Err(RecordError::UnknownKind(other)),
     })
+}
+
+fn read_periods(map: &mut MapReader<'_>) -> Result<InspectionPeriods, RecordError> {
+    let warn = map.uint(9).and_then(|hours| narrow(9, hours))?;
+    let block = map.uint(10).and_then(|hours| narrow(10, hours))?;
+    InspectionPeriods::new(warn, block).ok().ok_or(RecordError::BadValue(10))
 }
 
 fn read_key_state(map: &mut MapReader<'_>) -> Result<Event, RecordError> {

@@ -56,6 +56,8 @@ impl Event {
             Event::CeremonyEnded { .. } => 22,
             Event::OperatorsChanged { .. } => 23,
             Event::Revoked { .. } => 24,
+            Event::InspectionPeriodsSet { .. } => 25,
+            Event::AuditAccepted { .. } => 26,
         }
     }
 }
@@ -167,6 +169,14 @@ fn write_event(map: &mut MapWriter, event: &Event) {
                 map.uint(10, amount.mills());
             }
         }
+        Event::InspectionPeriodsSet { licence, periods } => {
+            map.text(8, licence.as_str());
+            if let Some(periods) = periods {
+                map.uint(9, u64::from(periods.warn_hours()));
+                map.uint(10, u64::from(periods.block_hours()));
+            }
+        }
+        Event::AuditAccepted { digest, .. } => map.bytes(8, digest),
         Event::StateDigest { digest, psds } => {
             map.bytes(8, digest);
             map.uint(9, *psds);

@@ -21,6 +21,7 @@ use crate::device::Purpose;
 use crate::governance::{CeremonyEnd, Operator, Subject};
 use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
 use crate::indicium::ZipRange;
+use crate::inspection::InspectionPeriods;
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
@@ -346,6 +347,20 @@ pub enum Event {
         /// At most so much may be loaded; none takes the ceiling away.
         amount: Option<PostageAmount>,
     },
+    /// The authority set how often the PSDs of a licence are inspected, or took that away.
+    InspectionPeriodsSet {
+        /// The licence.
+        licence: LicenceNumber,
+        /// From now on; none where they are taken away.
+        periods: Option<InspectionPeriods>,
+    },
+    /// The authority accepted an audit report: the PSD is inspected, and no longer locked for want of that.
+    AuditAccepted {
+        /// PSD and registers.
+        stamp: Stamp,
+        /// SHA-256 of the report.
+        digest: [u8; 32],
+    },
     /// A ceremony that a quorum approved begins.
     CeremonyBegun {
         /// Rises by one.
@@ -436,6 +451,7 @@ impl Event {
             | Event::ValueApplied { stamp, .. }
             | Event::ValueVoided { stamp, .. }
             | Event::Withdrawn { stamp, .. }
+            | Event::AuditAccepted { stamp, .. }
             | Event::Indicium(Indicium { stamp, .. }) => Some(stamp),
             Event::Genesis(_)
             | Event::StateDigest { .. }
@@ -443,6 +459,7 @@ impl Event {
             | Event::AuthorityKeyInstalled { .. }
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
+            | Event::InspectionPeriodsSet { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }
@@ -485,6 +502,8 @@ impl Event {
             Event::Withdrawn { .. } => "withdrawn".to_owned(),
             Event::InstructionTaken { purpose, .. } => format!("instruction:{}", purpose.number()),
             Event::CeilingSet { licence, period, .. } => format!("ceiling:{licence}:{}", period.number()),
+            Event::InspectionPeriodsSet { licence, .. } => format!("inspection-periods:{licence}"),
+            Event::AuditAccepted { .. } => "audit-accepted".to_owned(),
             Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
             Event::StateDigest { .. } | Event::Started { .. } | Event::RefusalsNoted { .. } | Event::Indicium(_) => {
                 return None;

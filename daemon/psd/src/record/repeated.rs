@@ -43,6 +43,8 @@ impl Repeated {
             | Event::AuthorityKeyInstalled { .. }
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
+            | Event::InspectionPeriodsSet { .. }
+            | Event::AuditAccepted { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }

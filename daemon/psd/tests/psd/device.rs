@@ -80,7 +80,7 @@ pub fn lifecycle(psd: &Psd, lifecycle: Lifecycle, locks: Locks) -> Event {
 
 /// A PSD that was created and nothing else.
 pub fn newborn() -> Psd {
-    Psd::from_created(&created()).unwrap()
+    Psd::from_created(&created(), UnixMillis(1)).unwrap()
 }
 
 /// The same, for vouchers in euros.
@@ -88,7 +88,7 @@ pub fn newborn_for_vouchers() -> Psd {
     let mut event = created();
     let Event::PsdCreated { format, currency, .. } = &mut event else { panic!() };
     (*format, *currency) = ("voucher".into(), "EUR".parse().unwrap());
-    Psd::from_created(&event).unwrap()
+    Psd::from_created(&event, UnixMillis(1)).unwrap()
 }
 
 /// An active PSD with a certified indicium key and so much value.

@@ -7,6 +7,7 @@ use psd::custody::{KeyStep, Revocation, RevocationReason};
 use psd::device::Purpose;
 use psd::governance::{CeremonyEnd, Operator, Subject};
 use psd::indicium::ZipRange;
+use psd::inspection::InspectionPeriods;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
@@ -226,6 +227,11 @@ fn small_events() -> impl Strategy<Value = Event> {
         ("[A-Z0-9]{1,20}", period, prop::option::of(amount())).prop_map(|(licence, period, amount)| {
             Event::CeilingSet { licence: licence.parse().unwrap(), period, amount }
         }),
+        ("[A-Z0-9]{1,20}", prop::option::of((1u32..72, 72u32..=2_880))).prop_map(|(licence, periods)| {
+            let periods = periods.map(|(warn, block)| InspectionPeriods::new(warn, block).unwrap());
+            Event::InspectionPeriodsSet { licence: licence.parse().unwrap(), periods }
+        }),
+        (stamp(), any::<[u8; 32]>()).prop_map(|(stamp, digest)| Event::AuditAccepted { stamp, digest }),
     ]
 }
 

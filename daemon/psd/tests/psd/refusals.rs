@@ -288,7 +288,7 @@ fn refills_have_a_smallest_and_a_largest() {
     let mut event = created();
     let psd::record::Event::PsdCreated { limits, .. } = &mut event else { panic!() };
     (limits.smallest_refill, limits.largest_refill) = (mills(10), mills(20));
-    let mut psd = Psd::from_created(&event).unwrap();
+    let mut psd = Psd::from_created(&event, UnixMillis(1)).unwrap();
     change(&mut psd, |state| state.lifecycle = Lifecycle::Active);
     let code = |amount| psd.value_terms(mills(amount)).map(drop).map_err(|refusal| refusal.code());
     assert_eq!(code(9), Err("value-below-smallest-refill"));

@@ -6,8 +6,8 @@ use psd::custody::{KeyStep, RevocationReason};
 use psd::device::{Change, Purpose, ReplayError};
 use psd::key::Role;
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
-use psd::record::{Applied, Event, Indicium};
-use psd::{Psd, Registers, UnixMillis};
+use psd::record::{Applied, Event, Indicium, Stamp};
+use psd::{Psd, Registers, State, UnixMillis};
 
 fn indicium(psd: &Psd, postage: u64) -> Event {
     psd.clone().prepare(&piece(postage), &context(&tenant())).unwrap().signed(&[0; 64]).event
@@ -292,7 +292,7 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
 
 #[test]
 fn a_first_record_must_be_a_birth() {
-    assert!(Psd::from_created(&created()).is_some());
+    assert!(Psd::from_created(&created(), UnixMillis(1)).is_some());
     let Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips } =
         created()
     else {
@@ -304,7 +304,7 @@ fn a_first_record_must_be_a_birth() {
         let (tenant, licence) = (tenant.clone(), licence.clone());
         let event =
             Event::PsdCreated { stamp, tenant, licence, licensing_zip, format, software_id, limits, currency, zips };
-        assert!(Psd::from_created(&event).is_none());
+        assert!(Psd::from_created(&event, UnixMillis(1)).is_none());
     }
     let other = "EUR".parse().unwrap();
     let event = Event::PsdCreated {
@@ -318,8 +318,8 @@ fn a_first_record_must_be_a_birth() {
         currency: other,
         zips,
     };
-    assert!(Psd::from_created(&event).is_none(), "the IBI layout is of dollars");
-    assert!(Psd::from_created(&key_created(&newborn(), 1, Role::Log)).is_none());
+    assert!(Psd::from_created(&event, UnixMillis(1)).is_none(), "the IBI layout is of dollars");
+    assert!(Psd::from_created(&key_created(&newborn(), 1, Role::Log), UnixMillis(1)).is_none());
 }
 
 #[test]
@@ -369,6 +369,47 @@ fn a_revoked_key_signs_no_more_and_none_takes_its_place_by_itself() {
     let revoked = life.revoked.unwrap();
     assert_eq!((revoked.since, revoked.reason), (UnixMillis(4), RevocationReason::KeyCompromise));
     assert!(psd.change(&step(9, KeyStep::Revoked), UnixMillis(9)).is_err(), "a key that was never made");
+}
+
+#[test]
+fn a_psd_is_inspected_by_its_creation_an_acceptance_and_a_download() {
+    let mut psd = Psd::from_created(&created(), UnixMillis(5)).unwrap();
+    assert_eq!(psd.state().inspected, UnixMillis(5));
+    let event = psd.accept_audit([7; 32], UnixMillis(6)).unwrap();
+    assert!(matches!(event, Event::AuditAccepted { digest, .. } if digest == [7; 32]));
+    assert_eq!((psd.state().inspected, psd.state().sequence), (UnixMillis(6), 2));
+    let mut folded = Psd::from_created(&created(), UnixMillis(5)).unwrap();
+    folded.fold(&event, UnixMillis(6));
+    assert_eq!(folded.state(), psd.state());
+}
+
+#[test]
+fn the_lock_for_an_overdue_inspection_is_set_alone_and_lifted_by_an_acceptance_alone() {
+    let mut psd = active(0);
+    let overdue = Locks::NONE.with(LockReason::InspectionOverdue);
+    let change = |psd: &Psd, lifecycle, locks| Event::LifecycleChanged {
+        stamp: Stamp { sequence: psd.state().sequence + 1, ..psd.stamp() },
+        lifecycle,
+        locks,
+    };
+    let rows = [
+        ("with another reason", Lifecycle::Active, overdue.with(LockReason::Operator)),
+        ("with a step of its life", Lifecycle::Withdrawn, overdue),
+    ];
+    for (name, lifecycle, locks) in rows {
+        assert!(psd.replay(&change(&psd, lifecycle, locks), UnixMillis(2)).is_err(), "{name}");
+    }
+    let mut withdrawn = active(0);
+    withdrawn.restore(State { lifecycle: Lifecycle::Withdrawn, ..withdrawn.state().clone() });
+    assert!(withdrawn.lock_overdue(UnixMillis(2)).is_err(), "not of one that is at the end of its life");
+    psd.lock_overdue(UnixMillis(2)).unwrap();
+    assert_eq!(psd.state().locks, overdue);
+    psd.change(&Change::Lock, UnixMillis(3)).unwrap();
+    psd.change(&Change::Unlock, UnixMillis(3)).unwrap();
+    assert!(psd.replay(&change(&psd, Lifecycle::Active, Locks::NONE), UnixMillis(3)).is_err(), "no change lifts it");
+    psd.change(&Change::Lock, UnixMillis(4)).unwrap();
+    psd.accept_audit([7; 32], UnixMillis(5)).unwrap();
+    assert_eq!(psd.state().locks, Locks::NONE.with(LockReason::Operator), "another reason stays");
 }
 
 #[test]

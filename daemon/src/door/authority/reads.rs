@@ -22,16 +22,17 @@ pub(super) fn appliance(state: &AuthorityState) -> Vec<u8> {
 }
 
 pub(super) async fn psds(state: &AuthorityState) -> Result<Vec<u8>, Failure> {
-    let View { psds, clock, .. } = view(state, Sight::All).await?;
+    let View { psds, clock, periods, .. } = view(state, Sight::All).await?;
     let clock = clock.ok();
-    let mut psds: Vec<PsdView> = psds.iter().map(|(identity, state)| psd_view(identity, state, clock)).collect();
+    let mut psds: Vec<PsdView> =
+        psds.iter().map(|(identity, state)| psd_view(identity, state, clock, &periods)).collect();
     psds.sort_by_key(|view| view.psd);
     Ok(psdd_wire::encode(&PsdsResponse { psds, checkpoint: state.newest.note() }))
 }
 
 pub(super) async fn psd(state: &AuthorityState, psd: &str) -> Result<Vec<u8>, Failure> {
     let (identity, of, view) = one(state, psd).await?;
-    let psd = psd_view(&identity, &of, view.clock.ok());
+    let psd = psd_view(&identity, &of, view.clock.ok(), &view.periods);
     Ok(psdd_wire::encode(&PsdResponse { psd, checkpoint: state.newest.note() }))
 }
 

@@ -77,6 +77,7 @@ pub(in crate::door) fn of_value(reply: ValueReply, psd: &str) -> Failure {
                 InstructionRefusal::WrongAppliance(_)
                 | InstructionRefusal::Stale { .. }
                 | InstructionRefusal::NotWaiting { .. }
+                | InstructionRefusal::UnknownReport(_)
                 | InstructionRefusal::Expired(_) => StatusCode::CONFLICT,
             };
             Failure::lasting(status, refusal.code(), refusal.to_string())

@@ -6,7 +6,6 @@ use super::sign::signed_piece;
 use crate::core::{Sight, View};
 use crate::door::views::{key_views, psd_view};
 use http::StatusCode;
-use psd::clock::ClockReading;
 use psd::device::Identity;
 use psd::{PieceKey, PsdId, State};
 use psdd_policy::{Action, ApplianceAction};
@@ -30,14 +29,15 @@ pub(super) async fn psds(connection: &Connection) -> Result<Vec<u8>, Failure> {
     let clock = view.clock.ok();
     let readable = |identity: &Identity| matches!(connection.may(identity.psd, Action::ReadRegisters), Some(Ok(_)));
     let psds = view.psds.iter().filter(|(identity, _)| readable(identity));
-    let mut psds: Vec<PsdView> = psds.map(|(identity, state)| psd_view(identity, state, clock)).collect();
+    let mut psds: Vec<PsdView> =
+        psds.map(|(identity, state)| psd_view(identity, state, clock, &view.periods)).collect();
     psds.sort_by_key(|view| view.psd);
     Ok(psdd_wire::encode(&PsdsResponse { psds, checkpoint: connection.state.newest.note() }))
 }
 
 pub(super) async fn psd(connection: &Connection, psd: &str) -> Result<Vec<u8>, Failure> {
-    let (identity, state, clock) = one(connection, psd, Action::ReadRegisters).await?;
-    let psd = psd_view(&identity, &state, clock);
+    let (identity, state, view) = one(connection, psd, Action::ReadRegisters).await?;
+    let psd = psd_view(&identity, &state, view.clock.ok(), &view.periods);
     Ok(psdd_wire::encode(&PsdResponse { psd, checkpoint: connection.state.newest.note() }))
 }
 
@@ -69,18 +69,10 @@ async fn view(connection: &Connection, sight: Sight) -> Result<View, Failure> {
     connection.state.core.view(sight)?.await.ok().ok_or_else(Failure::stopping)
 }
 
-async fn one(
-    connection: &Connection,
-    psd: &str,
-    action: Action,
-) -> Result<(Arc<Identity>, State, Option<ClockReading>), Failure> {
+async fn one(connection: &Connection, psd: &str, action: Action) -> Result<(Arc<Identity>, State, View), Failure> {
     let id: PsdId = psd.parse().ok().ok_or_else(|| Failure::unknown_psd(psd))?;
     connection.may(id, action).ok_or_else(|| Failure::unknown_psd(psd))??;
-    let view = view(connection, Sight::Psd(id)).await?;
-    let clock = view.clock.ok();
-    view.psds
-        .into_iter()
-        .next()
-        .map(|(identity, state)| (identity, state, clock))
-        .ok_or_else(|| Failure::unknown_psd(psd))
+    let mut view = view(connection, Sight::Psd(id)).await?;
+    let (identity, state) = view.psds.pop().ok_or_else(|| Failure::unknown_psd(psd))?;
+    Ok((identity, state, view))
 }

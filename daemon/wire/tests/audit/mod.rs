@@ -3,7 +3,7 @@
 use psd::{PostageAmount, PsdId};
 use psdd_wire::audit::*;
 use psdd_wire::encode;
-use psdd_wire::message::{ClockView, RegisterView};
+use psdd_wire::message::{ClockView, InspectionView, RegisterView};
 use psdd_wire::status::KeyState;
 use serde_bytes::ByteBuf;
 
@@ -54,6 +54,7 @@ pub fn claims(full: bool) -> AuditClaims {
                 descending: amount(825),
                 control_total: amount(1_000),
             },
+            inspection: full.then_some(InspectionView { due: 3, last: 1, warn: 2 }),
             environment: "development".to_owned(),
             last_download: full.then(|| DownloadLine { leaf: 7, time: 1, amount: amount(1_000), sequence: 2 }),
         },

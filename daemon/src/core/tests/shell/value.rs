@@ -50,7 +50,7 @@ impl Shell {
 
     pub fn instruct(&mut self, purpose: AuthorityPurpose, number: u64, act: Act) -> RequestId {
         let request = self.request_id();
-        let (appliance, expires) = ("test-1".parse().unwrap(), UnixMillis(START + 86_400_000));
+        let (appliance, expires) = ("test-1".parse().unwrap(), UnixMillis(START + self.now_ms + 86_400_000));
         let instruction = Instruction { purpose, appliance, number, expires, act };
         let bytes = b"instructed"[..].into();
         self.event(Event::Instruct(InstructionCommand { request, instruction, bytes }));
@@ -67,6 +67,6 @@ fn answer(psd: usize, sequence: u64, amount: u64, control_total: u64) -> Authori
         refund: None,
         control_total: mills(control_total),
         sequence,
-        expires: UnixMillis(START + 86_400_000),
+        expires: UnixMillis(START + 10 * 86_400_000),
     }
 }
