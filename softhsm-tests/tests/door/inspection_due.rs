@@ -1,12 +1,14 @@
 //! Periods of inspection, from the authority's word to all that shows them. A blocking period has 72 hours at least and the development clock cannot
-//! be moved, so what comes after it is tested in the core (`daemon/src/core/tests/inspection.rs`), and so is the acceptance of a report.
+//! be moved, so what comes after it is tested in the core (`daemon/src/core/tests/inspection.rs`).
 
 use crate::acknowledging::{at_the_door, name};
 use crate::authority::{path, psdctl};
 use crate::bench::{Wanted, psd, raise};
 use crate::client::Caller;
 use crate::contract::V;
+use crate::inspection::configured;
 use crate::run;
+use psdd_client::AuthorityClient;
 use softhsm_tests::Appliance;
 
 /// `psdctl authority …` for the appliance, and then `psdctl vendor carry` of what it wrote.
@@ -58,4 +60,34 @@ fn periods_are_set_and_shown_and_survive_a_restart_and_a_report_nobody_made_is_n
     assert_eq!(inspection(&appliance), None);
     appliance.stop();
     appliance.check(None).assert_clean("after periods of inspection");
+}
+
+#[test]
+fn an_accepted_report_counts_as_an_inspection_and_an_audit_alone_does_not() {
+    let mut appliance = raise(Wanted { psds: 2, value: "1000.00", ..Wanted::default() });
+    let licence = view(&appliance).get("licence").str().to_owned();
+    let (code, said) =
+        carried(&appliance, &["inspection-periods", "--licence", &licence, "--warn", "1", "--block", "72"]);
+    assert_eq!(code, Some(0), "{said}");
+    let before = inspection(&appliance);
+    let report = run(async {
+        let door = AuthorityClient::start(&configured(&appliance).client()).expect("a client");
+        let told = door.audit(Some(&[psd(1), psd(2)]), &[7; 16]).await.expect("an audit");
+        told.reports.into_iter().next().expect("the report of the first")
+    });
+    assert_eq!(inspection(&appliance), before, "an audit that merely ran");
+    let file = path(appliance.layout.authority().join("report.cose"));
+    std::fs::write(&file, &report).expect("a file");
+    let (one, two) = (psd(1).to_string(), psd(2).to_string());
+    let (code, said) = carried(&appliance, &["accept-audit", "--psd", &two, "--report", &file]);
+    assert!(code != Some(0) && said.contains("gave no such report"), "it is of another PSD: {said}");
+    let (code, said) = carried(&appliance, &["accept-audit", "--psd", &one, "--report", &file]);
+    assert_eq!(code, Some(0), "{said}");
+    let (last, ..) = inspection(&appliance).expect("periods");
+    assert!(before.is_some_and(|(before, ..)| last > before), "from the acceptance on");
+    let (code, said) = carried(&appliance, &["accept-audit", "--psd", &one, "--report", &file]);
+    assert!(code != Some(0) && said.contains("gave no such report"), "once: {said}");
+    appliance.stop();
+    appliance.check(None).assert_clean("after an acceptance");
+    crate::inspecting::nothing_is_found(&appliance);
 }
