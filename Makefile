@@ -12,7 +12,7 @@ PACKAGES := softhsm2 gcc g++ make python3-venv ca-certificates openssl
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DAEMONS := -p psdd -p psdd-hsm -p psdctl
 
-.PHONY: help setup venv build demo test lint bench clean
+.PHONY: help setup venv browser build demo test lint bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -39,7 +39,12 @@ build: setup
 demo: build
 	@softhsm-tests/demo.sh
 
-test: build venv
+# Tests look at pages in a browser.
+browser: setup
+	@command -v chromium >/dev/null || { echo "installing chromium"; $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+test: build venv browser
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace --no-fail-fast; \
 	else cargo test --locked --workspace --no-fail-fast; fi
 	$(PYTHON) -m pytest -q softhsm-tests/python/tests

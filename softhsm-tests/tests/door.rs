@@ -22,6 +22,8 @@ mod certificates;
 mod client;
 #[path = "door/configuration.rs"]
 mod configuration;
+#[path = "door/fleet.rs"]
+mod fleet;
 #[path = "door/form.rs"]
 mod form;
 #[path = "door/hindered.rs"]
@@ -56,6 +58,8 @@ mod reload;
 mod revoked_keys;
 #[path = "door/rotation.rs"]
 mod rotation;
+#[path = "door/screens.rs"]
+mod screens;
 #[path = "door/script.rs"]
 mod script;
 #[path = "door/staying.rs"]

@@ -59,9 +59,8 @@ pub enum Command {
     /// What an operator does alone: a key of his own, certification requests and certificates
     #[command(subcommand)]
     Operator(operator::OperatorCommand),
-    /// What an inspector of the postal authority does at an appliance: read it, take evidence of its log, bring instructions
-    #[command(subcommand)]
-    Inspect(inspect::InspectCommand),
+    /// What an inspector of the postal authority does: the whole fleet at a glance, evidence of its log, instructions
+    Inspect(inspect::Inspect),
     /// A development appliance on this machine, for trying things out
     #[command(subcommand)]
     Dev(dev::DevCommand),

@@ -39,10 +39,50 @@ pub struct CtlConfig {
     pub operator: Option<DoorConfig>,
     /// The authority door, for inspectors.
     #[serde(default)]
-    pub authority: Option<DoorConfig>,
+    pub authority: Option<AuthorityDoor>,
 }
 
-/// `[operator]`, `[authority]`: a door with CAs of its own, for the server as for clients.
+/// `[authority]`: the authority door, and what an inspector keeps of it.
+#[derive(Deserialize, Debug, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityDoor {
+    /// `host:port`.
+    pub endpoint: String,
+    /// Name in its certificate.
+    pub server_name: String,
+    /// CA of its certificate, PEM.
+    pub server_ca: PathBuf,
+    /// Client certificate there, PEM.
+    pub client_cert: PathBuf,
+    /// Its key, PEM.
+    pub client_key: PathBuf,
+    /// Directory of the mirror of the log; `inspection` where absent.
+    #[serde(default)]
+    pub mirror: Option<PathBuf>,
+    /// Whether a development appliance that nobody countersigned will do at the first use of a mirror.
+    #[serde(default)]
+    pub development: bool,
+}
+
+impl AuthorityDoor {
+    /// The files of the door, to be resolved.
+    pub(crate) fn paths_mut(&mut self) -> [&mut PathBuf; 3] {
+        [&mut self.server_ca, &mut self.client_cert, &mut self.client_key]
+    }
+
+    /// How the door is reached.
+    pub fn door(&self) -> DoorConfig {
+        DoorConfig {
+            endpoint: self.endpoint.clone(),
+            server_name: self.server_name.clone(),
+            server_ca: self.server_ca.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
+        }
+    }
+}
+
+/// `[operator]`: a door with CAs of its own, for the server as for clients.
 #[derive(Deserialize, Debug, Clone)]
 #[serde(deny_unknown_fields)]
 pub struct DoorConfig {

@@ -1,6 +1,6 @@
 //! What a person or a program reads on stdout, and files that are whole or absent.
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 use psd::{Currency, PostageAmount};
 use serde::Serialize;
 use std::fs::File;
@@ -75,6 +75,41 @@ pub fn table(headings: &[&str], right: &[usize], rows: impl IntoIterator<Item = 
         table.set_header(headings.iter().copied());
     }
     table.add_rows(rows);
+    drawn(table, right)
+}
+
+/// What the first cell of a row is drawn in, on a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Colour {
+    /// Act.
+    Red,
+    /// Ask.
+    Amber,
+    /// Nothing to do.
+    Green,
+}
+
+/// A table whose first column is a light. The colour is on terminals alone; the light is a word as well.
+pub fn lit_table(headings: &[&str], right: &[usize], rows: impl IntoIterator<Item = (Colour, Vec<String>)>) -> String {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(headings.iter().copied());
+    table.add_rows(rows.into_iter().map(|(colour, row)| {
+        let colour = match colour {
+            Colour::Red => Color::Red,
+            Colour::Amber => Color::Yellow,
+            Colour::Green => Color::Green,
+        };
+        let lit = |(column, text): (usize, String)| match column {
+            0 => Cell::new(text).fg(colour).add_attribute(Attribute::Bold),
+            _ => Cell::new(text),
+        };
+        row.into_iter().enumerate().map(lit).collect::<Vec<Cell>>()
+    }));
+    drawn(table, right)
+}
+
+fn drawn(mut table: Table, right: &[usize]) -> String {
     for column in right {
         if let Some(column) = table.column_mut(*column) {
             column.set_cell_alignment(CellAlignment::Right);

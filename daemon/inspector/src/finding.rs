@@ -50,6 +50,18 @@ pub enum Code {
     Malformed,
     /// The certificate of a key in use ran out.
     CertificateExpired,
+    /// The log says otherwise than a PSD's report.
+    AuditContradicted,
+    /// A report that the device key did not sign for this challenge.
+    AuditInvalid,
+    /// A PSD that must answer gave no report.
+    NoReport,
+    /// A production appliance with a software token.
+    SoftwareToken,
+    /// The appliance's own scrub of its ledger found something.
+    Scrub,
+    /// Another program runs than the one the inspector named.
+    Program,
     /// The certificate of a key in use runs out soon.
     CertificateExpiring,
     /// A key is in use for longer than the inspector allows.
@@ -60,6 +72,12 @@ pub enum Code {
     Velocity,
     /// More of the pieces were refunded than the inspector expects.
     RefundRate,
+    /// No checkpoint covers the record that a report is about.
+    AuditUncovered,
+    /// A PSD's clock is not within its bounds of the inspector's, or stopped.
+    ClockDiffers,
+    /// The last scrub of the ledger is older than the inspector allows.
+    ScrubOverdue,
 }
 
 impl Code {
@@ -87,7 +105,32 @@ impl Code {
             Code::ClockError => "clock-error",
             Code::Velocity => "velocity",
             Code::RefundRate => "refund-rate",
+            Code::AuditContradicted => "audit-contradicted",
+            Code::AuditInvalid => "audit-invalid",
+            Code::NoReport => "no-report",
+            Code::SoftwareToken => "software-token",
+            Code::Scrub => "scrub",
+            Code::Program => "program",
+            Code::AuditUncovered => "audit-uncovered",
+            Code::ClockDiffers => "clock-differs",
+            Code::ScrubOverdue => "scrub-overdue",
         }
+    }
+
+    /// Whether it is an audit that shows it, and not the records alone.
+    pub(crate) const fn is_of_audit(self) -> bool {
+        matches!(
+            self,
+            Code::AuditContradicted
+                | Code::AuditInvalid
+                | Code::NoReport
+                | Code::SoftwareToken
+                | Code::Scrub
+                | Code::Program
+                | Code::AuditUncovered
+                | Code::ClockDiffers
+                | Code::ScrubOverdue
+        )
     }
 
     /// How bad it is.
@@ -108,10 +151,21 @@ impl Code {
             | Code::Instruction
             | Code::StateDigest
             | Code::Malformed
-            | Code::CertificateExpired => Severity::Red,
-            Code::CertificateExpiring | Code::KeyOverdue | Code::ClockError | Code::Velocity | Code::RefundRate => {
-                Severity::Amber
-            }
+            | Code::CertificateExpired
+            | Code::AuditContradicted
+            | Code::AuditInvalid
+            | Code::NoReport
+            | Code::SoftwareToken
+            | Code::Scrub
+            | Code::Program => Severity::Red,
+            Code::CertificateExpiring
+            | Code::KeyOverdue
+            | Code::ClockError
+            | Code::Velocity
+            | Code::RefundRate
+            | Code::AuditUncovered
+            | Code::ClockDiffers
+            | Code::ScrubOverdue => Severity::Amber,
         }
     }
 }

@@ -26,7 +26,7 @@ impl Fold {
             let tally = self.tallies.get(id);
             let facts = self.facts.psds.get(id);
             let keys: Vec<KeyView> = psd.state().keys.iter().map(|key| self.key(*id, psd, key, facts, now)).collect();
-            findings.extend(key_findings(psd, &keys, rules, now));
+            findings.extend(key_findings(&id.to_string(), psd.state().lifecycle.as_str(), &keys, rules, now));
             if let Some(tally) = tally {
                 findings.extend(velocity_findings(*id, tally, rules));
                 findings.extend(refund_finding(*id, tally, rules));
@@ -37,14 +37,14 @@ impl Fold {
         let largest = self.fleet.days.values().max_by_key(|day| day.error_ms);
         Some(FleetView {
             appliance: appliance.genesis.appliance.to_string(),
-            environment: appliance.genesis.environment.as_str(),
+            environment: appliance.genesis.environment.as_str().to_owned(),
             records: self.size(),
             root: mirror.checkpoint().map(|checkpoint| hex(&checkpoint.root)).unwrap_or_default(),
             inspected_ms: now.0,
             last_record_ms: self.fleet.last_time_ms,
             pieces: psds.iter().map(|psd| psd.pieces).sum(),
             clock: ClockView {
-                source: appliance.latest.source.as_str(),
+                source: appliance.latest.source.as_str().to_owned(),
                 error_ms: appliance.latest.error_ms,
                 largest_error_ms: largest.map_or(0, |day| day.error_ms),
                 largest_error_leaf: largest.map_or(0, |day| day.error_leaf),
@@ -54,6 +54,7 @@ impl Fold {
             days: days(&self.fleet.days),
             hours: hours(&self.fleet.hours),
             psds,
+            audit: None,
         })
     }
 
@@ -85,7 +86,7 @@ impl Fold {
             role: key.key.role.to_string(),
             key_id: hex(&key.key.key_id),
             algorithm: key.key.algorithm.to_string(),
-            state,
+            state: state.to_owned(),
             created_ms: life.created.0,
             activated_ms: activated.map(|at| at.0),
             age_days: activated.filter(|_| in_use).map(|at| now.0.saturating_sub(at.0) / DAY_MS),
@@ -112,12 +113,18 @@ fn clock_findings(fleet: &Tally, rules: &Rules) -> Vec<Finding> {
     wide.map(finding).collect()
 }
 
-fn key_findings(psd: &Psd, keys: &[KeyView], rules: &Rules, now: UnixMillis) -> Vec<Finding> {
+pub(crate) fn key_findings(
+    psd: &str,
+    lifecycle: &str,
+    keys: &[KeyView],
+    rules: &Rules,
+    now: UnixMillis,
+) -> Vec<Finding> {
     // What signs nothing any more needs no new keys.
-    if matches!(psd.state().lifecycle, Lifecycle::Withdrawn | Lifecycle::Scrapped) {
+    if [Lifecycle::Withdrawn, Lifecycle::Scrapped].iter().any(|over| over.as_str() == lifecycle) {
         return Vec::new();
     }
-    let id = Some(psd.identity().psd.to_string());
+    let id = Some(psd.to_owned());
     let mut findings = Vec::new();
     for key in keys.iter().filter(|key| key.state == "in use") {
         let leaves: Vec<u64> = key.leaf.into_iter().collect();
@@ -188,10 +195,10 @@ fn psd_view(id: PsdId, psd: &Psd, tally: Option<&Tally>, keys: Vec<KeyView>) -> 
         psd: id.to_string(),
         tenant: identity.tenant.to_string(),
         licence: identity.licence.to_string(),
-        format: identity.format.name(),
+        format: identity.format.name().to_owned(),
         currency: identity.currency.to_string(),
-        lifecycle: state.lifecycle.as_str(),
-        locks: state.locks.reasons().map(|reason| reason.as_str()).collect(),
+        lifecycle: state.lifecycle.as_str().to_owned(),
+        locks: state.locks.reasons().map(|reason| reason.as_str().to_owned()).collect(),
         sequence: state.sequence,
         ascending: registers.ascending().to_string(),
         descending: registers.descending().to_string(),

@@ -4,6 +4,7 @@
 //! indicia. Trusts a log key and the authority's root, both given by the inspector, and nobody at the vendor. Knows no HTTP: a [`Source`]
 //! fetches for it. docs/inspection.md says what each finding means.
 
+pub mod audit;
 mod durable;
 mod finding;
 mod fold;
@@ -11,6 +12,7 @@ mod index;
 mod inspect;
 pub mod mirror;
 mod page;
+pub mod report;
 mod rules;
 pub mod scan;
 mod source;
@@ -21,6 +23,6 @@ pub use finding::{Code, Finding, MOST_LEAVES, Severity};
 pub use fold::{Fold, FoldError, MOST_DAYS, MOST_HOURS, MOST_REFUNDS};
 pub use mirror::{Mirror, Pin, PinError, Trust, Update, UpdateError, Witnessed};
 pub use page::page;
-pub use rules::{RefundRule, Rules, Velocity};
+pub use rules::{NoDigest, ProgramDigest, RefundRule, Rules, Velocity};
 pub use source::{Directory, FetchError, MOST_BYTES, Source};
-pub use view::{ClockView, DayView, FleetView, HourView, KeyView, MovementView, PsdView};
+pub use view::{ClockView, DayView, FleetView, HourView, KeyView, Light, MovementView, PsdView};

@@ -1,6 +1,9 @@
 //! What the inspector holds to be ordinary. The log cannot say it, so it is given.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
 
 /// Bounds for findings that are not contradictions in the evidence. [`Rules::default`] are starting points, not regulations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -12,6 +15,10 @@ pub struct Rules {
     pub longest_key_age_days: u32,
     /// A certificate that runs out within so many days is told.
     pub certificate_notice_days: u32,
+    /// A scrub of the ledger that ended longer ago, in days, is told.
+    pub longest_scrub_age_days: u32,
+    /// The program that is to run, where the inspector knows it.
+    pub program: Option<ProgramDigest>,
     /// Pieces of a day against those of the days before.
     pub velocity: Velocity,
     /// Refunds against pieces.
@@ -50,12 +57,57 @@ pub struct RefundRule {
     pub least_refunds: u32,
 }
 
+/// SHA-256 of a program. As text 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProgramDigest(pub [u8; 32]);
+
+/// Text that is no digest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a SHA-256 has 64 hexadecimal digits")]
+pub struct NoDigest;
+
+impl FromStr for ProgramDigest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        let mut digest = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NoDigest);
+        }
+        for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+            let digits = text.get(at..at + 2).ok_or(NoDigest)?;
+            *byte = u8::from_str_radix(digits, 16).ok().ok_or(NoDigest)?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+impl fmt::Display for ProgramDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for ProgramDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProgramDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self {
             largest_clock_error_ms: 1_000,
             longest_key_age_days: 365,
             certificate_notice_days: 30,
+            longest_scrub_age_days: 3,
+            program: None,
             velocity: Velocity::default(),
             refunds: RefundRule::default(),
         }

@@ -1,15 +1,18 @@
 //! A fleet as its evidence shows it: plain data for tables, JSON and pages.
 
-use crate::finding::Finding;
-use serde::Serialize;
+use crate::audit::AuditView;
+use crate::finding::{Finding, Severity};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// An appliance with all its PSDs. Amounts are decimal text in the currency of the PSD; times are milliseconds since 1970, UTC.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FleetView {
     /// Name of the appliance.
     pub appliance: String,
     /// `development` or `production`.
-    pub environment: &'static str,
+    pub environment: String,
     /// Records inspected.
     pub records: u64,
     /// Root of the signed checkpoint over them, hex.
@@ -30,13 +33,81 @@ pub struct FleetView {
     pub days: Vec<DayView>,
     /// All PSDs together, the last hours in which a piece was signed.
     pub hours: Vec<HourView>,
+    /// What PSDs answered to a challenge, where one was sent.
+    pub audit: Option<AuditView>,
+}
+
+/// How something stands, in one word.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Light {
+    /// A red finding.
+    Red,
+    /// An amber finding, or a PSD that is locked or not active.
+    Amber,
+    /// Neither.
+    Green,
+}
+
+impl Light {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Light::Red => "red",
+            Light::Amber => "amber",
+            Light::Green => "green",
+        }
+    }
+}
+
+impl From<Severity> for Light {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Red => Light::Red,
+            Severity::Amber => Light::Amber,
+        }
+    }
+}
+
+impl FleetView {
+    /// The same with an audit and what it found.
+    #[must_use]
+    pub fn audited(mut self, audit: AuditView, findings: Vec<Finding>) -> Self {
+        self.audit = Some(audit);
+        self.findings.extend(findings);
+        self.findings
+            .sort_by(|a, b| (a.severity, a.code, &a.psd, a.time_ms).cmp(&(b.severity, b.code, &b.psd, b.time_ms)));
+        self
+    }
+
+    /// Whether the evidence contradicts itself, or value may be lost.
+    pub fn has_red(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Red)
+    }
+
+    /// How every PSD stands, by device ID.
+    pub fn lights(&self) -> BTreeMap<&str, Light> {
+        let standing = |psd: &PsdView| {
+            let quiet = psd.locks.is_empty() && psd.lifecycle == "active";
+            if quiet { Light::Green } else { Light::Amber }
+        };
+        let mut lights: BTreeMap<&str, Light> = self.psds.iter().map(|psd| (psd.psd.as_str(), standing(psd))).collect();
+        for finding in &self.findings {
+            let light = finding.psd.as_deref().and_then(|psd| lights.get_mut(psd));
+            if let Some(light) = light {
+                *light = (*light).min(finding.severity.into());
+            }
+        }
+        lights
+    }
 }
 
 /// The clock by the last record.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClockView {
     /// `token`, `host` or `development`.
-    pub source: &'static str,
+    pub source: String,
     /// Error bound at the last record.
     pub error_ms: u32,
     /// The largest error bound of the days in [`FleetView::days`].
@@ -48,7 +119,8 @@ pub struct ClockView {
 }
 
 /// A PSD.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PsdView {
     /// Device ID.
     pub psd: String,
@@ -57,13 +129,13 @@ pub struct PsdView {
     /// Under which licence.
     pub licence: String,
     /// Layout of its marks.
-    pub format: &'static str,
+    pub format: String,
     /// ISO 4217.
     pub currency: String,
     /// State.
-    pub lifecycle: &'static str,
+    pub lifecycle: String,
     /// Why it is locked, if it is.
-    pub locks: Vec<&'static str>,
+    pub locks: Vec<String>,
     /// Records of it.
     pub sequence: u64,
     /// Value ever used.
@@ -97,7 +169,8 @@ pub struct PsdView {
 }
 
 /// A movement of value.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MovementView {
     /// Its record.
     pub leaf: u64,
@@ -108,7 +181,8 @@ pub struct MovementView {
 }
 
 /// A key.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyView {
     /// `indicium`, `certification`, `device` or `token MAC`.
     pub role: String,
@@ -117,7 +191,7 @@ pub struct KeyView {
     /// How it signs.
     pub algorithm: String,
     /// `created`, `certified`, `in use`, `superseded`, `retired`, `revoked` or `destroyed`.
-    pub state: &'static str,
+    pub state: String,
     /// When it was made.
     pub created_ms: u64,
     /// When it took over.
@@ -135,7 +209,8 @@ pub struct KeyView {
 }
 
 /// A day, UTC.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DayView {
     /// `2026-11-20`.
     pub day: String,
@@ -150,7 +225,8 @@ pub struct DayView {
 }
 
 /// An hour, UTC.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HourView {
     /// Its first instant.
     pub begins_ms: u64,

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// psdctl's way to the authority door.
 pub(crate) fn configured(appliance: &Appliance) -> DoorConfig {
     let config = CtlConfig::read(Some(&appliance.layout.psdctl_config())).expect("psdctl.toml");
-    let mut door = config.authority.expect("psdctl knows the authority door");
+    let mut door = config.authority.expect("psdctl knows the authority door").door();
     let dir = appliance.layout.dir();
     (door.server_ca, door.client_cert) = (dir.join(&door.server_ca), dir.join(&door.client_cert));
     door.client_key = dir.join(&door.client_key);

@@ -410,7 +410,9 @@ pub fn start_psdd(layout: &Layout, options: &DevOptions) -> Result<Running, DevE
         ),
         None => String::new(),
     };
-    let other_doors = table("operator", &operator, "operator") + &table("authority", &authority_door, "inspector");
+    let other_doors = table("operator", &operator, "operator")
+        + &table("authority", &authority_door, "inspector")
+        + if authority_door.is_some() { "development = true\n" } else { "" };
     write(
         &layout.psdctl_config(),
         &format!(

@@ -3,6 +3,9 @@
 use crate::error::CtlError;
 use crate::output::OutputError;
 use psdd_client::ClientError;
+use psdd_inspector::report::ReportError;
+use psdd_inspector::scan::ScanError;
+use psdd_inspector::{FoldError, UpdateError};
 use psdd_wire::receipt::ReceiptError;
 use rustls_pki_types::pem;
 use std::path::PathBuf;
@@ -35,6 +38,43 @@ pub enum InspectError {
         /// Why.
         source: pem::Error,
     },
+    /// A root certificate that is none.
+    #[error("{}: not a CERTIFICATE in PEM: {source}", .path.display())]
+    Root {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: pem::Error,
+    },
+    /// Nothing says whose certificates are believed.
+    #[error("psdctl.toml names no authority_root: the certificates of PSD keys are judged by it")]
+    NoRoot,
+    /// What the door says of itself.
+    #[error("the authority door gives no name of an appliance, but {0:?}")]
+    Name(String),
+    /// The log, or the mirror of it.
+    #[error("the log: {0}")]
+    Log(#[from] UpdateError),
+    /// The fold.
+    #[error("the records: {0}")]
+    Fold(#[from] FoldError),
+    /// Scans.
+    #[error("the scans: {0}")]
+    Scan(#[from] ScanError),
+    /// A page that does not hold.
+    #[error("{}: {source}", .path.display())]
+    Report {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: Box<ReportError>,
+    },
+    /// The log has no records.
+    #[error("the log has no records yet")]
+    Empty,
+    /// No challenge can be made.
+    #[error("the system gives no randomness")]
+    Random,
     /// A receipt that does not verify.
     #[error("{}: {source}", .path.display())]
     Receipt {
@@ -54,8 +94,26 @@ pub enum InspectError {
 impl InspectError {
     fn code(&self) -> u8 {
         match self {
-            InspectError::Receipt { .. } => 1,
-            InspectError::NoDoor | InspectError::File { .. } | InspectError::Key { .. } | InspectError::Ctl(_) => 2,
+            InspectError::Report { source, .. }
+                if matches!(**source, ReportError::NoAnchor | ReportError::NoEvidence) =>
+            {
+                2
+            }
+            InspectError::Receipt { .. } | InspectError::Report { .. } => 1,
+            InspectError::Scan(ScanError::Input { .. }) => 2,
+            InspectError::Scan(ScanError::Disk(_)) => 3,
+            InspectError::NoDoor
+            | InspectError::NoRoot
+            | InspectError::File { .. }
+            | InspectError::Key { .. }
+            | InspectError::Root { .. }
+            | InspectError::Ctl(_) => 2,
+            InspectError::Log(error)
+            | InspectError::Fold(FoldError::Mirror(error))
+            | InspectError::Scan(ScanError::Mirror(error)) => of_log(error),
+            InspectError::Fold(FoldError::Genesis(_)) | InspectError::Name(_) => 1,
+            InspectError::Fold(FoldError::Saved(_) | FoldError::Root(_)) => 2,
+            InspectError::Fold(FoldError::Disk(_)) | InspectError::Empty | InspectError::Random => 3,
             InspectError::Door(ClientError::Config(_) | ClientError::Input(_)) => 2,
             InspectError::Door(ClientError::Refused(_) | ClientError::Verification(_)) => 1,
             InspectError::Door(
@@ -66,6 +124,25 @@ impl InspectError {
             )
             | InspectError::Output(_) => 3,
         }
+    }
+}
+
+/// What is wrong with the log is a verdict.
+fn of_log(error: &UpdateError) -> u8 {
+    match error {
+        UpdateError::RolledBack { .. }
+        | UpdateError::Forked { .. }
+        | UpdateError::TilesDiffer { .. }
+        | UpdateError::Edited { .. }
+        | UpdateError::Missing { .. }
+        | UpdateError::Malformed { .. }
+        | UpdateError::Checkpoint(_)
+        | UpdateError::Pin(_) => 1,
+        UpdateError::NoLeaf { .. }
+        | UpdateError::Damaged { .. }
+        | UpdateError::Pinned { .. }
+        | UpdateError::NotPinned { .. } => 2,
+        UpdateError::Fetch { .. } | UpdateError::InUse { .. } | UpdateError::Disk(_) => 3,
     }
 }
 

@@ -1,20 +1,48 @@
 //! `psdctl inspect`: what an inspector of the postal authority does at an appliance, over the authority door, and what he proves afterwards
 //! without it.
 
+mod config;
 mod error;
 mod evidence;
+mod fleet;
+mod report;
+mod round;
+mod rules;
+mod sample;
+mod source;
+mod table;
 
 pub use error::InspectError;
 
 use crate::cli::Global;
-use crate::config::{DoorConfig, read_as};
 use crate::error::{CtlError, Exit};
 use crate::output::{hex, print, print_json, write_durably};
 use crate::vendor::{drawn, read_cose, taken};
 use clap::{Args, Subcommand};
+use config::InspectorConfig;
 use psdd_client::AuthorityClient;
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
+
+const HELP: &str =
+    "Without a command: brings the mirror of the appliance's log up to date, has every PSD answer a fresh challenge, \
+holds every answer against the log, and shows findings and fleet (docs/inspection.md says what each finding means).
+
+Examples:
+  psdctl inspect
+  psdctl inspect --watch 10
+  psdctl inspect --report inspection.html
+
+Exit code 0: nothing red. 1: a red finding, or the log itself was rolled back, forked or edited.";
+
+/// Arguments of `psdctl inspect`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, after_help = HELP)]
+pub struct Inspect {
+    #[command(subcommand)]
+    command: Option<InspectCommand>,
+    #[command(flatten)]
+    fleet: fleet::FleetArgs,
+}
 
 /// Commands of inspectors.
 #[derive(Subcommand, Debug)]
@@ -33,6 +61,12 @@ pub enum InspectCommand {
     VerifyReceipt(evidence::Verify),
     /// Bring a signed instruction of the postal authority
     Carry(Carry),
+    /// Judge the page of an inspection again, by the evidence in it; needs no connection
+    Verify(report::Verify),
+    /// Judge scanned marks by the mirror of the log; needs no connection
+    Scan(sample::Scan),
+    /// Hold a signed checkpoint from elsewhere against the mirror; needs no connection
+    Witness(sample::Witness),
 }
 
 /// Where a result goes.
@@ -61,27 +95,15 @@ pub struct Carry {
     instruction: PathBuf,
 }
 
-/// What inspectors need of psdctl.toml; the other fields may be there or not.
-#[derive(Deserialize, Debug, Clone)]
-struct InspectorConfig {
-    #[serde(default)]
-    authority: Option<DoorConfig>,
-}
-
-fn client(named: Option<&Path>) -> Result<AuthorityClient, InspectError> {
-    let (mut config, base) = read_as::<InspectorConfig>(named).map_err(CtlError::from)?;
-    for file in config.authority.iter_mut().flat_map(DoorConfig::paths_mut) {
-        *file = base.join(&*file);
-    }
-    let door = config.authority.ok_or(InspectError::NoDoor)?;
-    Ok(AuthorityClient::start(&door.client())?)
-}
-
 /// Runs one of them.
-pub fn run(global: &Global, command: InspectCommand) -> Result<Exit, CtlError> {
-    let done = match command {
-        InspectCommand::VerifyReceipt(command) => evidence::verify(global, &command),
-        command => {
+pub fn run(global: &Global, inspect: Inspect) -> Result<Exit, CtlError> {
+    let done = match inspect.command {
+        None => fleet::run(global, &inspect.fleet),
+        Some(InspectCommand::VerifyReceipt(command)) => evidence::verify(global, &command),
+        Some(InspectCommand::Verify(command)) => report::verify(global, &command),
+        Some(InspectCommand::Scan(command)) => sample::scan(global, &command),
+        Some(InspectCommand::Witness(command)) => sample::witness(global, &command),
+        Some(command) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(CtlError::Runtime)?.block_on(at_the_door(global, command))
         }
@@ -90,7 +112,7 @@ pub fn run(global: &Global, command: InspectCommand) -> Result<Exit, CtlError> {
 }
 
 async fn at_the_door(global: &Global, command: InspectCommand) -> Result<Exit, InspectError> {
-    let door = client(global.config.as_deref())?;
+    let door = InspectorConfig::read(global.config.as_deref())?.client()?;
     match command {
         InspectCommand::Appliance => appliance(global, &door).await,
         InspectCommand::Psds => {
@@ -110,8 +132,11 @@ async fn at_the_door(global: &Global, command: InspectCommand) -> Result<Exit, I
             taken(global, &door.carry_instruction(&instruction).await?)?;
             Ok(Exit::Done)
         }
-        // Was run without a connection.
-        InspectCommand::VerifyReceipt(_) => Ok(Exit::Done),
+        // Were run without a connection.
+        InspectCommand::VerifyReceipt(_)
+        | InspectCommand::Verify(_)
+        | InspectCommand::Scan(_)
+        | InspectCommand::Witness(_) => Ok(Exit::Done),
     }
 }
 

@@ -7,22 +7,22 @@ use psd::appliance::{Appliance, FollowError};
 use psd::clock::ClockReading;
 use psd::device::ReplayError;
 use psd::record::{Claim, Event, Record, RecordError, Stamp};
-use psd::{PostageAmount, Registers, UnixMillis};
+use psd::{PostageAmount, PsdId, Registers, UnixMillis};
 
 impl Fold {
-    /// Takes in the next record. What is wrong with it becomes findings.
+    /// Takes in the next record, and says whose it is. What is wrong with it becomes findings.
     pub(super) fn take(
         &mut self,
         leaf: u64,
         bytes: &[u8],
         mirror: &mut Mirror,
         jobs: &mut Vec<Job>,
-    ) -> Result<(), FoldError> {
+    ) -> Result<Option<PsdId>, FoldError> {
         let mut record = match Record::decode(bytes) {
             Ok(record) => record,
             Err(error) => {
                 self.malformed(leaf, bytes, &error);
-                return Ok(());
+                return Ok(None);
             }
         };
         self.repeated.share(&mut record);
@@ -53,7 +53,7 @@ impl Fold {
         }
         self.fleet.note(leaf, &record);
         self.latest = Some((leaf, record.at));
-        Ok(())
+        Ok(record.event.stamp().map(|stamp| stamp.psd))
     }
 
     /// Each step back is one finding; after it, time goes on from there.

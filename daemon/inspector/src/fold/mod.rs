@@ -14,6 +14,7 @@ pub(crate) use marks::{MARK, leaf_of, mark_digest, symbol_key};
 pub(crate) use tally::{Day, Movement, Tally};
 pub use tally::{MOST_DAYS, MOST_HOURS, MOST_REFUNDS};
 
+use crate::audit::Watch;
 use crate::durable::{self, DiskError};
 use crate::finding::{Code, Finding, Found};
 use crate::index::Index;
@@ -138,6 +139,16 @@ impl Fold {
 
     /// Takes in all records of the mirror that are new, and saves the state. Gives how many there were.
     pub fn advance(&mut self, mirror: &mut Mirror) -> Result<u64, FoldError> {
+        self.advance_watching(mirror, &mut Watch::default(), &mut |_| {})
+    }
+
+    /// The same, with somebody who waits for records of PSDs, and somebody who is told now and then how many records are taken in.
+    pub fn advance_watching(
+        &mut self,
+        mirror: &mut Mirror,
+        watch: &mut Watch,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<u64, FoldError> {
         let begin = self.size;
         let end = mirror.size();
         if end < begin {
@@ -147,8 +158,14 @@ impl Fold {
         while self.size < end {
             let leaf = self.size;
             let bytes = mirror.entry(leaf)?.to_vec();
-            self.take(leaf, &bytes, mirror, &mut jobs)?;
+            let psd = self.take(leaf, &bytes, mirror, &mut jobs)?;
             self.size += 1;
+            if let Some(psd) = psd {
+                watch.note(self, psd);
+            }
+            if self.size.is_multiple_of(1_024) {
+                tell(self.size);
+            }
             if jobs.len() >= CHUNK {
                 self.signatures(&mut jobs);
                 self.index_when_many(mirror)?;

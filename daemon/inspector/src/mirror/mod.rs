@@ -6,6 +6,7 @@
 
 mod error;
 mod evidence;
+mod inclusion;
 mod path;
 mod pin;
 mod read;
@@ -13,6 +14,7 @@ mod update;
 mod witness;
 
 pub use error::UpdateError;
+pub(crate) use evidence::hex;
 pub use pin::{Pin, PinError, Trust};
 pub use update::Update;
 pub use witness::Witnessed;

@@ -108,7 +108,7 @@ impl Pin {
     }
 
     /// A note that verifies under the log key.
-    pub(super) fn verified(&self, note: &str) -> Result<Checkpoint, UpdateError> {
+    pub(crate) fn verified(&self, note: &str) -> Result<Checkpoint, UpdateError> {
         let appliance = self.appliance.parse::<ApplianceId>().ok();
         let appliance = appliance.ok_or(UpdateError::Damaged { what: "the pin names no appliance" })?;
         let checkpoint = Checkpoint::verified(note, &origin(&appliance), &LogKey::of_spki(&self.log_spki))?;

@@ -2,10 +2,12 @@
 //!
 //! Findings come first. Whatever the log says is text here, never markup.
 
+mod audit;
 mod chart;
 mod tables;
 
 use crate::finding::Severity;
+use crate::rules::Rules;
 use crate::view::FleetView;
 use psd::UnixMillis;
 use std::collections::BTreeMap;
@@ -14,17 +16,28 @@ const STYLE: &str = include_str!("page.css");
 
 /// The page, HTML in UTF-8.
 pub fn page(view: &FleetView) -> String {
+    written(view, None)
+}
+
+/// The page with the rules and, in a template that no browser shows, the evidence: so many records, and the digest of all of it.
+pub(crate) fn with_evidence(view: &FleetView, rules: &Rules, held: (usize, &str), template: &str) -> String {
+    written(view, Some(audit::evidence(view, rules, held) + template + "\n"))
+}
+
+fn written(view: &FleetView, evidence: Option<String>) -> String {
     let title = format!("Inspection of appliance {}", escaped(&view.appliance));
     let sections = [
-        ("Findings", tables::findings(&view.findings)),
-        ("Fleet at a glance", glance(view)),
-        ("Volumes", chart::volumes(&view.days, &view.hours)),
-        ("Registers", tables::registers(&view.psds)),
-        ("Keys in use", tables::keys(&view.psds, view.inspected_ms)),
-        ("Clock", clock(view)),
+        ("Findings", Some(tables::findings(&view.findings))),
+        ("Fleet at a glance", Some(glance(view))),
+        ("Volumes", Some(chart::volumes(&view.days, &view.hours))),
+        ("Registers", Some(tables::registers(&view.psds, &view.lights()))),
+        ("Keys in use", Some(tables::keys(&view.psds, view.inspected_ms))),
+        ("Clock", Some(clock(view))),
+        ("Device audit", view.audit.as_ref().map(audit::reports)),
+        ("Evidence", evidence),
     ];
-    let body: String =
-        sections.iter().map(|(name, html)| format!("<section><h2>{name}</h2>\n{html}</section>\n")).collect();
+    let shown = sections.iter().filter_map(|(name, html)| Some((name, html.as_ref()?)));
+    let body: String = shown.map(|(name, html)| format!("<section><h2>{name}</h2>\n{html}</section>\n")).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
@@ -52,7 +65,7 @@ fn head(view: &FleetView) -> String {
     format!(
         "<p class=\"facts\">{} appliance{specimen}. {} records, the last of {}; inspected at {}.<br>Root of the signed checkpoint: \
          <code>{}</code></p>",
-        escaped(view.environment),
+        escaped(&view.environment),
         grouped(view.records),
         UnixMillis(view.last_record_ms),
         UnixMillis(view.inspected_ms),
@@ -63,7 +76,7 @@ fn head(view: &FleetView) -> String {
 fn glance(view: &FleetView) -> String {
     let mut states: BTreeMap<&str, u64> = BTreeMap::new();
     for psd in &view.psds {
-        let state = if psd.locks.is_empty() { psd.lifecycle } else { "locked" };
+        let state = if psd.locks.is_empty() { psd.lifecycle.as_str() } else { "locked" };
         *states.entry(state).or_default() += 1;
     }
     let states = states.iter().map(|(state, count)| (escaped(state), grouped(*count)));
@@ -85,7 +98,7 @@ fn clock(view: &FleetView) -> String {
     let clock = &view.clock;
     format!(
         "<p>Source {}, epoch {}. Error bound {} ms at the last record; {} ms at the most, at record {}.</p>\n",
-        escaped(clock.source),
+        escaped(&clock.source),
         clock.epoch,
         grouped(u64::from(clock.error_ms)),
         grouped(u64::from(clock.largest_error_ms)),

@@ -2,7 +2,7 @@
 
 use super::{escaped, grouped};
 use crate::finding::{Code, Finding, Severity};
-use crate::view::PsdView;
+use crate::view::{Light, PsdView};
 use psd::UnixMillis;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -32,7 +32,11 @@ pub(super) fn findings(findings: &[Finding]) -> String {
             Severity::Amber => ("amber", "amber"),
         };
         let leaves: Vec<String> = finding.leaves.iter().map(u64::to_string).collect();
-        let more = if finding.times > u64::try_from(finding.leaves.len()).unwrap_or(u64::MAX) { " …" } else { "" };
+        let more = if !leaves.is_empty() && finding.times > u64::try_from(finding.leaves.len()).unwrap_or(u64::MAX) {
+            " …"
+        } else {
+            ""
+        };
         format!(
             "<tr><td class=\"w {class}\">{word}</td><td class=\"w\"><code>{}</code></td><td class=\"w\">{}</td>\
              <td class=\"says\">{}</td><td>{}{more}</td><td class=\"n\">{}</td><td class=\"w\">{}</td></tr>\n",
@@ -46,7 +50,7 @@ pub(super) fn findings(findings: &[Finding]) -> String {
     });
     let heads =
         "<th>severity</th><th>code</th><th>PSD</th><th>what</th><th>leaves</th><th class=\"n\">times</th><th>when</th>";
-    let table = table(heads, rows);
+    let table = table("wide findings", heads, rows);
     let hidden = of_code.into_iter().filter_map(|(code, number)| Some((code, number.checked_sub(MOST_ROWS)?)));
     let hidden = hidden.filter(|(_, number)| *number > 0);
     let more: String =
@@ -55,7 +59,7 @@ pub(super) fn findings(findings: &[Finding]) -> String {
 }
 
 /// Ascending + descending against the control total, for every PSD.
-pub(super) fn registers(psds: &[PsdView]) -> String {
+pub(super) fn registers(psds: &[PsdView], lights: &BTreeMap<&str, Light>) -> String {
     let rows = psds.iter().map(|psd| {
         let locks = if psd.locks.is_empty() { String::new() } else { format!(", locked: {}", psd.locks.join(", ")) };
         let download = psd.last_download.as_ref().map_or_else(
@@ -64,12 +68,13 @@ pub(super) fn registers(psds: &[PsdView]) -> String {
         );
         let pending = psd.pending.map_or_else(String::new, |number| format!("; no. {number} is under way"));
         format!(
-            "<tr><td class=\"w\">{}</td><td>{}<br>{}</td><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">+ {}</td>\
+            "<tr><td class=\"w\">{}</td><td class=\"w\">{}</td><td>{}<br>{}</td><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">+ {}</td>\
              <td class=\"n\">= {} {}</td><td class=\"n\">{}</td><td>{download}{pending}</td><td class=\"n\">{}</td></tr>\n",
+            light(lights.get(psd.psd.as_str()).copied().unwrap_or(Light::Red)),
             escaped(&psd.psd),
             escaped(&psd.tenant),
             escaped(&psd.licence),
-            escaped(psd.lifecycle),
+            escaped(&psd.lifecycle),
             escaped(&locks),
             escaped(&psd.ascending),
             escaped(&psd.descending),
@@ -79,9 +84,15 @@ pub(super) fn registers(psds: &[PsdView]) -> String {
             grouped(psd.refunds)
         )
     });
-    let heads = "<th>PSD</th><th>tenant, licence</th><th>state</th><th class=\"n\">ascending</th><th class=\"n\">descending</th>\
+    let heads = "<th>light</th><th>PSD</th><th>tenant, licence</th><th>state</th><th class=\"n\">ascending</th><th class=\"n\">descending</th>\
                  <th class=\"n\">control total</th><th class=\"n\">pieces</th><th>last download</th><th class=\"n\">refunds</th>";
-    table(heads, rows)
+    table("wide", heads, rows)
+}
+
+/// A light with its word.
+fn light(light: Light) -> String {
+    let class = if light == Light::Green { "clear" } else { light.as_str() };
+    format!("<span class=\"{class}\">● {}</span>", light.as_str())
 }
 
 /// The keys that sign, the oldest first.
@@ -108,11 +119,11 @@ pub(super) fn keys(psds: &[PsdView], now_ms: u64) -> String {
     });
     let heads = "<th>PSD</th><th>role</th><th>algorithm</th><th class=\"n\">age in days</th><th class=\"n\">certificate</th>\
                  <th>ends</th><th class=\"n\">leaf</th>";
-    table(heads, rows)
+    table("wide", heads, rows)
 }
 
-fn table(heads: &str, rows: impl Iterator<Item = String>) -> String {
-    let mut html = format!("<div class=\"wide\"><table><thead><tr>{heads}</tr></thead>\n<tbody>\n");
+fn table(class: &str, heads: &str, rows: impl Iterator<Item = String>) -> String {
+    let mut html = format!("<div class=\"{class}\"><table><thead><tr>{heads}</tr></thead>\n<tbody>\n");
     for row in rows {
         html.push_str(&row);
     }

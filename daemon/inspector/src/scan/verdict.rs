@@ -30,6 +30,22 @@ pub enum ScanCode {
 }
 
 impl ScanCode {
+    /// The stable word, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ScanCode::Valid => "valid",
+            ScanCode::ValidWhenSigned => "valid-when-signed",
+            ScanCode::Malformed => "malformed",
+            ScanCode::UnknownPsd => "unknown-psd",
+            ScanCode::UnknownCertificate => "unknown-certificate",
+            ScanCode::BadSignature => "bad-signature",
+            ScanCode::NotInLog => "not-in-log",
+            ScanCode::BeyondLog => "beyond-log",
+            ScanCode::Revoked => "revoked",
+            ScanCode::Duplicate => "duplicate",
+        }
+    }
+
     /// Whether the symbol is worth its postage.
     pub const fn is_good(self) -> bool {
         match self {

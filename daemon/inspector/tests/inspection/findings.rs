@@ -417,7 +417,7 @@ fn the_view_is_that_of_the_records() {
     let psd = &view.psds[0];
     assert_eq!((psd.ascending.as_str(), psd.descending.as_str()), ("5.11", "999994.89"));
     assert_eq!((psd.control_total.as_str(), psd.pieces, psd.downloads), ("1000000.00", 7, 1));
-    assert_eq!((psd.lifecycle, psd.keys.len(), psd.keys[0].state), ("active", 2, "in use"));
+    assert_eq!((psd.lifecycle.as_str(), psd.keys.len(), psd.keys[0].state.as_str()), ("active", 2, "in use"));
     assert_eq!(psd.days.iter().map(|day| (day.day.as_str(), day.pieces)).collect::<Vec<_>>(), [("2026-11-20", 7)]);
     assert_eq!(view.hours[0].pieces, 7);
     assert_eq!(view.records, world.size());

@@ -1,9 +1,11 @@
 //! The inspector against logs that are validly hashed and signed and say what they must not, and against sources that lie.
 
+mod audit;
 mod findings;
 mod log;
 mod mirror;
 mod page;
 mod pin;
+mod report;
 mod scans;
 mod world;
