@@ -51,8 +51,15 @@ echo "── the authority's books against the PSDs"
 "$psdctl" --config "$dir" --json vendor psds > "$dir/registers.json"
 "$psdctl" authority report "$dir/authority" --registers "$dir/registers.json"
 echo
+echo "── a postal inspector looks: the log mirrored, every PSD audited and held against it"
+report=$dir/inspection.html
+# Red is told and does not end the demo before its sheet.
+"$psdctl" --config "$dir" inspect --report "$report" || echo "   the inspection found something red"
+"$psdctl" --config "$dir" inspect verify "$report" | head -n 1
+echo
 echo "── the ledger, offline"
 "$psdctl" dev down "$dir" >/dev/null
 "$psdctl" ledger verify "$dir/state" --appliance-root "$dir/pki/authority-root.pem"
 echo
 echo "the first marks as a person would see them: $PWD/$dir/sheet.html"
+echo "the inspection with its evidence, one page:  $PWD/$report"
