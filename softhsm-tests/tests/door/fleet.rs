@@ -135,6 +135,28 @@ fn report_and_samples(appliance: &Appliance) {
 }
 
 #[test]
+fn who_watches_asks_anew_each_time() {
+    let appliance = raise(Wanted::default());
+    let told = appliance.around().join("told");
+    let mut watching = Command::new(&appliance.options.tools.ctl)
+        .arg("--config")
+        .arg(appliance.layout.psdctl_config())
+        .args(["--json", "inspect", "--watch", "1"])
+        .args(LENIENT)
+        .stdout(std::fs::File::create(&told).expect("a file"))
+        .spawn()
+        .expect("psdctl runs");
+    let challenges = || {
+        let text = std::fs::read_to_string(&told).unwrap_or_default();
+        let lines = text.lines().filter(|line| line.contains("\"challenge\""));
+        lines.map(str::to_owned).collect::<std::collections::BTreeSet<String>>()
+    };
+    until("three challenges", || challenges().len() >= 3);
+    watching.kill().expect("it watches until it is told to end");
+    watching.wait().expect("an end");
+}
+
+#[test]
 fn an_older_backup_is_a_rollback() {
     let mut appliance = raise(Wanted::default());
     assert!(appliance.stop().success(), "a clean stop");

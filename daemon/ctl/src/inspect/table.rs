@@ -221,3 +221,33 @@ fn size(bytes: u64) -> String {
         _ => format!("{}.{} MB", count(bytes / 1_000_000), bytes / 100_000 % 10),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn of_a_large_fleet_those_that_are_not_green_are_shown() {
+        let psd = |number: usize| {
+            let locks = if number == 7 { json!(["operator"]) } else { json!([]) };
+            json!({
+                "psd": format!("PS01{number:010}"), "tenant": "acme", "licence": "L-1", "format": "ibi", "currency": "USD",
+                "lifecycle": "active", "locks": locks, "sequence": 1, "ascending": "0.00", "descending": "1.00",
+                "control_total": "1.00", "pieces": 0, "last_leaf": 1, "last_record_ms": 0, "downloads": 0,
+                "last_download": null, "pending": null, "refunds": 0, "refunded": "0.00", "keys": [], "days": [], "hours": []
+            })
+        };
+        let view = json!({
+            "appliance": "a-1", "environment": "production", "records": 2, "root": "00", "inspected_ms": 0,
+            "last_record_ms": 0, "pieces": 0,
+            "clock": { "source": "host", "error_ms": 1, "largest_error_ms": 1, "largest_error_leaf": 1, "epoch": 1 },
+            "findings": [], "psds": (0..10_000).map(psd).collect::<Vec<_>>(), "days": [], "hours": [], "audit": null
+        });
+        let view: FleetView = serde_json::from_value(view).unwrap();
+        let text = psds(&view, false);
+        assert!(text.lines().count() < 6 && text.contains("PS010000000007") && text.contains("● amber"), "{text}");
+        assert!(text.contains("10,000 PSDs: 0 red, 1 amber, 9,999 green; 9,999 green ones are not shown"), "{text}");
+        assert!(psds(&view, true).lines().count() > 10_000);
+    }
+}
