@@ -75,6 +75,10 @@ fn a_fleet_is_green_amber_when_locked_and_red_when_its_log_was_tampered_with() {
     let row = told.lines().find(|line| line.contains("● amber")).expect("an amber row");
     assert!(row.contains("PS010000000002") && row.contains("locked"), "{row}");
 
+    let (code, told) = inspect(&appliance, &["--all", "appliance"]);
+    assert!(code == Some(2) && told.contains("go without a command"), "{told}");
+    assert_eq!(inspect(&appliance, &["--json", "appliance"]).0, Some(0), "options of every command stand anywhere");
+
     // Another program than the one that runs.
     let (code, told) = inspect(&appliance, &[&LENIENT[..], &["--binary", &"0".repeat(64)]].concat());
     assert!(code == Some(1) && told.contains("● red") && told.contains(" program "), "{told}");

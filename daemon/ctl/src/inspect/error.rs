@@ -19,6 +19,9 @@ pub enum InspectError {
          (endpoint, server_name, server_ca, client_cert, client_key)"
     )]
     NoDoor,
+    /// Options of the whole inspection before a command.
+    #[error("options of the whole inspection go without a command; those of a command stand behind it")]
+    NoCommand,
     /// The authority door, or the way to it.
     #[error("the authority door: {0}")]
     Door(#[from] ClientError),
@@ -103,6 +106,7 @@ impl InspectError {
             InspectError::Scan(ScanError::Input { .. }) => 2,
             InspectError::Scan(ScanError::Disk(_)) => 3,
             InspectError::NoDoor
+            | InspectError::NoCommand
             | InspectError::NoRoot
             | InspectError::File { .. }
             | InspectError::Key { .. }

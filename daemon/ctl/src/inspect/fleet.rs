@@ -12,6 +12,7 @@ use crate::output::{print, print_json};
 use clap::Args;
 use console::Term;
 use psd::PsdId;
+use psdd_inspector::Rules;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +42,15 @@ pub struct FleetArgs {
     report: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleOptions,
+}
+
+impl FleetArgs {
+    /// Whether there are any: a command has its own.
+    pub(super) fn are_named(&self) -> bool {
+        let files = [&self.mirror, &self.log_key, &self.report].into_iter().any(Option::is_some);
+        let others = self.development || self.all || self.watch.is_some() || !self.psd.is_empty();
+        files || others || self.rules.rules() != Rules::default()
+    }
 }
 
 pub(super) fn run(global: &Global, command: &FleetArgs) -> Result<Exit, InspectError> {

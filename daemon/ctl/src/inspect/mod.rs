@@ -36,7 +36,7 @@ Exit code 0: nothing red. 1: a red finding, or the log itself was rolled back, f
 
 /// Arguments of `psdctl inspect`.
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true, after_help = HELP)]
+#[command(after_help = HELP)]
 pub struct Inspect {
     #[command(subcommand)]
     command: Option<InspectCommand>,
@@ -97,6 +97,9 @@ pub struct Carry {
 
 /// Runs one of them.
 pub fn run(global: &Global, inspect: Inspect) -> Result<Exit, CtlError> {
+    if inspect.command.is_some() && inspect.fleet.are_named() {
+        return Err(InspectError::NoCommand.into());
+    }
     let done = match inspect.command {
         None => fleet::run(global, &inspect.fleet),
         Some(InspectCommand::VerifyReceipt(command)) => evidence::verify(global, &command),
