@@ -150,8 +150,8 @@ impl Audits {
         let device = state.key_in_use(Role::Device).ok_or_else(without)?;
         let claims = AuditClaims {
             psd,
-            logged: self.logged(identity, state, view),
-            asserted: self.asserted(psd, &device.key.token, view),
+            logged: self.logged(identity, state),
+            asserted: self.asserted(subject, &device.key.token, view),
             appliance: self.parts.appliance.clone(),
             challenge: challenge.to_vec(),
             checkpoint: checkpoint.map(str::to_owned),
@@ -170,7 +170,7 @@ impl Audits {
     }
 
     /// What follows from the log.
-    fn logged(&self, identity: &Identity, state: &State, view: &View) -> Logged {
+    fn logged(&self, identity: &Identity, state: &State) -> Logged {
         Logged {
             keys: state.keys.iter().map(|certified| key_line(state, certified)).collect(),
             locks: state.locks.reasons().map(|reason| reason.as_str().to_owned()).collect(),
@@ -187,7 +187,6 @@ impl Audits {
             sequence: state.sequence,
             downloads: state.value_sequence,
             registers: state.registers.into(),
-            inspection: inspection_view(identity, state, &view.periods),
             environment: self.parts.environment.to_owned(),
             last_download: self.last_download(identity.psd, state),
         }
@@ -205,14 +204,15 @@ impl Audits {
     }
 
     /// What only the device says.
-    fn asserted(&self, psd: PsdId, token: &str, view: &View) -> Asserted {
-        let clock = view.clock.as_ref();
+    fn asserted(&self, (identity, state): &Subject, token: &str, view: &View) -> Asserted {
+        let (psd, clock) = (identity.psd, view.clock.as_ref());
         Asserted {
             hsm: self.hsm(token),
             clock: clock.ok().map(clock_line),
             scrub: self.parts.scrubs.last(),
             binary: self.binary.map(|digest| ByteBuf::from(digest.to_vec())),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            inspection: inspection_view(identity, state, &view.periods),
             last_audit: self.last.lock().unwrap_or_else(PoisonError::into_inner).get(&psd).copied(),
             clock_stopped: clock.err().map(ToString::to_string),
         }

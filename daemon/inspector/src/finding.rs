@@ -66,6 +66,8 @@ pub enum Code {
     CertificateExpiring,
     /// A key is in use for longer than the inspector allows.
     KeyOverdue,
+    /// A PSD is soon to be inspected, or should have been.
+    InspectionDue,
     /// The clock's error bound was larger than the inspector allows.
     ClockError,
     /// A day's pieces are far from those of the days before.
@@ -102,6 +104,7 @@ impl Code {
             Code::CertificateExpired => "certificate-expired",
             Code::CertificateExpiring => "certificate-expiring",
             Code::KeyOverdue => "key-overdue",
+            Code::InspectionDue => "inspection-due",
             Code::ClockError => "clock-error",
             Code::Velocity => "velocity",
             Code::RefundRate => "refund-rate",
@@ -160,6 +163,7 @@ impl Code {
             | Code::Program => Severity::Red,
             Code::CertificateExpiring
             | Code::KeyOverdue
+            | Code::InspectionDue
             | Code::ClockError
             | Code::Velocity
             | Code::RefundRate

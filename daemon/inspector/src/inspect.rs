@@ -5,6 +5,7 @@ use crate::fold::{Day, Fold, Movement, Tally};
 use crate::mirror::Mirror;
 use crate::rules::Rules;
 use crate::view::{ClockView, DayView, FleetView, HourView, KeyView, MovementView, PsdView};
+use psd::appliance::Appliance;
 use psd::device::CertifiedKey;
 use psd::digest::Facts;
 use psd::lifecycle::Lifecycle;
@@ -26,6 +27,7 @@ impl Fold {
             let tally = self.tallies.get(id);
             let facts = self.facts.psds.get(id);
             let keys: Vec<KeyView> = psd.state().keys.iter().map(|key| self.key(*id, psd, key, facts, now)).collect();
+            findings.extend(inspection_finding(appliance, psd, facts, now));
             findings.extend(key_findings(&id.to_string(), psd.state().lifecycle.as_str(), &keys, rules, now));
             if let Some(tally) = tally {
                 findings.extend(velocity_findings(*id, tally, rules));
@@ -145,6 +147,22 @@ pub(crate) fn key_findings(
         }
     }
     findings
+}
+
+/// A PSD that signs, and is near the end of its period without an inspection or beyond it.
+fn inspection_finding(appliance: &Appliance, psd: &Psd, facts: Option<&Facts>, now: UnixMillis) -> Option<Finding> {
+    let (identity, state) = (psd.identity(), psd.state());
+    let next = appliance.authority.inspection_due(&identity.licence, state.inspected);
+    let next = next.filter(|next| state.lifecycle == Lifecycle::Active && next.warn <= now)?;
+    let says = if next.due <= now {
+        format!("it should have been inspected by {}, and signs nothing until a report of it is accepted", next.due)
+    } else {
+        format!("it was inspected at {} and signs nothing after {} without another inspection", next.last, next.due)
+    };
+    let live = |slot: &str| facts.and_then(|facts| facts.live.get(slot)).copied();
+    let last = live("audit-accepted").max(live("value-applied")).or_else(|| live("created"));
+    let leaves: Vec<u64> = last.into_iter().collect();
+    Some(Finding::new(Code::InspectionDue, Some(identity.psd.to_string()), &leaves, next.due.0, says))
 }
 
 fn velocity_findings(psd: PsdId, tally: &Tally, rules: &Rules) -> Vec<Finding> {

@@ -115,9 +115,6 @@ pub struct Logged {
     pub downloads: u64,
     /// After that record.
     pub registers: RegisterView,
-    /// When it is to be inspected; absent where its licence has no periods.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inspection: Option<InspectionView>,
     /// `development` or `production`.
     pub environment: String,
     /// The last value download that was applied.
@@ -210,6 +207,10 @@ pub struct Asserted {
     pub binary: Option<ByteBuf>,
     /// Its version.
     pub version: String,
+    /// When the PSD is to be inspected; absent where its licence has no periods. The periods are the appliance's and may have changed since the PSD's
+    /// last record, so they do not follow from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspection: Option<InspectionView>,
     /// When the PSD last gave a report, milliseconds since 1970; absent before the first of this start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_audit: Option<u64>,

@@ -107,7 +107,7 @@ impl Appliance {
     /// A client of the authority door. Must be called inside a runtime.
     pub fn authority(&self) -> anyhow::Result<AuthorityClient> {
         let config = CtlConfig::read(Some(&self.layout.psdctl_config()))?;
-        let mut door = config.authority.context("an authority door")?;
+        let mut door = config.authority.context("an authority door")?.door();
         for file in door.paths_mut() {
             *file = self.layout.dir().join(&*file);
         }

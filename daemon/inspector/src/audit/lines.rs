@@ -101,6 +101,10 @@ pub(super) fn asserted(asserted: &Asserted) -> Vec<(String, String)> {
     let last = asserted
         .last_audit
         .map_or_else(|| "none since the program started".to_owned(), |at| UnixMillis(at).to_string());
+    let inspection = asserted.inspection.as_ref().map_or_else(
+        || "never due".to_owned(),
+        |next| format!("last at {}, due by {}", UnixMillis(next.last), UnixMillis(next.due)),
+    );
     let lines = [
         ("clock", clock),
         (
@@ -112,6 +116,7 @@ pub(super) fn asserted(asserted: &Asserted) -> Vec<(String, String)> {
         ),
         ("program", format!("psdd {}, SHA-256 {binary}", asserted.version)),
         ("scrub", scrub),
+        ("inspection", inspection),
         ("report before", last),
     ];
     lines.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()

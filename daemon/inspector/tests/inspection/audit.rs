@@ -56,6 +56,7 @@ impl Rig {
             scrub: Some(ScrubLine { time: now, finding: None, records: 3 }),
             binary: Some(ByteBuf::from([1; 32])),
             version: "1.0".to_owned(),
+            inspection: None,
             last_audit: None,
             clock_stopped: None,
         };
