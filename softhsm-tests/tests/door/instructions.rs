@@ -6,6 +6,7 @@ use crate::contract::V;
 use crate::run;
 use crate::value::{Funds, answer_to, apply, ask, assert_code};
 use psd::authority::{Act, Period};
+use psd::key::Role;
 use psd::{PostageAmount, PsdId};
 use psdctl::dev::ClientIdentity;
 use psdd_wire::cose::{INSTRUCTION, VALUE_REQUEST};
@@ -65,6 +66,10 @@ fn the_authority_locks_unlocks_and_sets_ceilings_whoever_carries_it() {
         let (lock, unlock) = (Act::Lock(psd), Act::Unlock(psd));
         let elsewhere: PsdId = "ZZ990000001".parse().expect("a PSD");
 
+        let acknowledge = |serial| Act::Acknowledge { psd, role: Role::Indicium, serial };
+        let in_use = wire.get(&format!("/v1/psds/{psd}")).await.body.get("psd").get("certificate").u64();
+        let in_use = u32::try_from(in_use).expect("a serial number");
+
         let lock_1 = authority.claims(&lock, 1);
         let broken = {
             let mut bytes = signed(inspection, &lock_1);
@@ -108,6 +113,19 @@ fn the_authority_locks_unlocks_and_sets_ceilings_whoever_carries_it() {
                 ),
                 404,
                 "licence-unknown",
+            ),
+            (
+                "no such certificate",
+                signed(inspection, &authority.claims(&acknowledge(u32::MAX), 1)),
+                404,
+                "certificate-unknown",
+            ),
+            ("of a key in use", signed(inspection, &authority.claims(&acknowledge(in_use), 1)), 409, "key-not-waiting"),
+            (
+                "a report that nobody made",
+                signed(inspection, &authority.claims(&Act::AcceptAudit { psd, digest: [7; 32] }, 1)),
+                409,
+                "report-unknown",
             ),
         ];
         for (name, bytes, status, code) in rows {

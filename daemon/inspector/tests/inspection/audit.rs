@@ -114,7 +114,7 @@ fn a_true_report_is_proven_line_by_line() {
         assert_eq!(proven.clone().count(), 14, "twelve lines and two keys");
         assert!(proven.clone().filter(|line| line.name != "pending").all(|line| line.leaf.is_some()));
         assert!(report.lines.iter().all(|line| line.standing != Standing::Contradicted && line.log.is_none()));
-        assert_eq!(report.lines.iter().filter(|line| line.standing == Standing::Asserted).count(), 5);
+        assert_eq!(report.lines.iter().filter(|line| line.standing == Standing::Asserted).count(), 6);
     }
     let registers = view.reports[0].lines.iter().find(|line| line.name == "registers").unwrap();
     assert_eq!(registers.said, "ascending 2.19 + descending 999997.81 = 1000000.00, 3 pieces");
