@@ -4,6 +4,7 @@ use crate::world::{DAY, Key, START, World, ca, mills, psd_id};
 use psd::authority::Act;
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
+use psd::inspection::InspectionPeriods;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
 use psd::record::{Event, Record};
@@ -297,6 +298,31 @@ fn bytes_that_are_no_record() {
     world.entries.push(b"what is this".to_vec());
     world.sign(0);
     shown(&world, Code::Malformed, None, &[leaf]);
+}
+
+#[test]
+fn an_inspection_that_falls_due_by_the_periods_in_the_log() {
+    let mut world = World::born(1);
+    let Event::PsdCreated { licence, .. } = world.created(0) else { panic!("a PSD") };
+    let periods = Some(InspectionPeriods::new(24, 72).unwrap());
+    world.instruct(1, &Act::InspectionPeriods { licence: licence.clone(), periods });
+    world.push(Event::InspectionPeriodsSet { licence, periods });
+    let dir = tempfile::tempdir().unwrap();
+    let (mirror, fold) = world.inspected(dir.path());
+    for (hours, told) in [(23, None), (26, Some("signs nothing after")), (74, Some("should have been inspected by"))] {
+        let now = UnixMillis(START + hours * 3_600_000);
+        let findings = fold.view(&mirror, &Rules::default(), now).unwrap().findings;
+        assert_eq!(
+            codes(&findings),
+            told.map(|_| Code::InspectionDue).into_iter().collect::<Vec<_>>(),
+            "{hours} hours"
+        );
+        for (finding, told) in findings.iter().zip(told) {
+            assert!(finding.says.contains(told) && finding.severity == Severity::Amber, "{finding:?}");
+            let shows = world.decoded(finding.leaves[0]).event;
+            assert!(matches!(shows, Event::PsdCreated { .. } | Event::ValueApplied { .. }), "what it was inspected by");
+        }
+    }
 }
 
 #[test]
