@@ -24,6 +24,7 @@ use psdd_wire::audit::{
 use psdd_wire::message::ClockView;
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -87,10 +88,9 @@ type Subject = (Arc<Identity>, State);
 impl Audits {
     /// Reads the program that runs, and waits for questions.
     pub fn new(parts: AuditParts) -> Self {
-        let binary = std::fs::read("/proc/self/exe");
+        let binary = psdd_wire::sha256_of_file(Path::new("/proc/self/exe"));
         let binary = binary.inspect_err(|error| tracing::warn!(%error, "the program that runs cannot be read"));
-        let binary = binary.ok().map(|bytes| psdd_wire::sha256(&bytes));
-        Self { parts, binary, last: Mutex::default(), turn: Mutex::new(()) }
+        Self { parts, binary: binary.ok(), last: Mutex::default(), turn: Mutex::new(()) }
     }
 
     /// Has PSDs answer a challenge. It blocks on the core and on tokens.

@@ -42,6 +42,27 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// SHA-256 of a file, in memory of a few pages however long it is.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn sha256_of_file(path: &std::path::Path) -> std::io::Result<[u8; 32]> {
+    use std::io::Read;
+    let mut file = std::fs::File::open(path)?;
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let mut part = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut part)? {
+            0 => break,
+            read => context.update(&part[..read]),
+        }
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    Ok(out)
+}
+
 /// Media type of requests and responses.
 pub const CBOR: &str = "application/cbor";
 /// Media type of errors (RFC 9290 §6.3).

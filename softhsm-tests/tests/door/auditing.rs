@@ -27,6 +27,8 @@ fn every_psd_answers_a_challenge_and_nothing_is_changed_by_it() {
     let vendor = Caller::new(&appliance.layout);
     let (config, at_bytes) = (configured(&appliance).client(), inspector(&appliance));
     until("a scrub", || !appliance.local("/metrics").contains("psdd_scrub_end_seconds 0\n"));
+    let program = std::fs::read(&appliance.options.tools.psdd).expect("the program that runs");
+    let program = psdd_wire::sha256(&program);
     let name = run(async {
         let door = AuthorityClient::start(&config).expect("a client");
         let vendor = vendor.connect().await;
@@ -57,7 +59,7 @@ fn every_psd_answers_a_challenge_and_nothing_is_changed_by_it() {
             assert_eq!((told.hsm.validated.as_str(), told.hsm.family.as_str()), ("software", "SoftHSM2"));
             assert!(told.clock.is_some() && told.clock_stopped.is_none() && told.last_audit.is_none());
             assert!(told.scrub.as_ref().is_some_and(|scrub| scrub.finding.is_none()));
-            assert_eq!(told.binary.as_ref().map(|digest| digest.len()), Some(32));
+            assert_eq!(told.binary.as_deref().map(|digest| &**digest), Some(&program[..]));
             let other = AuditClaims::verify(report, &spki, &[1; 32], &name);
             assert!(matches!(other, Err(AuditError::Challenge)), "{other:?}");
         }
