@@ -9,7 +9,6 @@ use crate::core::{View, inspection_view};
 use crate::custodian::validity;
 use crate::scrub::Scrubs;
 use crate::spine::{Handle, Metrics, Newest};
-use psd::clock::ClockReading;
 use psd::device::{CertifiedKey, Identity};
 use psd::key::{Residence, Role};
 use psd::record::{Event, Record};
@@ -208,7 +207,7 @@ impl Audits {
         let (psd, clock) = (identity.psd, view.clock.as_ref());
         Asserted {
             hsm: self.hsm(token),
-            clock: clock.ok().map(clock_line),
+            clock: clock.ok().copied().map(ClockView::from),
             scrub: self.parts.scrubs.last(),
             binary: self.binary.map(|digest| ByteBuf::from(digest.to_vec())),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -288,15 +287,6 @@ fn chosen(view: &View, Asked { psds, after }: Asked) -> (Vec<Subject>, Vec<Audit
         page.push(subject.clone());
     }
     (page, unknown, next)
-}
-
-fn clock_line(reading: &ClockReading) -> ClockView {
-    ClockView {
-        time: reading.time.0,
-        epoch: reading.epoch,
-        source: reading.source.as_str().to_owned(),
-        error_ms: reading.error_ms,
-    }
 }
 
 fn key_line(state: &State, certified: &CertifiedKey) -> AuditKey {

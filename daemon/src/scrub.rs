@@ -7,7 +7,7 @@ use psdd_ledger::open::ProvenHead;
 use psdd_ledger::scrub::{Scrub, ScrubError};
 use psdd_tls::UnixTime;
 use psdd_wire::audit::ScrubLine;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ impl ScrubParts {
                 next = Instant::now() + SLICE;
                 continue;
             };
-            match self.once(&self.state_dir, ProvenHead { size, root }) {
+            match self.once(ProvenHead { size, root }) {
                 Ok(Some(line)) => self.tell(line),
                 // It stops.
                 Ok(None) => return,
@@ -68,8 +68,8 @@ impl ScrubParts {
     }
 
     /// One scrub; none where the daemon stops meanwhile.
-    fn once(&self, state_dir: &Path, head: ProvenHead) -> Result<Option<ScrubLine>, StoreFault> {
-        let mut scrub = Scrub::begin(state_dir, head)?;
+    fn once(&self, head: ProvenHead) -> Result<Option<ScrubLine>, StoreFault> {
+        let mut scrub = Scrub::begin(&self.state_dir, head)?;
         let finding = loop {
             let begun = Instant::now();
             match scrub.step() {

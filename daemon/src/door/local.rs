@@ -92,13 +92,13 @@ async fn handle(state: Arc<LocalState>, request: Request<Incoming>) -> Result<Re
             let counters = serving.map_or_else(String::new, |serving| serving.metrics.render());
             let standing = "# HELP psdd_serving Whether the daemon has its tokens and its doors are open.\n\
                             # TYPE psdd_serving gauge\n";
-            let serving = u8::from(serving.is_some());
             let calendar = state.calendar.render(UnixTime::now());
-            let inspections = match state.serving.get() {
+            let inspections = match serving {
                 Some(serving) => view(&serving.core).await.map(|view| gauges(view.inspections)).unwrap_or_default(),
                 None => String::new(),
             };
-            (StatusCode::OK, format!("{counters}{standing}psdd_serving {serving}\n{inspections}{calendar}"))
+            let stands = u8::from(serving.is_some());
+            (StatusCode::OK, format!("{counters}{standing}psdd_serving {stands}\n{inspections}{calendar}"))
         }
         _ => (StatusCode::NOT_FOUND, "there are /health, /ready and /metrics\n".to_owned()),
     };

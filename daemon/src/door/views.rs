@@ -31,12 +31,7 @@ pub(super) fn psd_view(
     PsdView {
         psd: identity.psd,
         zips: identity.zips.map(|zips| [zips.low(), zips.high()].map(|zip| format!("{zip:05}"))),
-        clock: clock.map(|reading| ClockView {
-            time: reading.time.0,
-            epoch: reading.epoch,
-            source: reading.source.as_str().to_owned(),
-            error_ms: reading.error_ms,
-        }),
+        clock: clock.map(ClockView::from),
         locks: state.locks.reasons().map(|reason| reason.as_str().to_owned()).collect(),
         state: state.lifecycle.as_str().to_owned(),
         value: ValueState {

@@ -4,7 +4,7 @@ use super::error::{RunError, io};
 use super::start::Started;
 use crate::audit::Audits;
 use crate::config::Config;
-use crate::door::authority::{AuthorityState, LogReaders, Receipts};
+use crate::door::authority::{AuditDesk, AuthorityState, LogReaders, Receipts};
 use crate::door::listener::{Door, Listening};
 use crate::door::local::LocalState;
 use crate::door::vendor::VendorState;
@@ -23,7 +23,7 @@ pub(super) fn authority_state(
         newest: Arc::clone(&vendor.newest),
         log_size: Arc::clone(&vendor.log_size),
         log: Arc::new(LogReaders::open(&config.state_dir)?),
-        audits,
+        audits: AuditDesk::new(audits),
         receipts: Receipts::default(),
         log_key: vendor.log_key.clone(),
         origin: vendor.origin.clone(),

@@ -2,7 +2,7 @@
 
 use super::error::{RunError, io};
 use super::notify::{notify, status};
-use super::tls::{DoorsTls, read_tls};
+use super::tls::DoorsTls;
 use crate::config::Config;
 use crate::door::calendar::Calendar;
 use crate::door::listener::{Door, Listening};
@@ -106,12 +106,7 @@ impl Entrance {
                 }
                 _ = signals.terminate.recv() => return Ok(None),
                 _ = signals.interrupt.recv() => return Ok(None),
-                _ = signals.hang_up.recv() => match read_tls(config) {
-                    Ok(read) => tls.replace(read),
-                    Err(error) => {
-                        tracing::error!(%error, "TLS is not reloaded; the old configuration stays in force");
-                    }
-                },
+                _ = signals.hang_up.recv() => tls.reload(config),
             }
         }
     }

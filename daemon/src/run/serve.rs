@@ -6,7 +6,6 @@ use super::error::{RunError, io};
 use super::load_policies;
 use super::notify::{notify, report, watchdog_interval};
 use super::start::Started;
-use super::tls::read_tls;
 use crate::config::Config;
 use crate::core::{Event, PolicyGeneration};
 use crate::custodian::{self, CustodianParts, Running};
@@ -113,10 +112,7 @@ fn reload(config: &Config, started: &Started, local: &LocalState) {
         Ok(usec) => notify(&[sd_notify::NotifyState::Reloading, usec]),
         Err(error) => tracing::debug!(%error, "no monotonic clock to tell systemd"),
     }
-    match read_tls(config) {
-        Ok(read) => started.tls.replace(read),
-        Err(error) => tracing::error!(%error, "TLS is not reloaded; the old configuration stays in force"),
-    }
+    started.tls.reload(config);
     local.calendar.log(UnixTime::now());
     match load_policies(config) {
         Ok(policies) => {

@@ -29,7 +29,15 @@ impl From<ReadTls> for DoorsTls {
 }
 
 impl DoorsTls {
-    pub(super) fn replace(&self, read: ReadTls) {
+    /// Reads the files anew; what is in force stays where they are not right.
+    pub(super) fn reload(&self, config: &Config) {
+        match read_tls(config) {
+            Ok(read) => self.replace(read),
+            Err(error) => tracing::error!(%error, "TLS is not reloaded; the old configuration stays in force"),
+        }
+    }
+
+    fn replace(&self, read: ReadTls) {
         self.vendor.replace(read.vendor);
         for (door, tls) in [(&self.operator, read.operator), (&self.authority, read.authority)] {
             if let (Some(door), Some(tls)) = (door, tls) {

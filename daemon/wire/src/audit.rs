@@ -58,7 +58,7 @@ pub struct AuditResponse {
 pub struct AuditFailure {
     /// As asked for.
     pub psd: String,
-    /// Stable code: `psd-unknown`, `no-device-key`, `token-unavailable`, `token-refused`.
+    /// Stable code: `psd-unknown`, `no-device-key`, `token-unavailable`, `token-signs-wrongly`, `stopping`.
     pub code: String,
     /// For people.
     pub detail: String,

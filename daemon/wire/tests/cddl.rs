@@ -1,24 +1,20 @@
 //! What the types encode is what `psdd.cddl` says, in the deterministic encoding; and the contract does refuse.
 
 mod audit;
+mod authority;
 mod contract;
 mod operator;
 
 use contract::{Contract, V, deterministic};
 use psd::indicium::voucher::{CONTENT_TYPE, Vouchers};
 use psd::indicium::{Fields, Format};
-use psd::record::Environment;
 use psd::{PostageAmount, PsdId};
 use psdd_wire::cose::{INSTRUCTION, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
-use psdd_wire::countersignature::claims_over;
-use psdd_wire::enrolment::*;
-use psdd_wire::funds::*;
 use psdd_wire::message::*;
 use psdd_wire::problem::Problem;
 use psdd_wire::proof::*;
 use psdd_wire::receipt::{InclusionProof, Receipt};
 use psdd_wire::spki::KeyKind;
-use psdd_wire::status::{KeyState, StatusEntry, StatusList};
 use serde_bytes::ByteBuf;
 use std::borrow::Cow;
 
@@ -160,32 +156,6 @@ fn instruction(ceiling: Option<bool>) -> InstructionClaims {
         sequence: 1,
         appliance: "dev".to_owned(),
     }
-}
-
-/// What the authority's funds system hears and says.
-fn funds_messages() -> Vec<(&'static str, Vec<u8>)> {
-    use psdd_wire::encode;
-    let (cose, balance) = (vec![0xd2, 0x84], amount(1_000));
-    vec![
-        ("funds-request", encode(&FundsRequest { request: cose.clone() })),
-        ("funds-authorisation", encode(&FundsAuthorisation { balance, authorisation: cose.clone() })),
-        ("funds-void", encode(&FundsVoid { statement: cose.clone() })),
-        ("funds-voided", encode(&FundsVoided { psd: psd(), balance, credited: amount(0), sequence: 4 })),
-        ("funds-withdrawal", encode(&FundsRequest { request: cose.clone() })),
-        ("funds-acknowledgement", encode(&FundsAcknowledgement { balance, acknowledgement: cose.clone() })),
-        ("funds-report", encode(&FundsReport { report: cose })),
-        ("funds-closed", encode(&FundsClosed { psd: psd(), balance, sequence: 4 })),
-        (
-            "account-response",
-            encode(&AccountResponse {
-                psds: 2,
-                balance,
-                licence: "L-1000".to_owned(),
-                deposited: amount(5_000),
-                authorised: amount(4_000),
-            }),
-        ),
-    ]
 }
 
 /// Every message type, with all its optional fields and with none of them, by its rule.
@@ -359,57 +329,14 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
                 checkpoint: checkpoint.clone(),
             }),
         ));
-        all.extend(funds_messages());
-        all.extend(key_messages(full));
+        all.extend(authority::funds_messages());
+        all.extend(authority::key_messages(full));
         all.extend(operator::messages(full));
         all.extend(audit::messages(full));
         let problem = if full { problem } else { Problem { detail: None, ..problem } };
         all.push(("problem", encode(&problem)));
     }
     all
-}
-
-/// What is said of keys: enrolment, the status list, the countersignature of a genesis file.
-fn key_messages(full: bool) -> Vec<(&'static str, Vec<u8>)> {
-    use psdd_wire::encode;
-    let entry = StatusEntry {
-        psd: psd(),
-        since: 1_795_176_000_000,
-        state: if full { KeyState::Revoked } else { KeyState::Created },
-        key_id: vec![1; 12],
-        reason: full.then(|| "keyCompromise".to_owned()),
-        serial: full.then_some(1000),
-    };
-    let entries = if full { vec![entry.clone(), entry] } else { vec![entry] };
-    let claims = EnrolmentClaims {
-        psd: psd(),
-        role: if full { "device" } else { "certification" }.to_owned(),
-        time: 1,
-        nonce: [9; 16],
-        appliance: "dev".to_owned(),
-        csr_digest: [7; 32],
-        generation: 2,
-    };
-    let environment = if full { Environment::Production } else { Environment::Development };
-    vec![
-        ("enrolment-request", encode(&EnrolmentRequest { csr: vec![0x30; 200], statement: vec![0xd2, 0x84] })),
-        ("enrolment-claims", encode(&claims)),
-        ("enrolment-response", encode(&EnrolmentResponse { chain: vec![ByteBuf::from(vec![0x30; 400])] })),
-        (
-            "status-list",
-            encode(&StatusList {
-                time: 1,
-                tenant: full.then(|| "acme".to_owned()),
-                entries,
-                appliance: "dev".to_owned(),
-                next_update: 2,
-            }),
-        ),
-        (
-            "genesis-countersignature",
-            encode(&claims_over(b"a genesis file", ("dev", environment), full, psd::UnixMillis(3))),
-        ),
-    ]
 }
 
 #[test]
@@ -632,39 +559,4 @@ fn the_operator_door_reads_its_own_messages_back_and_no_obliging_ones() {
     {
         assert!(psdd_wire::read::<RunRequest>(&of(approvals.clone())).is_err(), "{approvals:?}");
     }
-}
-
-#[test]
-fn an_audit_report_is_believed_from_its_key_over_its_challenge_only() {
-    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-    use aws_lc_rs::rand::SystemRandom;
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-    use psdd_wire::audit::{AuditClaims, AuditError};
-    let keys = [0, 1].map(|_| EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key"));
-    let spkis = keys.each_ref().map(|key| {
-        let spki: PublicKeyX509Der<'_> = key.public_key().as_der().expect("SPKI");
-        spki.as_ref().to_vec()
-    });
-    let signed = |claims: &AuditClaims| {
-        let message = claims.unsigned(&spkis[0], Some(&[0x30; 8])).expect("P-256");
-        let signature = keys[0].sign(&SystemRandom::new(), &message.to_be_signed()).expect("a signature");
-        message.with_signature(signature.as_ref())
-    };
-    let claims = audit::claims(true);
-    let report = signed(&claims);
-    let read = |bytes: &[u8], spki: &[u8], challenge: &[u8], appliance| {
-        AuditClaims::verify(bytes, spki, challenge, appliance).map(|claims| claims.psd)
-    };
-    assert_eq!(read(&report, &spkis[0], &[5; 64], "dev").expect("a report"), claims.psd);
-    assert!(matches!(read(&report, &spkis[1], &[5; 64], "dev"), Err(AuditError::Signature(_))));
-    assert!(matches!(read(&report, &spkis[0], &[6; 64], "dev"), Err(AuditError::Challenge)));
-    assert!(matches!(read(&report, &spkis[0], &[5; 64], "other"), Err(AuditError::Appliance(_))));
-    for at in 0..report.len() {
-        let mut altered = report.clone();
-        altered[at] ^= 1;
-        assert!(read(&altered, &spkis[0], &[5; 64], "dev").is_err(), "byte {at}");
-    }
-    let mut cheated = claims;
-    cheated.logged.registers.descending = amount(826);
-    assert!(matches!(read(&signed(&cheated), &spkis[0], &[5; 64], "dev"), Err(AuditError::ControlTotal { .. })));
 }

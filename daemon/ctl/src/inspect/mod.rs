@@ -47,6 +47,22 @@ pub struct Inspect {
 /// Commands of inspectors.
 #[derive(Subcommand, Debug)]
 pub enum InspectCommand {
+    /// What needs a connection
+    #[command(flatten)]
+    AtTheDoor(DoorCommand),
+    /// Verify a receipt; needs no connection
+    VerifyReceipt(evidence::Verify),
+    /// Judge the page of an inspection again, by the evidence in it; needs no connection
+    Verify(report::Verify),
+    /// Judge scanned marks by the mirror of the log; needs no connection
+    Scan(sample::Scan),
+    /// Hold a signed checkpoint from elsewhere against the mirror; needs no connection
+    Witness(sample::Witness),
+}
+
+/// Those that need the authority door.
+#[derive(Subcommand, Debug)]
+pub enum DoorCommand {
     /// Which appliance this is, and how far its log is signed
     Appliance,
     /// List the PSDs of every tenant with state, registers and value downloads
@@ -57,16 +73,8 @@ pub enum InspectCommand {
     Fetch(Fetch),
     /// Fetch a record and the receipt that it is in the log
     Receipt(evidence::Fetched),
-    /// Verify a receipt; needs no connection
-    VerifyReceipt(evidence::Verify),
     /// Bring a signed instruction of the postal authority
     Carry(Carry),
-    /// Judge the page of an inspection again, by the evidence in it; needs no connection
-    Verify(report::Verify),
-    /// Judge scanned marks by the mirror of the log; needs no connection
-    Scan(sample::Scan),
-    /// Hold a signed checkpoint from elsewhere against the mirror; needs no connection
-    Witness(sample::Witness),
 }
 
 /// Where a result goes.
@@ -106,7 +114,7 @@ pub fn run(global: &Global, inspect: Inspect) -> Result<Exit, CtlError> {
         Some(InspectCommand::Verify(command)) => report::verify(global, &command),
         Some(InspectCommand::Scan(command)) => sample::scan(global, &command),
         Some(InspectCommand::Witness(command)) => sample::witness(global, &command),
-        Some(command) => {
+        Some(InspectCommand::AtTheDoor(command)) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(CtlError::Runtime)?.block_on(at_the_door(global, command))
         }
@@ -114,11 +122,11 @@ pub fn run(global: &Global, inspect: Inspect) -> Result<Exit, CtlError> {
     done.map_err(InspectError::into)
 }
 
-async fn at_the_door(global: &Global, command: InspectCommand) -> Result<Exit, InspectError> {
+async fn at_the_door(global: &Global, command: DoorCommand) -> Result<Exit, InspectError> {
     let door = InspectorConfig::read(global.config.as_deref())?.client()?;
     match command {
-        InspectCommand::Appliance => appliance(global, &door).await,
-        InspectCommand::Psds => {
+        DoorCommand::Appliance => appliance(global, &door).await,
+        DoorCommand::Psds => {
             let psds = door.psds().await?;
             if global.json {
                 print_json(&psds)?
@@ -127,19 +135,14 @@ async fn at_the_door(global: &Global, command: InspectCommand) -> Result<Exit, I
             }
             Ok(Exit::Done)
         }
-        InspectCommand::Status(OutFile { out }) => written(&out, &door.status_list().await?),
-        InspectCommand::Fetch(Fetch { path, out }) => written(&out, &door.fetch(&path).await?),
-        InspectCommand::Receipt(command) => evidence::fetch(global, &door, &command).await,
-        InspectCommand::Carry(command) => {
+        DoorCommand::Status(OutFile { out }) => written(&out, &door.status_list().await?),
+        DoorCommand::Fetch(Fetch { path, out }) => written(&out, &door.fetch(&path).await?),
+        DoorCommand::Receipt(command) => evidence::fetch(global, &door, &command).await,
+        DoorCommand::Carry(command) => {
             let instruction = read_cose(&command.instruction).map_err(CtlError::from)?;
             taken(global, &door.carry_instruction(&instruction).await?)?;
             Ok(Exit::Done)
         }
-        // Were run without a connection.
-        InspectCommand::VerifyReceipt(_)
-        | InspectCommand::Verify(_)
-        | InspectCommand::Scan(_)
-        | InspectCommand::Witness(_) => Ok(Exit::Done),
     }
 }
 

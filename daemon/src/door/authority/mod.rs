@@ -10,11 +10,11 @@ mod reads;
 mod receipts;
 mod router;
 
+pub use audits::AuditDesk;
 pub use log::LogReaders;
 pub use receipts::Receipts;
 pub use router::InspectorConnection;
 
-use crate::audit::Audits;
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
 use crate::config::Rotation;
@@ -37,7 +37,7 @@ pub struct AuthorityState {
     /// Who reads the log.
     pub log: Arc<LogReaders>,
     /// What PSDs say to a challenge.
-    pub audits: Arc<Audits>,
+    pub audits: AuditDesk,
     /// The root that was signed last for receipts.
     pub receipts: Receipts,
     /// Public half of the log key.
