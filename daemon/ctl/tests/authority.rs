@@ -1,11 +1,15 @@
 //! `psdctl authority` as its people run it: the quick start, the report's verdicts, and a funds system that is killed at any moment.
 
+#[path = "../../wire/tests/audit/claims.rs"]
+mod claims;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use psd::{PostageAmount, Registers};
+use psdd_wire::audit::{AUDIT_REPORT, AuditClaims};
 use psdd_wire::cose::{INSTRUCTION, Sign1, VALUE_REQUEST, VALUE_VOID};
 use psdd_wire::funds::{FundsAuthorisation, FundsRequest, FundsVoid, FundsVoided};
 use psdd_wire::message::{InstructionClaims, ValueRequestClaims};
@@ -49,6 +53,14 @@ impl Desk {
         let (certificate, key) = (desk.text("post-1.pem"), desk.text("post-1.key"));
         desk.done(&["client", "issue", "DIR", "--appliance", "post-1", "--certificate", &certificate, "--key", &key]);
         desk
+    }
+
+    /// A report of the PSD, signed by its device key, of this appliance.
+    fn report(&self, appliance: &str) -> Vec<u8> {
+        let claims = AuditClaims { appliance: appliance.to_owned(), ..claims::claims(true) };
+        let message = Sign1::unsigned(AUDIT_REPORT, None, psdd_wire::encode(&claims));
+        let signature = self.device.sign(&SystemRandom::new(), &message.to_be_signed()).unwrap();
+        message.with_signature(signature.as_ref())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -210,16 +222,25 @@ fn the_quick_start_does_what_it_says() {
     let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
     assert_eq!((claims.licence.as_deref(), claims.warn, claims.block), (Some("L-1"), Some(48), Some(72)));
     for (warn, block, why) in [("48", "71", "--block: is not 72 to 2880"), ("72", "72", "--warn: is not at least")] {
-        let (_, said) = desk.refused(&[&order[..], &["--warn", warn, "--block", block]].concat());
-        assert!(said.contains(why), "{said}");
+        let (code, said) = desk.refused(&[&order[..], &["--warn", warn, "--block", block]].concat());
+        assert!(code == 2 && said.contains(why), "{code}: {said}");
     }
     let (report, file) = (desk.text("report.cose"), desk.text("accepted.cose"));
     std::fs::write(&report, b"a report").unwrap();
+    let unsigned = ["accept-audit", "DIR", "--appliance", "post-1", "--psd", PSD, "--report", &report];
+    let (code, said) = desk.refused(&unsigned);
+    assert!(code == 1 && said.contains("it is no audit report of PS010000000001"), "{code}: {said}");
+    let signed = desk.report("post-2");
+    std::fs::write(&report, &signed).unwrap();
+    let (code, said) = desk.refused(&unsigned);
+    assert!(code == 1 && said.contains("of appliance \"post-2\""), "{code}: {said}");
+    let signed = desk.report("post-1");
+    std::fs::write(&report, &signed).unwrap();
     let order = ["accept-audit", "DIR", "--appliance", "post-1", "--psd", PSD, "--report", &report, "--out", &file];
     assert_eq!(desk.json(&order)["sequence"].as_u64(), Some(5), "what was refused used no number up");
     let message = Sign1::parse(&std::fs::read(&file).unwrap()).unwrap();
     let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
-    let digest = psdd_wire::sha256(b"a report").to_vec();
+    let digest = psdd_wire::sha256(&signed).to_vec();
     assert_eq!((claims.act.as_str(), claims.psd.as_deref()), ("accept-audit", Some(PSD)));
     assert_eq!(claims.digest, Some(digest.into()));
 

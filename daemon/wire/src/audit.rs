@@ -284,25 +284,34 @@ impl AuditClaims {
         Some(Sign1::unsigned_by(key.kind(), AUDIT_REPORT, certificate, crate::encode(self)))
     }
 
-    /// Reads a report whose device key (SPKI, DER) is known: its signature, that it answers this challenge, and that it is of this
-    /// appliance.
+    /// Reads a report that this device key (SPKI, DER) signed, whatever was asked.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Signature`], [`AuditError::ControlTotal`].
+    pub fn signed_by(bytes: &[u8], spki: &[u8]) -> Result<Self, AuditError> {
+        let message = Sign1::parse(bytes)?;
+        message.verify(AUDIT_REPORT, spki)?;
+        let claims: Self = crate::read(&message.payload).map_err(CoseError::Payload)?;
+        let RegisterView { ascending, descending, control_total: total, .. } = claims.logged.registers;
+        if ascending.checked_add(descending).is_none_or(|sum| sum != total) {
+            return Err(AuditError::ControlTotal { ascending, descending, total });
+        }
+        Ok(claims)
+    }
+
+    /// The same, and that it answers this challenge and is of this appliance.
     ///
     /// # Errors
     ///
     /// As [`AuditError`].
     pub fn verify(bytes: &[u8], spki: &[u8], challenge: &[u8], appliance: &str) -> Result<Self, AuditError> {
-        let message = Sign1::parse(bytes)?;
-        message.verify(AUDIT_REPORT, spki)?;
-        let claims: Self = crate::read(&message.payload).map_err(CoseError::Payload)?;
+        let claims = Self::signed_by(bytes, spki)?;
         if claims.challenge != challenge {
             return Err(AuditError::Challenge);
         }
         if claims.appliance != appliance {
             return Err(AuditError::Appliance(claims.appliance));
-        }
-        let RegisterView { ascending, descending, control_total: total, .. } = claims.logged.registers;
-        if ascending.checked_add(descending).is_none_or(|sum| sum != total) {
-            return Err(AuditError::ControlTotal { ascending, descending, total });
         }
         Ok(claims)
     }

@@ -6,9 +6,7 @@ use crate::authority::{path, psdctl};
 use crate::bench::{Wanted, psd, raise};
 use crate::client::Caller;
 use crate::contract::V;
-use crate::inspection::configured;
 use crate::run;
-use psdd_client::AuthorityClient;
 use softhsm_tests::Appliance;
 
 /// `psdctl authority …` for the appliance, and then `psdctl vendor carry` of what it wrote.
@@ -35,7 +33,7 @@ fn inspection(appliance: &Appliance) -> Option<(u64, u64, u64)> {
 }
 
 #[test]
-fn periods_are_set_and_shown_and_survive_a_restart_and_a_report_nobody_made_is_not_accepted() {
+fn periods_are_set_and_shown_and_survive_a_restart() {
     let mut appliance = raise(Wanted { psds: 2, value: "1000.00", ..Wanted::default() });
     assert_eq!(inspection(&appliance), None);
     let licence = view(&appliance).get("licence").str().to_owned();
@@ -48,11 +46,6 @@ fn periods_are_set_and_shown_and_survive_a_restart_and_a_report_nobody_made_is_n
     assert!(code == Some(0) && said.matches("due by ").count() == 2, "{said}");
     let metrics = appliance.local("/metrics");
     assert!(metrics.contains("\npsdd_inspection_warned 0\n") && metrics.contains("\npsdd_inspection_overdue 0\n"));
-    let report = path(appliance.layout.authority().join("report.cose"));
-    std::fs::write(&report, b"nobody signed this").expect("a file");
-    let one = psd(1).to_string();
-    let (code, said) = carried(&appliance, &["accept-audit", "--psd", &one, "--report", &report]);
-    assert!(code != Some(0) && said.contains("gave no such report since the daemon's start"), "{said}");
     appliance.restart();
     assert_eq!(inspection(&appliance), Some((last, warn, due)), "a restart changes nothing");
     let (code, said) = carried(&appliance, &["inspection-periods", "--licence", &licence]);
@@ -70,17 +63,25 @@ fn an_accepted_report_counts_as_an_inspection_and_an_audit_alone_does_not() {
         carried(&appliance, &["inspection-periods", "--licence", &licence, "--warn", "1", "--block", "72"]);
     assert_eq!(code, Some(0), "{said}");
     let before = inspection(&appliance);
-    let report = run(async {
-        let door = AuthorityClient::start(&configured(&appliance).client()).expect("a client");
-        let told = door.audit(Some(&[psd(1), psd(2)]), &[7; 16]).await.expect("an audit");
-        told.reports.into_iter().next().expect("the report of the first")
-    });
+    let dir = path(appliance.around().join("reports"));
+    let (code, said) = at_the_door(&appliance, &["inspect", "--clock-error-ms", "4294967295", "--reports", &dir]);
+    assert!(code == Some(0) && said.contains("reports      2 in "), "{said}");
     assert_eq!(inspection(&appliance), before, "an audit that merely ran");
-    let file = path(appliance.layout.authority().join("report.cose"));
-    std::fs::write(&file, &report).expect("a file");
     let (one, two) = (psd(1).to_string(), psd(2).to_string());
-    let (code, said) = carried(&appliance, &["accept-audit", "--psd", &two, "--report", &file]);
-    assert!(code != Some(0) && said.contains("gave no such report"), "it is of another PSD: {said}");
+    let file = format!("{dir}/{one}.cose");
+    let refused = |psd: &str, file: &str| {
+        let (authority, name) = (path(appliance.layout.authority()), name(&appliance));
+        let order = ["authority", "accept-audit", &authority, "--appliance", &name, "--psd", psd, "--report", file];
+        let (code, said) = psdctl(&appliance, &order);
+        assert_eq!(code, Some(1), "{said}");
+        said
+    };
+    let said = refused(&two, &file);
+    assert!(said.contains(&format!("it is no audit report of {two}: ")), "it is of another PSD: {said}");
+    let page = format!("{dir}/page.html");
+    std::fs::write(&page, b"<!doctype html>").expect("a file");
+    let said = refused(&one, &page);
+    assert!(said.contains("page.html: it is no audit report") && said.contains("inspect --reports DIR"), "{said}");
     let (code, said) = carried(&appliance, &["accept-audit", "--psd", &one, "--report", &file]);
     assert_eq!(code, Some(0), "{said}");
     let (last, ..) = inspection(&appliance).expect("periods");

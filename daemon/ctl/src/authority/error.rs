@@ -4,6 +4,7 @@ use crate::error::CtlError;
 use crate::output::OutputError;
 use psd::LicenceNumber;
 use psd::inspection::PeriodsError;
+use psdd_authority::audit_report::ReportRefusal;
 use psdd_authority::books::{Fault, LicenceError, RevokeError};
 use psdd_authority::config::ConfigError;
 use psdd_authority::instructions::InstructionError;
@@ -41,6 +42,14 @@ pub enum AuthorityError {
     /// An instruction.
     #[error(transparent)]
     Instruction(#[from] InstructionError),
+    /// A report that is not to be accepted.
+    #[error("{}: {source}", .path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ReportRefusal,
+    },
     /// Periods of inspection that cannot be.
     #[error("{option}: {source}")]
     Periods {
@@ -93,6 +102,7 @@ impl AuthorityError {
             | AuthorityError::NoFinding(_)
             | AuthorityError::Revoke(_)
             | AuthorityError::Countersign(CountersignError::OtherRoot)
+            | AuthorityError::Report { .. }
             | AuthorityError::Instruction(InstructionError::Certificate(_))
             | AuthorityError::Pki(PkiError::UnknownClient(_))
             | AuthorityError::Issue(IssueError::Register(_) | IssueError::Request { .. }) => 1,
@@ -100,6 +110,7 @@ impl AuthorityError {
             | AuthorityError::Pki(PkiError::NotEmpty(_))
             | AuthorityError::Countersign(CountersignError::Malformed(_) | CountersignError::Environment(_))
             | AuthorityError::Unreadable { .. }
+            | AuthorityError::Periods { .. }
             | AuthorityError::NotRegisters { .. } => 2,
             AuthorityError::Books(_)
             | AuthorityError::Pki(
@@ -113,7 +124,6 @@ impl AuthorityError {
             | AuthorityError::Countersign(CountersignError::Pki(_))
             | AuthorityError::Issue(IssueError::Pki(_))
             | AuthorityError::Instruction(InstructionError::Key(_) | InstructionError::Books(_))
-            | AuthorityError::Periods { .. }
             | AuthorityError::Serve(_)
             | AuthorityError::Tls(_)
             | AuthorityError::Clock(_)

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum, value_parser};
 use psd::inspection::{InspectionPeriods, PeriodsError};
 use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
+use psdd_authority::audit_report::check_report;
 use psdd_authority::instructions::{self, Act, LockBy};
 use std::path::PathBuf;
 
@@ -104,7 +105,7 @@ pub struct AcceptAudit {
     /// The PSD
     #[arg(long, value_name = "ID")]
     psd: PsdId,
-    /// The report (COSE_Sign1, bytes), which the inspector has verified
+    /// The report (COSE_Sign1, bytes), which `psdctl inspect --reports` has judged and written
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
 }
@@ -175,7 +176,9 @@ pub(super) fn inspection_periods(global: &Global, command: &Periods) -> Result<E
 pub(super) fn accept_audit(global: &Global, command: &AcceptAudit) -> Result<Exit, AuthorityError> {
     let path = &command.report;
     let report = std::fs::read(path).map_err(|source| AuthorityError::Unreadable { path: path.clone(), source })?;
-    instruct(global, &command.order, &Act::AcceptAudit(command.psd, psdd_wire::sha256(&report)))
+    let digest = check_report(&mut command.order.at.books()?.1, &command.order.appliance, command.psd, &report)?;
+    let digest = digest.map_err(|source| AuthorityError::Report { path: path.clone(), source })?;
+    instruct(global, &command.order, &Act::AcceptAudit(command.psd, digest))
 }
 
 fn instruct(global: &Global, order: &Order, act: &Act) -> Result<Exit, AuthorityError> {

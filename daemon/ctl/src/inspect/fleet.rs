@@ -40,6 +40,9 @@ pub struct FleetArgs {
     /// Write the inspection as one HTML page with the signed evidence in it, for `psdctl inspect verify`
     #[arg(long, value_name = "FILE", conflicts_with = "watch")]
     report: Option<PathBuf>,
+    /// Write each report that holds to DIR/DEVICE.cose, to be accepted with `psdctl authority accept-audit`
+    #[arg(long, value_name = "DIR", conflicts_with = "watch")]
+    reports: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleOptions,
 }
@@ -47,7 +50,7 @@ pub struct FleetArgs {
 impl FleetArgs {
     /// Whether there are any: a command has its own.
     pub(super) fn are_named(&self) -> bool {
-        let files = [&self.mirror, &self.log_key, &self.report].into_iter().any(Option::is_some);
+        let files = [&self.mirror, &self.log_key, &self.report, &self.reports].into_iter().any(Option::is_some);
         let others = self.development || self.all || self.watch.is_some() || !self.psd.is_empty();
         files || others || self.rules.rules() != Rules::default()
     }
@@ -65,6 +68,9 @@ pub(super) fn run(global: &Global, command: &FleetArgs) -> Result<Exit, InspectE
         shown(global, &look, command.all)?;
         if let Some(path) = &command.report {
             report::write(&mut inspection, &look, &rules, path)?;
+        }
+        if let Some(directory) = &command.reports {
+            report::write_each(global, &look, directory)?;
         }
         return Ok(exit(&look));
     };

@@ -36,6 +36,23 @@ pub(super) fn write(inspection: &mut Inspection, look: &Look, rules: &Rules, pat
     Ok(())
 }
 
+/// Writes each report that holds, by itself.
+pub(super) fn write_each(global: &Global, look: &Look, directory: &Path) -> Result<(), InspectError> {
+    let unwritable = |source| InspectError::File { path: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(unwritable)?;
+    let Some(judged) = &look.view.audit else { return Ok(()) };
+    let sound = look.audit.sound(judged, &look.view.findings);
+    for (psd, report) in &sound {
+        write_durably(&directory.join(format!("{psd}.cose")), report)?;
+    }
+    if !global.json {
+        let left_out = look.audit.reports.len().saturating_sub(sound.len());
+        let left = if left_out > 0 { format!("; {left_out} that do not hold are left out") } else { String::new() };
+        print(&format!("reports      {} in {}{left}\n", count(sound.len()), directory.display()))?;
+    }
+    Ok(())
+}
+
 pub(super) fn verify(global: &Global, command: &Verify) -> Result<Exit, InspectError> {
     let file = |source| InspectError::File { path: command.file.clone(), source };
     let html = std::fs::read_to_string(&command.file).map_err(file)?;

@@ -13,12 +13,13 @@ pub use hold::{Held, Watch};
 pub use judge::judge;
 pub(crate) use word::{end_of, state_word};
 
+use crate::finding::Finding;
 use psd::PsdId;
 use psdd_wire::audit::{AuditClaims, AuditFailure, AuditResponse};
 use psdd_wire::cose::Sign1;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was asked of an appliance, and what came back. The reports are signed; the rest is the inspector's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -60,6 +61,19 @@ impl Audit {
     /// The signed checkpoints that came with the reports, to be held against the mirror.
     pub fn checkpoints(&self) -> BTreeSet<String> {
         self.reports.iter().filter_map(|report| Self::claimed(report)?.checkpoint).collect()
+    }
+
+    /// The reports of which the device key signed every line and the log proves what it can, by device ID, of an audit and its judgement: nothing in
+    /// them is contradicted or not covered yet, and no finding of the audit is about their PSD.
+    pub fn sound(&self, view: &AuditView, findings: &[Finding]) -> BTreeMap<PsdId, &[u8]> {
+        let blemished = |psd: &str| findings.iter().any(|f| f.code.is_of_audit() && f.psd.as_deref() == Some(psd));
+        let holds = |report: &&ReportView| {
+            let stands = |line: &LineView| matches!(line.standing, Standing::Proven | Standing::Asserted);
+            report.lines.iter().all(stands) && !blemished(&report.psd)
+        };
+        let sound: BTreeSet<&str> = view.reports.iter().filter(holds).map(|report| report.psd.as_str()).collect();
+        let claimed = self.reports.iter().filter_map(|report| Some((Self::claimed(report)?.psd, report.as_slice())));
+        claimed.filter(|(psd, _)| sound.contains(psd.to_string().as_str())).collect()
     }
 
     /// Whether a PSD was asked.
