@@ -1,8 +1,8 @@
 //! The inspector's side of remote inspection: what an authority can establish about a fleet of PSDs from signed evidence alone.
 //!
-//! Owns the mirror of an appliance's log, the state that its records lead to, what is wrong with them, and the judgement of scanned
-//! indicia. Trusts a log key and the authority's root, both given by the inspector, and nobody at the vendor. Knows no HTTP: a [`Source`]
-//! fetches for it. docs/inspection.md says what each finding means.
+//! Owns the mirror of an appliance's log, the state that its records lead to, what is wrong with them, audits held against the log, pages
+//! with their evidence, and the judgement of scanned indicia. Trusts the authority's root, and a log key that is given or taken once
+//! from leaf 0, and nobody at the vendor. Knows no HTTP: a [`Source`] fetches for it. docs/inspection.md says what each finding means.
 
 pub mod audit;
 mod durable;

@@ -30,7 +30,7 @@ pub struct InitOptions {
     pub refund_specimens: bool,
 }
 
-/// Makes an authority in a new directory. The root's key is not used again by anything here: carry `root/` away.
+/// Makes an authority in a new directory. Later the root's key signs only countersignatures and its own list: carry `root/` away.
 pub fn init(dir: &AuthorityDir, options: &InitOptions, now: UnixMillis) -> Result<(), PkiError> {
     let taken = std::fs::read_dir(dir.dir()).is_ok_and(|mut entries| entries.next().is_some());
     if taken {
