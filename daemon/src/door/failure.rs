@@ -66,7 +66,7 @@ impl Failure {
 
     /// The route exists with this method only.
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        let detail = format!("this route has the method {allow} only");
+        let detail = format!("this route has {allow} only");
         Self { allow: Some(allow), ..Self::lasting(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail) }
     }
 
@@ -101,7 +101,9 @@ impl From<Unavailable> for Failure {
 }
 
 /// The response of an outcome: an answer, or a problem.
-pub(super) fn respond(outcome: Result<Answer, Failure>) -> Response<Full<Bytes>> {
+///
+/// The answer to HEAD has no content (RFC 9110 §9.3.2), whatever it says.
+pub(super) fn respond(outcome: Result<Answer, Failure>, head: bool) -> Response<Full<Bytes>> {
     let (status, answer, allow) = match outcome {
         Ok(answer) => (StatusCode::OK, answer, None),
         Err(failure) => {
@@ -110,7 +112,7 @@ pub(super) fn respond(outcome: Result<Answer, Failure>) -> Response<Full<Bytes>>
         }
     };
     let Answer { body, media, caching } = answer;
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(Full::new(if head { Bytes::new() } else { body }));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media));
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static(caching));

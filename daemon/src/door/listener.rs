@@ -4,7 +4,7 @@ use super::failure::{Answer, Failure, respond};
 use super::identity::IdentityError;
 use super::standing::lost;
 use super::tls::DoorTls;
-use http::Request;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -188,6 +188,7 @@ async fn serve<A: Attendant>(
         service_fn(move |request| {
             let refused = no_more.get().or(visitor.as_ref().err()).cloned();
             let (visitor, told) = (visitor.as_ref().ok().map(Arc::clone), Arc::clone(&told));
+            let head = request.method() == Method::HEAD;
             async move {
                 let outcome = match (refused, visitor) {
                     (None, Some(visitor)) => A::answer(visitor, request).await,
@@ -197,7 +198,7 @@ async fn serve<A: Attendant>(
                     }
                     (None, None) => Err(Failure::stopping()),
                 };
-                Ok::<_, Infallible>(respond(outcome))
+                Ok::<_, Infallible>(respond(outcome, head))
             }
         })
     };

@@ -204,6 +204,15 @@ impl Wire {
         Ok(Reply { status, body })
     }
 
+    /// Status and content of the answer to HEAD.
+    pub async fn head(&self, path: &str) -> (u16, Bytes) {
+        let request = http::Request::builder().method("HEAD").uri(format!("https://localhost{path}"));
+        let mut sender = self.sender.clone();
+        sender.ready().await.expect("a connection");
+        let response = sender.send_request(request.body(Full::default()).expect("a request")).await.expect("an answer");
+        (response.status().as_u16(), response.into_body().collect().await.expect("its content").to_bytes())
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, None, &[]).await
     }

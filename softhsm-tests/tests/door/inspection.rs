@@ -76,6 +76,12 @@ fn an_inspectors_certificate_opens_the_authority_door_only() {
             assert!(told.to_lowercase().contains(&format!("allow: {allow}")), "{path}: {told}");
         }
 
+        let wire = inspector.connect().await;
+        for path in ["/v1/appliance", "/v1/audits", "/log/checkpoint", "/nowhere"] {
+            let (status, content) = wire.head(path).await;
+            assert!(status >= 400 && content.is_empty(), "HEAD {path}: {status}, {content:?}");
+        }
+
         // Its list is its own.
         admitted(&inspector, Some(&other)).await.expect("another inspector");
         revoke_inspector_clients(layout, &[101]).expect("a CRL");

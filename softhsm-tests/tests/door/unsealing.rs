@@ -2,8 +2,10 @@
 
 use crate::bench::{Wanted, psd, raise};
 use crate::client::{Caller, PATIENCE, item, outcomes};
+use crate::contract::V;
 use crate::reload::until;
 use crate::run;
+use psdctl::dev::ClientIdentity;
 use softhsm_tests::Appliance;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -60,6 +62,10 @@ fn sealed(appliance: &mut Appliance) -> (PathBuf, Vec<PathBuf>) {
     appliance.kill_hsm();
     appliance.start_hsm().expect("psdd-hsm");
     (host, shares)
+}
+
+fn operator_identity(appliance: &Appliance) -> ClientIdentity {
+    ClientIdentity { certificate: appliance.layout.operator(), key: appliance.layout.operator_key() }
 }
 
 /// `psdctl operator …` and what it said.
@@ -127,6 +133,19 @@ fn a_daemon_that_starts_sealed_is_unsealed_from_afar() {
     let (before, operators) = at.split_once("[operator]\nendpoint = \"").expect("the operator door");
     let (_, after) = operators.split_once('"').expect("its end");
     std::fs::write(&config, format!("{before}[operator]\nendpoint = \"{door}\"{after}")).expect("written");
+    run(async {
+        let at_door = Caller { address: door.clone(), identity: operator_identity(&appliance), layout: layout.clone() };
+        let share = V::map([("share", V::Bytes(vec![7; 9_000]))]).encode();
+        let mut request =
+            b"POST /v1/unseal HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/cbor\r\nConnection: close\r\n"
+                .to_vec();
+        request.extend_from_slice(format!("Content-Length: {}\r\n\r\n", share.len()).as_bytes());
+        request.extend_from_slice(&share);
+        let told = at_door.http1(&request).await;
+        assert!(told.starts_with("HTTP/1.1 400 ") && told.contains("malformed"), "no keeper takes so much: {told}");
+        let told = at_door.http1(b"PUT /v1/unseal HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+        assert!(told.to_lowercase().contains("allow: get, post"), "{told}");
+    });
     let (told, text) = operator(&appliance, &["status", "--out", "/dev/null"]);
     assert!(!told && text.contains("starting") && text.contains("SEALED: 0 of 2"), "{text}");
 

@@ -11,6 +11,7 @@ use psdd_ledger::tile::TileError;
 use psdd_ledger::{LogReader, StoreFault};
 use psdd_wire::problem::Problem;
 use psdd_wire::tlog::{TileOf, TilePath};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,17 +21,33 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const READERS: usize = 2;
 /// Answers about the log that are asked for, read or on their way out.
 const ANSWERS: usize = 32;
+/// Of them, those of one inspector: who takes none of what was asked for keeps others from nothing.
+const ANSWERS_OF_ONE: usize = 8;
 
 /// Who reads the log.
 pub struct LogReaders {
     idle: Mutex<Vec<LogReader>>,
     reading: Arc<Semaphore>,
     answers: Arc<Semaphore>,
+    /// Answers of each inspector, by name.
+    of: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 /// One of the answers there may be at a time.
 pub(super) struct Place {
+    inspector: String,
+    of: Arc<Mutex<HashMap<String, usize>>>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        match of.get_mut(&self.inspector) {
+            Some(answers) if *answers > 1 => *answers -= 1,
+            _ => drop(of.remove(&self.inspector)),
+        }
+    }
 }
 
 impl LogReaders {
@@ -38,14 +55,23 @@ impl LogReaders {
     pub fn open(state_dir: &Path) -> Result<Self, StoreFault> {
         let readers = (0..READERS).map(|_| LogReader::open(state_dir)).collect::<Result<_, _>>()?;
         let (reading, answers) = (Arc::new(Semaphore::new(READERS)), Arc::new(Semaphore::new(ANSWERS)));
-        Ok(Self { idle: Mutex::new(readers), reading, answers })
+        Ok(Self { idle: Mutex::new(readers), reading, answers, of: Arc::default() })
     }
 
-    /// A place for an answer, or `overloaded`.
-    pub(super) fn place(&self) -> Result<Place, Failure> {
-        let detail = format!("{ANSWERS} answers about the log are under way; come back when some have left");
-        let place = Arc::clone(&self.answers).try_acquire_owned().ok();
-        place.map(|permit| Place { _permit: permit }).ok_or_else(|| Failure::passing("overloaded", detail, SOON_MS))
+    /// A place for an answer to this inspector, or `overloaded`.
+    pub(super) fn place(&self, inspector: &str) -> Result<Place, Failure> {
+        let overloaded = |count: usize, whose: &str| {
+            let detail = format!("{count} answers about the log {whose}are under way; come back when some have left");
+            Failure::passing("overloaded", detail, SOON_MS)
+        };
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = of.get(inspector).copied().unwrap_or(0);
+        if answers >= ANSWERS_OF_ONE {
+            return Err(overloaded(ANSWERS_OF_ONE, "to you "));
+        }
+        let permit = Arc::clone(&self.answers).try_acquire_owned().ok().ok_or_else(|| overloaded(ANSWERS, ""))?;
+        of.insert(inspector.to_owned(), answers + 1);
+        Ok(Place { inspector: inspector.to_owned(), of: Arc::clone(&self.of), _permit: permit })
     }
 
     /// Reads on a thread of its own, when one is free. A read that was begun is finished, whether its client waits or not.
@@ -111,12 +137,12 @@ impl AsRef<[u8]> for Leaving {
 }
 
 /// `/log/tile/…`, the segments behind it.
-pub(super) async fn tile(state: &AuthorityState, segments: &[&str]) -> Result<Answer, Failure> {
+pub(super) async fn tile(state: &AuthorityState, inspector: &str, segments: &[&str]) -> Result<Answer, Failure> {
     let tile = TilePath::parse(segments).ok_or_else(Failure::no_such_route)?;
     if !tile.lies_within(state.newest.size()) {
         return Err(not_published(state, None));
     }
-    let place = state.log.place()?;
+    let place = state.log.place(inspector)?;
     let (number, width) = (tile.number, tile.width());
     let bytes = state.log.read(&place, move |log| match tile.of {
         TileOf::Hashes(level) => log.hashes(level, number, width),
@@ -134,18 +160,28 @@ mod tests {
     #[test]
     fn an_answer_counts_until_its_last_byte_has_left() {
         let (reading, answers) = (Arc::new(Semaphore::new(READERS)), Arc::new(Semaphore::new(ANSWERS)));
-        let readers = LogReaders { idle: Mutex::default(), reading, answers };
-        let mut leaving: Vec<Bytes> = (0..ANSWERS)
-            .map(|_| Bytes::from_owner(Leaving { bytes: vec![7; 10], _place: readers.place().unwrap() }))
-            .collect();
-        let refused = readers.place().err().unwrap();
+        let readers = LogReaders { idle: Mutex::default(), reading, answers, of: Arc::default() };
+        let leaving = |name: &str| {
+            let place = readers.place(name).unwrap();
+            Bytes::from_owner(Leaving { bytes: vec![7; 10], _place: place })
+        };
+        let mut mine: Vec<Bytes> = (0..ANSWERS_OF_ONE).map(|_| leaving("one")).collect();
+        let refused = readers.place("one").err().unwrap();
         assert_eq!((refused.status.as_u16(), refused.problem.facts.code.as_str()), (503, "overloaded"));
+        assert!(readers.place("two").is_ok(), "who takes nothing keeps others from nothing");
         // Half of it is on its way, the other half is not.
-        let rest = leaving[0].split_off(5);
-        assert!(readers.place().is_err());
-        leaving.remove(0);
-        assert!(readers.place().is_err());
+        let rest = mine[0].split_off(5);
+        assert!(readers.place("one").is_err());
+        mine.remove(0);
+        assert!(readers.place("one").is_err());
         drop(rest);
-        assert!(readers.place().is_ok());
+        assert!(readers.place("one").is_ok());
+
+        mine.push(leaving("one"));
+        let others: Vec<Bytes> =
+            (ANSWERS_OF_ONE..ANSWERS).map(|n| leaving(&format!("{}", n / ANSWERS_OF_ONE))).collect();
+        assert!(readers.place("another").is_err(), "all places are taken");
+        drop((mine, others));
+        assert!(readers.place("another").is_ok() && readers.of.lock().unwrap().is_empty());
     }
 }

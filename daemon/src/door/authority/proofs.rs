@@ -34,7 +34,11 @@ fn path(hashes: Vec<Hash>) -> Vec<ByteBuf> {
     hashes.into_iter().map(|hash| ByteBuf::from(hash.to_vec())).collect()
 }
 
-pub(super) async fn inclusion(state: &AuthorityState, query: Option<&str>) -> Result<Vec<u8>, Failure> {
+pub(super) async fn inclusion(
+    state: &AuthorityState,
+    inspector: &str,
+    query: Option<&str>,
+) -> Result<Vec<u8>, Failure> {
     let [leaf, size] = numbers(query, ["leaf", "size"])?;
     if leaf >= size {
         return Err(Failure::malformed("leaf: a tree of `size` leaves has leaf 0 to size - 1"));
@@ -42,12 +46,16 @@ pub(super) async fn inclusion(state: &AuthorityState, query: Option<&str>) -> Re
     if size > state.newest.size() {
         return Err(not_published(state, Some(size)));
     }
-    let place = state.log.place()?;
+    let place = state.log.place(inspector)?;
     let hashes = state.log.read(&place, move |log| log.inclusion_path(leaf, size)).await?;
     Ok(psdd_wire::encode(&InclusionResponse { leaf, path: path(hashes), size }))
 }
 
-pub(super) async fn consistency(state: &AuthorityState, query: Option<&str>) -> Result<Vec<u8>, Failure> {
+pub(super) async fn consistency(
+    state: &AuthorityState,
+    inspector: &str,
+    query: Option<&str>,
+) -> Result<Vec<u8>, Failure> {
     let [from, to] = numbers(query, ["from", "to"])?;
     if from == 0 || from > to {
         return Err(Failure::malformed("from: 1 or more, and not above `to`"));
@@ -55,17 +63,17 @@ pub(super) async fn consistency(state: &AuthorityState, query: Option<&str>) -> 
     if to > state.newest.size() {
         return Err(not_published(state, Some(to)));
     }
-    let place = state.log.place()?;
+    let place = state.log.place(inspector)?;
     let hashes = state.log.read(&place, move |log| log.consistency_path(from, to)).await?;
     Ok(psdd_wire::encode(&ConsistencyResponse { to, from, path: path(hashes) }))
 }
 
-pub(super) async fn receipt(state: &AuthorityState, query: Option<&str>) -> Result<Vec<u8>, Failure> {
+pub(super) async fn receipt(state: &AuthorityState, inspector: &str, query: Option<&str>) -> Result<Vec<u8>, Failure> {
     let [leaf] = numbers(query, ["leaf"])?;
     if leaf >= state.newest.size() {
         return Err(not_published(state, leaf.checked_add(1)));
     }
-    let place = state.log.place()?;
+    let place = state.log.place(inspector)?;
     let SignedRoot { size, root, kind, signature, .. } = &*state.receipts.over(state, leaf).await?;
     let size = *size;
     let read = move |log: &psdd_ledger::LogReader| Ok((log.record(leaf)?, log.inclusion_path(leaf, size)?));

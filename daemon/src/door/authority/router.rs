@@ -27,7 +27,7 @@ impl Attendant for AuthorityState {
     }
 
     async fn answer(visitor: Arc<InspectorConnection>, request: Request<Incoming>) -> Result<Answer, Failure> {
-        let outcome = route(&visitor.state, request).await;
+        let outcome = route(&visitor.state, &visitor.inspector, request).await;
         if let Err(failure) = &outcome {
             tracing::info!(inspector = visitor.inspector, problem = %failure.problem, "refused");
         }
@@ -35,7 +35,7 @@ impl Attendant for AuthorityState {
     }
 }
 
-async fn route(state: &AuthorityState, request: Request<Incoming>) -> Result<Answer, Failure> {
+async fn route(state: &AuthorityState, inspector: &str, request: Request<Incoming>) -> Result<Answer, Failure> {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().map(str::to_owned);
     let query = query.as_deref();
@@ -43,10 +43,10 @@ async fn route(state: &AuthorityState, request: Request<Incoming>) -> Result<Ans
     let (get, post) = (request.method() == Method::GET, request.method() == Method::POST);
     let message = match segments.as_slice() {
         ["log", "checkpoint"] if get => return log::checkpoint(state),
-        ["log", "tile", tile @ ..] if get => return log::tile(state, tile).await,
-        ["v1", "log", "inclusion"] if get => proofs::inclusion(state, query).await,
-        ["v1", "log", "consistency"] if get => proofs::consistency(state, query).await,
-        ["v1", "log", "receipt"] if get => proofs::receipt(state, query).await,
+        ["log", "tile", tile @ ..] if get => return log::tile(state, inspector, tile).await,
+        ["v1", "log", "inclusion"] if get => proofs::inclusion(state, inspector, query).await,
+        ["v1", "log", "consistency"] if get => proofs::consistency(state, inspector, query).await,
+        ["v1", "log", "receipt"] if get => proofs::receipt(state, inspector, query).await,
         ["v1", "appliance"] if get => Ok(reads::appliance(state)),
         ["v1", "psds"] if get => reads::psds(state).await,
         ["v1", "psds", psd] if get => reads::psd(state, psd).await,

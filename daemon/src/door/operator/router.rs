@@ -55,7 +55,8 @@ async fn route(connection: &OperatorConnection, request: Request<Incoming>) -> R
         ["v1", "ceremonies" | "certificates"] | ["v1", "ceremonies", "plan"] => {
             Err(Failure::method_not_allowed("POST"))
         }
-        ["v1", "appliance" | "requests" | "keys" | "status" | "unseal"] | ["v1", "ceremonies", _] => {
+        ["v1", "unseal"] => Err(Failure::method_not_allowed("GET, POST")),
+        ["v1", "appliance" | "requests" | "keys" | "status"] | ["v1", "ceremonies", _] => {
             Err(Failure::method_not_allowed("GET"))
         }
         _ => Err(Failure::no_such_route()),

@@ -17,6 +17,9 @@ fn socket(door: &OperatorDoor) -> Result<PathBuf, Failure> {
 }
 
 fn failed(error: &UnsealError) -> Failure {
+    if let UnsealError::TooLong(_) = error {
+        return Failure::malformed(error.to_string());
+    }
     Failure::passing("keeper-unavailable", error.to_string(), SOON_MS)
 }
 
