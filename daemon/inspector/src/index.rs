@@ -5,9 +5,10 @@
 //! which read each block once. The keys stand there whole, so nothing is taken for something else.
 
 use crate::durable::{AtPath, DiskError};
+use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ const BLOCK: u64 = 64;
 pub(crate) struct RunName {
     number: u64,
     entries: u64,
+    /// SHA-256 of the file.
+    digest: [u8; 32],
 }
 
 #[derive(Debug)]
@@ -40,14 +43,19 @@ pub(crate) struct Index<const K: usize, const V: usize> {
 pub(crate) type Entry<const K: usize, const V: usize> = ([u8; K], [u8; V]);
 
 impl<const K: usize, const V: usize> Index<K, V> {
-    /// The index of these runs in a directory of its own. Other runs there are removed: nobody noted them.
+    /// The index of these runs in a directory of its own, each read whole and held against its digest. Other runs there are removed: nobody noted
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// The disk; a run that is missing or is not what was written is [`ErrorKind::NotFound`] or [`ErrorKind::InvalidData`].
     pub(crate) fn open(directory: &Path, names: &[RunName]) -> Result<Self, DiskError> {
         std::fs::create_dir_all(directory).at(directory)?;
         let mut index = Self { directory: directory.to_owned(), runs: Vec::new(), next: 0 };
         for name in names {
             let path = index.path(name.number);
             let file = File::open(&path).at(&path)?;
-            let run = Run { name: *name, fences: fences::<K, V>(&file, name.entries).at(&path)?, file };
+            let run = Run { name: *name, fences: fences::<K, V>(&file, name).at(&path)?, file };
             index.next = index.next.max(name.number + 1);
             index.runs.push(run);
         }
@@ -125,18 +133,21 @@ impl<const K: usize, const V: usize> Index<K, V> {
         let path = self.path(number);
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).at(&path)?;
         let mut writer = BufWriter::with_capacity(1 << 16, &file);
-        let mut name = RunName { number, entries: 0 };
-        let mut fences = Vec::new();
+        let mut name = RunName { number, entries: 0, digest: [0; 32] };
+        let (mut fences, mut digest) = (Vec::new(), Context::new(&SHA256));
         for entry in entries {
             let (key, value) = entry?;
             if name.entries.is_multiple_of(BLOCK) {
                 fences.push(key);
             }
             writer.write_all(&key).and_then(|()| writer.write_all(&value)).at(&path)?;
+            digest.update(&key);
+            digest.update(&value);
             name.entries += 1;
         }
         writer.flush().at(&path)?;
         drop(writer);
+        name.digest.copy_from_slice(digest.finish().as_ref());
         Ok(Run { name, file, fences })
     }
 }
@@ -180,14 +191,24 @@ fn find<const K: usize, const V: usize>(block: &[u8], key: &[u8; K]) -> Option<[
     None
 }
 
-fn fences<const K: usize, const V: usize>(file: &File, entries: u64) -> std::io::Result<Vec<[u8; K]>> {
-    let mut fences = Vec::new();
-    for block in 0..entries.div_ceil(BLOCK) {
-        let mut key = [0; K];
-        file.read_exact_at(&mut key, block.saturating_mul(BLOCK).saturating_mul(wide(K + V)))?;
-        fences.push(key);
+/// The first key of each block of a run that is as it was written.
+fn fences<const K: usize, const V: usize>(file: &File, name: &RunName) -> std::io::Result<Vec<[u8; K]>> {
+    let (mut fences, mut digest) = (Vec::new(), Context::new(&SHA256));
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let mut entry = vec![0; K + V];
+    for number in 0..name.entries {
+        match reader.read_exact(&mut entry) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(ErrorKind::InvalidData.into()),
+            read => read?,
+        }
+        digest.update(&entry);
+        if let Some(key) = entry.first_chunk::<K>().filter(|_| number.is_multiple_of(BLOCK)) {
+            fences.push(*key);
+        }
     }
-    Ok(fences)
+    let ends = reader.read(&mut [0])? == 0;
+    let written = digest.finish().as_ref() == name.digest;
+    if ends && written { Ok(fences) } else { Err(ErrorKind::InvalidData.into()) }
 }
 
 fn wide(length: usize) -> u64 {

@@ -33,7 +33,7 @@ impl Fold {
                 findings.extend(velocity_findings(*id, tally, rules));
                 findings.extend(refund_finding(*id, tally, rules));
             }
-            psds.push(psd_view(*id, psd, tally, keys));
+            psds.push(psd_view(*id, psd, (tally, facts), keys));
         }
         findings.sort_by(|a, b| (a.severity, a.code, &a.psd, a.time_ms).cmp(&(b.severity, b.code, &b.psd, b.time_ms)));
         let largest = self.fleet.days.values().max_by_key(|day| day.error_ms);
@@ -205,9 +205,11 @@ fn refund_finding(psd: PsdId, tally: &Tally, rules: &Rules) -> Option<Finding> {
     })
 }
 
-fn psd_view(id: PsdId, psd: &Psd, tally: Option<&Tally>, keys: Vec<KeyView>) -> PsdView {
+fn psd_view(id: PsdId, psd: &Psd, (tally, facts): (Option<&Tally>, Option<&Facts>), keys: Vec<KeyView>) -> PsdView {
     let (identity, state) = (psd.identity(), psd.state());
     let registers = &state.registers;
+    let live = |slot: &str| facts.and_then(|facts| facts.live.get(slot)).copied();
+    let over = matches!(state.lifecycle, Lifecycle::Withdrawn | Lifecycle::Scrapped);
     let movement = |of: &Movement| MovementView { leaf: of.leaf, time_ms: of.time_ms, amount: amount(of.mills) };
     PsdView {
         psd: id.to_string(),
@@ -223,6 +225,7 @@ fn psd_view(id: PsdId, psd: &Psd, tally: Option<&Tally>, keys: Vec<KeyView>) -> 
         control_total: registers.control_total().to_string(),
         pieces: registers.piece_count(),
         last_leaf: tally.map_or(0, |tally| tally.last_leaf),
+        ended_leaf: live("withdrawn").or_else(|| live("lifecycle")).filter(|_| over),
         last_record_ms: tally.map_or(0, |tally| tally.last_time_ms),
         downloads: tally.map_or(0, |tally| tally.downloads),
         last_download: tally.and_then(|tally| tally.last_download.as_ref()).map(movement),

@@ -148,6 +148,8 @@ pub struct PsdView {
     pub pieces: u64,
     /// Its last record.
     pub last_leaf: u64,
+    /// The record by which its life ended, if it has.
+    pub ended_leaf: Option<u64>,
     /// Time of that.
     pub last_record_ms: u64,
     /// Downloads of value.

@@ -116,9 +116,10 @@ impl InspectError {
             | InspectError::Fold(FoldError::Mirror(error))
             | InspectError::Scan(ScanError::Mirror(error)) => of_log(error),
             InspectError::Fold(FoldError::Genesis(_)) | InspectError::Name(_) => 1,
-            InspectError::Fold(FoldError::Saved(_) | FoldError::Root(_)) => 2,
+            InspectError::Fold(FoldError::Saved(_) | FoldError::Witness(_) | FoldError::Root(_)) => 2,
             InspectError::Fold(FoldError::Disk(_)) | InspectError::Empty | InspectError::Random => 3,
             InspectError::Door(ClientError::Config(_) | ClientError::Input(_)) => 2,
+            InspectError::Door(ClientError::Refused(problem)) if problem.facts.retry => 3,
             InspectError::Door(ClientError::Refused(_) | ClientError::Verification(_)) => 1,
             InspectError::Door(
                 ClientError::Connect { .. }
@@ -141,10 +142,12 @@ fn of_log(error: &UpdateError) -> u8 {
         | UpdateError::Missing { .. }
         | UpdateError::Malformed { .. }
         | UpdateError::Checkpoint(_)
+        | UpdateError::OtherLog { .. }
         | UpdateError::Pin(_) => 1,
         UpdateError::NoLeaf { .. }
         | UpdateError::Damaged { .. }
         | UpdateError::Pinned { .. }
+        | UpdateError::Unpinned { .. }
         | UpdateError::NotPinned { .. } => 2,
         UpdateError::Fetch { .. } | UpdateError::InUse { .. } | UpdateError::Disk(_) => 3,
     }

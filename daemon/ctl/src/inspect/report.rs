@@ -31,7 +31,7 @@ pub struct Verify {
 
 /// Writes the page of a look.
 pub(super) fn write(inspection: &mut Inspection, look: &Look, rules: &Rules, path: &Path) -> Result<(), InspectError> {
-    let evidence = Evidence::gather(&mut inspection.mirror, &look.view, rules, Some((&look.audit, &look.held)))?;
+    let evidence = Evidence::gather(&mut inspection.mirror, &look.view, rules, (&look.audit, &look.held))?;
     write_durably(path, evidence.page().as_bytes())?;
     Ok(())
 }
@@ -90,6 +90,8 @@ fn drawn(told: &Verified, anchors: &Anchors) -> String {
          log          {} records under the signed root {}\n\
          proven       {} records in the log; registers of {} of {} PSDs\n\
          reports      {} judged again; they give state and keys of {} of {} PSDs\n\
+         without one  {} withdrawn or scrapped by their records, {} shown without a device key\n\
+         not proven   that the appliance has no other PSDs: the mirror knows\n\
          trusted      {by}\n",
         told.appliance,
         told.environment,
@@ -104,5 +106,7 @@ fn drawn(told: &Verified, anchors: &Anchors) -> String {
         count(told.reports),
         count(told.states),
         count(told.psds),
+        count(told.ended),
+        count(told.silent),
     )
 }

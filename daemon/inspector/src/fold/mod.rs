@@ -30,6 +30,7 @@ use psd::{PostageAmount, PsdId, Registers, UnixMillis};
 use psdd_wire::certificate::{AuthorityRoot, CertifiedKey};
 use saved::{FORMAT, Latest, Saved, SavedPsd};
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,6 +56,11 @@ pub enum FoldError {
         "the saved state cannot be gone by: {0}; remove the directory fold/ of the mirror, and all records are read again"
     )]
     Saved(&'static str),
+    /// The mirror was further than it is now: what it knew of the log is not all there any more.
+    #[error(
+        "the mirror is not as it was left: {0}. Keep the directory as it is, for it may show more of the log than it does now, and make a new mirror elsewhere"
+    )]
+    Witness(&'static str),
     /// The root that was pinned is none.
     #[error("the pinned root of the authority: {0}")]
     Root(#[from] psdd_wire::certificate::ChainError),
@@ -87,14 +93,13 @@ impl Fold {
     pub fn open(mirror: &mut Mirror) -> Result<Self, FoldError> {
         let directory = mirror.directory().join("fold");
         let saved = durable::read(&directory.join("state"))?;
-        let saved: Option<Saved> = saved
-            .map(|bytes| serde_cbor::from_slice(&bytes).ok().ok_or(FoldError::Saved("it is not read")))
-            .transpose()?;
+        let saved: Option<Saved> =
+            saved.map(|bytes| saved::read(&bytes).ok_or(FoldError::Saved("it is not what was written"))).transpose()?;
         if saved.as_ref().is_some_and(|saved| saved.format != FORMAT) {
             return Err(FoldError::Saved("it is of another version"));
         }
         if saved.as_ref().is_some_and(|saved| saved.pin != *mirror.pin()) {
-            return Err(FoldError::Saved("it is of another log"));
+            return Err(FoldError::Witness("its saved state is of another log than its pin"));
         }
         let runs = saved.as_ref().map(|saved| (saved.marks.clone(), saved.keys.clone())).unwrap_or_default();
         let mut fold = Self {
@@ -109,8 +114,8 @@ impl Fold {
             fleet: Tally::default(),
             latest: None,
             found: Found::default(),
-            marks: Index::open(&directory.join("marks"), &runs.0)?,
-            keys: Index::open(&directory.join("keys"), &runs.1)?,
+            marks: Index::open(&directory.join("marks"), &runs.0).map_err(of_index)?,
+            keys: Index::open(&directory.join("keys"), &runs.1).map_err(of_index)?,
             pieces: Pieces::default(),
             repeated: Repeated::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -152,7 +157,7 @@ impl Fold {
         let begin = self.size;
         let end = mirror.size();
         if end < begin {
-            return Err(FoldError::Saved("it is ahead of the mirror"));
+            return Err(FoldError::Witness("its saved state has more records than the mirror"));
         }
         let mut jobs: Vec<Job> = Vec::new();
         while self.size < end {
@@ -221,7 +226,7 @@ impl Fold {
             marks: self.marks.names(),
             keys: self.keys.names(),
         };
-        durable::write(&self.directory.join("state"), &psdd_wire::encode(&saved))?;
+        durable::write(&self.directory.join("state"), &saved::written(&saved))?;
         self.marks.remove_unnoted()?;
         self.keys.remove_unnoted()?;
         Ok(())
@@ -230,7 +235,7 @@ impl Fold {
     /// State from its live records, each read from the mirror.
     fn resume(&mut self, saved: Saved, mirror: &mut Mirror) -> Result<(), FoldError> {
         if saved.size > mirror.size() {
-            return Err(FoldError::Saved("it is ahead of the mirror"));
+            return Err(FoldError::Witness("its saved state has more records than the mirror"));
         }
         let live = saved.psds.iter().flat_map(|psd| psd.live.values()).chain(saved.appliance.values());
         let mut leaves: Vec<u64> = live.copied().collect();
@@ -297,5 +302,15 @@ impl Fold {
             (state.sequence, state.registers) = (sequence, registers);
             device.restore(state);
         }
+    }
+}
+
+/// Damage of an index is mended by making it again.
+fn of_index(error: DiskError) -> FoldError {
+    match error.source.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidData => {
+            FoldError::Saved("a file of its index is missing or is not what was written")
+        }
+        _ => error.into(),
     }
 }

@@ -11,7 +11,21 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The form of this file.
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
+
+/// The file of a state: the state, and its SHA-256 behind it.
+pub(super) fn written(saved: &Saved) -> Vec<u8> {
+    let mut bytes = psdd_wire::encode(saved);
+    let digest = psdd_wire::sha256(&bytes);
+    bytes.extend_from_slice(&digest);
+    bytes
+}
+
+/// The state in a file; `None` where that is not what was written.
+pub(super) fn read(bytes: &[u8]) -> Option<Saved> {
+    let (state, digest) = bytes.split_last_chunk::<32>()?;
+    serde_cbor::from_slice(state).ok().filter(|_| psdd_wire::sha256(state) == *digest)
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

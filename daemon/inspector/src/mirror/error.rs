@@ -35,6 +35,16 @@ pub enum UpdateError {
     /// The checkpoint is not this log's.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Another log.
+    #[error(
+        "the checkpoint is of log {told:?}, and the mirror of {pinned:?}: another appliance answers there; give that a mirror of its own"
+    )]
+    OtherLog {
+        /// Its origin.
+        told: String,
+        /// That of the mirror's log.
+        pinned: String,
+    },
     /// Leaf 0 is not believed.
     #[error(transparent)]
     Pin(#[from] PinError),
@@ -73,12 +83,12 @@ pub enum UpdateError {
         evidence: PathBuf,
     },
     /// An entry is not the one that the log signed.
-    #[error("record {leaf} was edited: it does not hash to the signed tree")]
+    #[error("record {leaf} was edited: it does not hash to the signed tree; what was served is kept in {}", evidence.display())]
     Edited {
         /// The leaf.
         leaf: u64,
-        /// What was served, with the checkpoint; `None` where it is the mirror's own disk that does not give back what was put there.
-        evidence: Option<PathBuf>,
+        /// What was served, with the checkpoint.
+        evidence: PathBuf,
     },
     /// Beyond the mirror.
     #[error("the mirror has no record {leaf}")]
@@ -95,6 +105,12 @@ pub enum UpdateError {
     /// There is a mirror already.
     #[error("{} holds a mirror already; open it", directory.display())]
     Pinned {
+        /// Where.
+        directory: PathBuf,
+    },
+    /// A mirror whose pin is gone.
+    #[error("{} holds parts of a mirror without its pin: keep it as it is, and make a new mirror elsewhere", directory.display())]
+    Unpinned {
         /// Where.
         directory: PathBuf,
     },

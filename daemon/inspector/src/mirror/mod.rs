@@ -57,6 +57,10 @@ impl Mirror {
         if durable::read(&at)?.is_some() {
             return Err(UpdateError::Pinned { directory: directory.to_owned() });
         }
+        // Whatever was pinned there is not known any more, and what was seen must not be seen anew by another's key.
+        if ["checkpoint", "tile", "fold", "evidence"].iter().any(|part| directory.join(part).exists()) {
+            return Err(UpdateError::Unpinned { directory: directory.to_owned() });
+        }
         let pin = Pin::settle(trust, source)?;
         durable::write(&at, &psdd_wire::encode(&pin))?;
         let directory = directory.to_owned();
@@ -74,7 +78,9 @@ impl Mirror {
         if let Some(note) = durable::read(&mirror.directory.join("checkpoint"))? {
             let note =
                 String::from_utf8(note).ok().ok_or(UpdateError::Damaged { what: "its checkpoint is no text" })?;
-            let checkpoint = mirror.pin.verified(&note)?;
+            let checkpoint = mirror.pin.verified(&note).ok();
+            let damaged = UpdateError::Damaged { what: "the pinned log key did not sign its checkpoint" };
+            let checkpoint = checkpoint.ok_or(damaged)?;
             mirror.tree = mirror.tree_on_disk(checkpoint.size)?;
             if mirror.tree.root() != checkpoint.root {
                 return Err(UpdateError::Damaged { what: "its tiles are not those of its checkpoint" });

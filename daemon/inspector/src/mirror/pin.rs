@@ -5,7 +5,7 @@ use crate::source::Source;
 use psd::ApplianceId;
 use psd::record::{Environment, Event, Genesis, Record};
 use psdd_wire::certificate::AuthorityRoot;
-use psdd_wire::checkpoint::{Checkpoint, LogKey, origin};
+use psdd_wire::checkpoint::{Checkpoint, CheckpointError, LogKey, origin};
 use psdd_wire::countersignature::Countersignature;
 use serde::{Deserialize, Serialize};
 
@@ -111,8 +111,11 @@ impl Pin {
     pub(crate) fn verified(&self, note: &str) -> Result<Checkpoint, UpdateError> {
         let appliance = self.appliance.parse::<ApplianceId>().ok();
         let appliance = appliance.ok_or(UpdateError::Damaged { what: "the pin names no appliance" })?;
-        let checkpoint = Checkpoint::verified(note, &origin(&appliance), &LogKey::of_spki(&self.log_spki))?;
-        Ok(checkpoint)
+        let pinned = origin(&appliance);
+        match Checkpoint::verified(note, &pinned, &LogKey::of_spki(&self.log_spki)) {
+            Err(CheckpointError::Origin(told)) => Err(UpdateError::OtherLog { told, pinned }),
+            checked => Ok(checked?),
+        }
     }
 }
 

@@ -36,10 +36,8 @@ impl Mirror {
         if entries.len() != tile.len() {
             return Err(damaged);
         }
-        let differs = entries.iter().zip(&tile).position(|(entry, hash)| leaf_hash(entry) != *hash);
-        if let Some(at) = differs {
-            let leaf = number * path::FULL + u64::try_from(at).unwrap_or(0);
-            return Err(UpdateError::Edited { leaf, evidence: None });
+        if entries.iter().zip(&tile).any(|(entry, hash)| leaf_hash(entry) != *hash) {
+            return Err(UpdateError::Damaged { what: "a record is not the one that was put there" });
         }
         Ok(Bundle { number, entries: entries.into_iter().map(Box::from).collect() })
     }

@@ -10,6 +10,7 @@ use crate::durable::{self, AtPath, DiskError};
 use crate::source::{FetchError, MOST_BYTES, Source};
 use psd::tree::{FullTile, Hash, Tree, hashes_of, leaf_hash};
 use psdd_wire::checkpoint::Checkpoint;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// How an update went.
@@ -209,7 +210,7 @@ impl Mirror {
                 super::evidence::hex(entry)
             );
             let evidence = self.keep_evidence("edited", checkpoint, note, &explained)?;
-            return Err(UpdateError::Edited { leaf, evidence: Some(evidence) });
+            return Err(UpdateError::Edited { leaf, evidence });
         }
         if number == 0
             && let Some(genesis) = path::records(&bundle, width).and_then(|entries| entries.first().copied())
@@ -252,24 +253,49 @@ impl Mirror {
         sync_all(&self.directory)
     }
 
-    /// Removes the unfinished tiles and the unfinished bundle of the tree before.
+    /// Removes unfinished tiles and bundles: those of the tree before, and what updates left behind that were killed on their way from it.
     fn forget_partial(&self, old: &Tree) -> Result<(), UpdateError> {
-        let now: Vec<(u8, u64, usize)> =
-            self.tree.partial_tiles().map(|(level, number, hashes)| (level, number, hashes.len())).collect();
-        for (level, number, hashes) in old.partial_tiles() {
-            if now.contains(&(level, number, hashes.len())) {
-                continue;
+        let (from, to) = (old.size(), self.size());
+        let now: BTreeSet<PathBuf> = self
+            .tree
+            .partial_tiles()
+            .flat_map(|(level, number, hashes)| {
+                let width = u64::try_from(hashes.len() / 32).unwrap_or(0);
+                let bundle = (level == 0).then(|| path::entries(number, width));
+                [path::tile(level, number, width)].into_iter().chain(bundle)
+            })
+            .map(|name| self.directory.join(name))
+            .collect();
+        for level in 0..8u8 {
+            let above = 8 * (u32::from(level) + 1);
+            for number in from >> above..=to >> above {
+                // Any width names the directory of all.
+                self.sweep(&path::tile(level, number, 1), &now)?;
+                if level == 0 {
+                    self.sweep(&path::entries(number, 1), &now)?;
+                }
             }
-            let width = u64::try_from(hashes.len() / 32).unwrap_or(0);
-            let bundle = (level == 0).then(|| path::entries(number, width));
-            for name in [path::tile(level, number, width)].into_iter().chain(bundle) {
-                let path = self.directory.join(name);
-                durable::remove(&path)?;
-                // A directory that holds another unfinished one stays.
-                path.parent().map(std::fs::remove_dir).and_then(Result::ok);
+            if to >> above == 0 {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Removes all beside this name but these.
+    fn sweep(&self, name: &str, keep: &BTreeSet<PathBuf>) -> Result<(), DiskError> {
+        let path = self.directory.join(name);
+        let Some(directory) = path.parent().filter(|directory| directory.is_dir()) else { return Ok(()) };
+        let mut empty = true;
+        for found in std::fs::read_dir(directory).at(directory)? {
+            let found = found.at(directory)?.path();
+            if keep.contains(&found) {
+                empty = false;
+            } else {
+                durable::remove(&found)?;
+            }
+        }
+        if empty { std::fs::remove_dir(directory).at(directory) } else { Ok(()) }
     }
 }
 

@@ -35,9 +35,9 @@ pub struct Evidence {
     pin: Pin,
     /// The signed checkpoint.
     note: String,
-    /// The genesis, the last record of every PSD, and what reports and findings name.
+    /// The genesis, the last record of every PSD and that by which its life ended, and what reports and findings name.
     records: Vec<Included>,
-    audit: Option<Audit>,
+    audit: Audit,
     /// What the log had of each PSD at the record that its report names.
     held: BTreeMap<String, Held>,
     rules: Rules,
@@ -60,7 +60,7 @@ impl Evidence {
         mirror: &mut Mirror,
         view: &FleetView,
         rules: &Rules,
-        audit: Option<(&Audit, &BTreeMap<PsdId, Held>)>,
+        (audit, held): (&Audit, &BTreeMap<PsdId, Held>),
     ) -> Result<Self, UpdateError> {
         let mut view = view.clone();
         for psd in &mut view.psds {
@@ -68,11 +68,11 @@ impl Evidence {
             psd.days.clear();
             psd.hours.clear();
         }
-        let held = audit.iter().flat_map(|(_, held)| held.iter());
-        let held: BTreeMap<String, Held> = held.map(|(psd, held)| (psd.to_string(), held.clone())).collect();
+        let held: BTreeMap<String, Held> = held.iter().map(|(psd, held)| (psd.to_string(), held.clone())).collect();
         let named = view.findings.iter().flat_map(|finding| finding.leaves.iter().copied());
         let last = view.psds.iter().map(|psd| psd.last_leaf).chain(held.values().filter_map(|held| held.leaf));
-        let leaves: BTreeSet<u64> = [0].into_iter().chain(named).chain(last).collect();
+        let ended = view.psds.iter().filter_map(|psd| psd.ended_leaf);
+        let leaves: BTreeSet<u64> = [0].into_iter().chain(named).chain(last).chain(ended).collect();
         let size = mirror.size();
         let mut records = Vec::with_capacity(leaves.len());
         for leaf in leaves.into_iter().filter(|leaf| *leaf < size) {
@@ -81,13 +81,12 @@ impl Evidence {
             records.push(Included { leaf, record, path });
         }
         let note = mirror.note().unwrap_or_default().to_owned();
-        let audit = audit.map(|(audit, _)| audit.clone());
         Ok(Self {
             format: FORMAT.to_owned(),
             pin: mirror.pin().clone(),
             note,
             records,
-            audit,
+            audit: audit.clone(),
             held,
             rules: *rules,
             view,

@@ -91,8 +91,7 @@ fn reported_states(evidence: &Evidence) -> BTreeMap<String, Logged> {
         .filter(|report| report.lines.iter().all(|line| line.log.is_none()) && report.leaf.is_some())
         .map(|report| &report.psd)
         .collect();
-    let reports = evidence.audit.iter().flat_map(|audit| &audit.reports);
-    let claims = reports.filter_map(|report| Audit::claimed(report));
+    let claims = evidence.audit.reports.iter().filter_map(|report| Audit::claimed(report));
     claims.map(|claims| (claims.psd.to_string(), claims.logged)).filter(|(psd, _)| agreed.contains(&psd)).collect()
 }
 
@@ -115,10 +114,13 @@ fn by_report(psd: &PsdView, logged: &Logged, evidence: &Evidence) -> Result<(), 
     cells.same("the format", &psd.format, &logged.format)?;
     cells.same("the currency", &psd.currency, &logged.currency.to_string())?;
     cells.same("what is under way", &psd.pending, &logged.pending.as_ref().map(|pending| pending.sequence))?;
-    if let (Some(shown), Some(given)) = (&psd.last_download, &logged.last_download) {
-        cells.same("the record of the last download", &shown.leaf, &given.leaf)?;
-        cells.same("the time of the last download", &shown.time_ms, &given.time)?;
-        cells.same("the amount of the last download", &shown.amount, &given.amount.to_string())?;
+    // One that came after its record a report leaves out rightly.
+    if let Some(given) = &logged.last_download {
+        let shown = psd.last_download.as_ref();
+        cells.same("the record of the last download", &shown.map(|shown| shown.leaf), &Some(given.leaf))?;
+        cells.same("the time of the last download", &shown.map(|shown| shown.time_ms), &Some(given.time))?;
+        let amount = given.amount.to_string();
+        cells.same("the amount of the last download", &shown.map(|shown| &shown.amount), &Some(&amount))?;
     }
     cells.same("the number of keys", &psd.keys.len(), &logged.keys.len())?;
     psd.keys.iter().zip(&logged.keys).try_for_each(|(shown, given)| key(&cells, shown, given, evidence))

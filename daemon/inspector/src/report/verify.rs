@@ -5,11 +5,14 @@ use crate::audit::judge;
 use crate::finding::{Code, Finding};
 use crate::inspect::key_findings;
 use crate::mirror::{PinError, UpdateError};
+use crate::view::PsdView;
+use psd::key::Role;
+use psd::lifecycle::Lifecycle;
 use psd::record::{Event, Record};
 use psd::tree::{hashes_of, leaf_hash, root_of_path};
 use psd::{PsdId, UnixMillis};
 use psdd_wire::certificate::AuthorityRoot;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the reader trusts; at least one of the two.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +103,11 @@ pub struct Verified {
     pub registers: usize,
     /// PSDs whose state and keys their signed report gives.
     pub states: usize,
-    /// PSDs in the table.
+    /// PSDs without a report whose life had ended, by a record.
+    pub ended: usize,
+    /// PSDs without a report of which the file shows no certified device key; that they have none the file cannot prove.
+    pub silent: usize,
+    /// PSDs in the table. That there are no others only the mirror can say.
     pub psds: usize,
     /// Red findings shown.
     pub red: usize,
@@ -133,6 +140,7 @@ pub fn verify(html: &str, anchors: &Anchors) -> Result<Verified, ReportError> {
     tables::head(&evidence, &checkpoint, &records)?;
     let reports = audit(&evidence)?;
     let (registers, states) = tables::psds(&evidence, &records)?;
+    let (ended, silent) = unreported(&evidence, &records)?;
     findings(&evidence, &records)?;
     // The last, so that what is named first is what is wrong, and not where the page shows it.
     same(html, &evidence.page())?;
@@ -149,6 +157,8 @@ pub fn verify(html: &str, anchors: &Anchors) -> Result<Verified, ReportError> {
         reports,
         registers,
         states,
+        ended,
+        silent,
         psds: view.psds.len(),
         red: of(crate::finding::Severity::Red),
         amber: of(crate::finding::Severity::Amber),
@@ -173,10 +183,7 @@ fn anchored(evidence: &Evidence, anchors: &Anchors) -> Result<(), ReportError> {
 
 /// The reports, judged again with what the log had.
 fn audit(evidence: &Evidence) -> Result<usize, ReportError> {
-    let Some(audit) = &evidence.audit else {
-        let shown = evidence.view.audit.is_some();
-        return if shown { Err(ReportError::Audit("there are no reports".to_owned())) } else { Ok(0) };
-    };
+    let audit = &evidence.audit;
     let wrong = |what: &str| ReportError::Audit(what.to_owned());
     let held = evidence.held.iter().map(|(psd, held)| Ok((psd.parse::<PsdId>()?, held.clone())));
     let held: Result<BTreeMap<PsdId, _>, psd::id::NameError> = held.collect();
@@ -197,6 +204,45 @@ fn audit(evidence: &Evidence) -> Result<usize, ReportError> {
     }
     same_findings(evidence, &found, Code::is_of_audit)?;
     Ok(view.reports.len())
+}
+
+/// Why PSDs that were asked are without a report: so many whose life ended by a record in the file, and so many that are shown without a
+/// certified device key. Any other must be a finding.
+fn unreported(evidence: &Evidence, records: &BTreeMap<u64, &[u8]>) -> Result<(usize, usize), ReportError> {
+    let reported = evidence.view.audit.iter().flat_map(|audit| &audit.reports);
+    let reported: BTreeSet<&str> = reported.map(|report| report.psd.as_str()).collect();
+    let told = evidence.view.findings.iter().filter(|finding| finding.code == Code::NoReport);
+    let told: BTreeSet<&str> = told.filter_map(|finding| finding.psd.as_deref()).collect();
+    let asked = |psd: &&PsdView| evidence.audit.psds.as_ref().is_none_or(|psds| psds.contains(&psd.psd));
+    let (mut ended, mut silent) = (0, 0);
+    for psd in evidence.view.psds.iter().filter(asked) {
+        let id = psd.psd.as_str();
+        if reported.contains(id) || told.contains(id) {
+            continue;
+        }
+        let has_key = psd.keys.iter().any(|key| key.role == Role::Device.to_string() && key.state == "in use");
+        match psd.ended_leaf.map(|leaf| record(records, leaf)).transpose()?.flatten() {
+            Some(record) if ends(&record.event, id) => ended += 1,
+            _ if has_key || psd.ended_leaf.is_some() => {
+                return Err(ReportError::Audit(format!(
+                    "{id} was asked, and nothing in the file says why it is silent"
+                )));
+            }
+            _ => silent += 1,
+        }
+    }
+    Ok((ended, silent))
+}
+
+/// Whether the life of this PSD ends with the event.
+fn ends(event: &Event, psd: &str) -> bool {
+    let of_it = event.stamp().is_some_and(|stamp| stamp.psd.to_string() == psd);
+    let over = match event {
+        Event::Withdrawn { .. } => true,
+        Event::LifecycleChanged { lifecycle, .. } => matches!(lifecycle, Lifecycle::Withdrawn | Lifecycle::Scrapped),
+        _ => false,
+    };
+    of_it && over
 }
 
 /// Findings of these codes that are shown must be these, and no others.

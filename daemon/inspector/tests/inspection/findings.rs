@@ -81,7 +81,7 @@ fn a_state_of_another_log_is_not_gone_by() {
     let (mut mirror, fold) = second.inspected(other.path());
     drop(fold);
     std::fs::copy(dir.path().join("fold/state"), other.path().join("fold/state")).unwrap();
-    assert!(matches!(Fold::open(&mut mirror), Err(FoldError::Saved("it is of another log"))));
+    assert!(matches!(Fold::open(&mut mirror), Err(FoldError::Witness(_))));
 }
 
 #[test]
@@ -323,6 +323,41 @@ fn an_inspection_that_falls_due_by_the_periods_in_the_log() {
             assert!(matches!(shows, Event::PsdCreated { .. } | Event::ValueApplied { .. }), "what it was inspected by");
         }
     }
+}
+
+/// Every bit of what a fold keeps: damage is told as such, and nothing of it becomes a verdict on the log.
+#[test]
+fn a_fold_that_was_damaged_on_the_disk_is_told_and_accuses_nobody() {
+    let mut world = World::born(1);
+    world.sign_many(0, 20);
+    let dir = tempfile::tempdir().unwrap();
+    drop(world.inspected(dir.path()));
+    let open = || Mirror::open(dir.path()).map_err(|error| error.to_string()).map(|mut mirror| Fold::open(&mut mirror));
+    let parts = ["fold/state", "fold/marks", "fold/keys"].map(|part| dir.path().join(part));
+    let in_directory =
+        |path: &std::path::PathBuf| std::fs::read_dir(path).ok().map(|all| all.map(|it| it.unwrap().path()));
+    let files: Vec<_> =
+        parts.iter().flat_map(|part| in_directory(part).map_or(vec![part.clone()], Iterator::collect)).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let kept = std::fs::read(&file).unwrap();
+        for at in 0..kept.len() {
+            let mut bytes = kept.clone();
+            bytes[at] ^= 1 << (at % 8);
+            std::fs::write(&file, bytes).unwrap();
+            assert!(matches!(open().unwrap(), Err(FoldError::Saved(_))), "byte {at} of {}", file.display());
+        }
+        for cut in [0, kept.len() / 2, kept.len() - 1] {
+            std::fs::write(&file, &kept[..cut]).unwrap();
+            assert!(matches!(open().unwrap(), Err(FoldError::Saved(_))), "{cut} bytes of {}", file.display());
+        }
+        std::fs::write(&file, &kept).unwrap();
+        assert!(open().unwrap().is_ok());
+    }
+    // What it knows of the log is more than the mirror has: not to be thrown away.
+    std::fs::remove_file(dir.path().join("checkpoint")).unwrap();
+    let error = open().unwrap().err().unwrap();
+    assert!(matches!(error, FoldError::Witness(_)) && error.to_string().contains("Keep the directory"), "{error}");
 }
 
 #[test]

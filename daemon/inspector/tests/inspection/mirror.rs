@@ -60,7 +60,7 @@ fn evidence(error: &UpdateError) -> String {
         UpdateError::Forked { evidence, .. }
         | UpdateError::RolledBack { evidence, .. }
         | UpdateError::TilesDiffer { evidence, .. }
-        | UpdateError::Edited { evidence: Some(evidence), .. } => evidence,
+        | UpdateError::Edited { evidence, .. } => evidence,
         _ => panic!("no evidence: {error}"),
     };
     std::fs::read_to_string(path).unwrap()
@@ -271,9 +271,70 @@ fn a_mirror_that_was_tampered_with_on_the_disk_is_not_believed() {
     std::fs::write(dir.path().join("tile/0/002.p/188"), kept).unwrap();
     change("tile/entries/001", &|bytes| *bytes.last_mut().unwrap() ^= 1);
     let mut mirror = Mirror::open(dir.path()).unwrap();
-    assert!(matches!(mirror.entry(300), Err(UpdateError::Edited { leaf: 511, evidence: None })));
+    let error = mirror.entry(300).unwrap_err();
+    assert!(matches!(error, UpdateError::Damaged { .. }), "it is the disk and not the log: {error}");
     assert!(mirror.entry(10).is_ok());
     assert!(matches!(Mirror::open(dir.path()), Err(UpdateError::InUse { .. })), "one process at a time");
     let mut served = Directory(dir.path().to_owned());
     assert!(served.fetch("tile/0/009").is_err());
+    drop(mirror);
+    for change_to in [&b""[..], b"psdd.log/test-1\n"] {
+        let kept = change("checkpoint", &|bytes| *bytes = change_to.to_vec());
+        let error = Mirror::open(dir.path()).unwrap_err();
+        assert!(matches!(error, UpdateError::Damaged { .. }), "{error}");
+        std::fs::write(dir.path().join("checkpoint"), kept).unwrap();
+    }
+}
+
+/// Pinned anew it would believe whoever serves the log now, and forget what it saw.
+#[test]
+fn what_is_left_of_a_mirror_is_not_pinned_anew() {
+    let world = world_of(700);
+    let (dir, mirror) = mirrored(&world);
+    drop(mirror);
+    std::fs::remove_file(dir.path().join("pin")).unwrap();
+    let error = Mirror::create(dir.path(), &world.trust(), &mut world.log()).unwrap_err();
+    assert!(matches!(error, UpdateError::Unpinned { .. }) && error.to_string().contains("elsewhere"), "{error}");
+}
+
+/// An update that is killed after it has put everything into place but the checkpoint.
+#[test]
+fn what_a_killed_update_left_behind_goes_with_the_next() {
+    let mut world = world_of(700);
+    let (dir, mut mirror) = mirrored(&world);
+    let kept = std::fs::read(dir.path().join("checkpoint")).unwrap();
+    let before = dir.path().join("before");
+    std::fs::create_dir(&before).unwrap();
+    for name in ["tile/0/002.p/188", "tile/1/000.p/2", "tile/entries/002.p/188"] {
+        std::fs::copy(dir.path().join(name), before.join(name.replace('/', "-"))).unwrap();
+    }
+    grow(&mut world, 1_100, "entry");
+    mirror.update(&mut world.log()).unwrap();
+    drop(mirror);
+    for name in ["tile/0/002.p/188", "tile/1/000.p/2", "tile/entries/002.p/188"] {
+        std::fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+        std::fs::rename(before.join(name.replace('/', "-")), dir.path().join(name)).unwrap();
+    }
+    std::fs::remove_dir(&before).unwrap();
+    std::fs::write(dir.path().join("checkpoint"), kept).unwrap();
+    let mut mirror = Mirror::open(dir.path()).unwrap();
+    assert_eq!(mirror.size(), 700);
+    grow(&mut world, 2_000, "entry");
+    assert_eq!(mirror.update(&mut world.log()).unwrap().to, 2_000);
+    let partial: Vec<String> = files(dir.path()).into_keys().filter(|name| name.contains(".p/")).collect();
+    assert_eq!(partial, ["tile/0/007.p/208", "tile/1/000.p/7", "tile/entries/007.p/208"]);
+}
+
+#[test]
+fn another_log_at_the_same_address_is_named() {
+    let world = world_of(700);
+    let (_dir, mut mirror) = mirrored(&world);
+    let mut log = world.log();
+    let note = String::from_utf8(log.files["checkpoint"].clone()).unwrap();
+    log.files.insert("checkpoint".to_owned(), note.replace("psdd.log/test-1", "psdd.log/test-2").into_bytes());
+    let error = mirror.update(&mut log).unwrap_err().to_string();
+    assert!(
+        error.contains("test-2") && error.contains("of \"psdd.log/test-1\"") && error.contains("of its own"),
+        "{error}"
+    );
 }

@@ -20,7 +20,7 @@ fn inspected() -> (Rig, Evidence, Anchors) {
     let (answers, findings) = rig.judged(&audit, &rules);
     let view = rig.fold.view(&rig.mirror, &rules, UnixMillis(audit.answered_ms)).unwrap().audited(answers, findings);
     let held = rig.held(&audit);
-    let evidence = Evidence::gather(&mut rig.mirror, &view, &rules, Some((&audit, &held))).unwrap();
+    let evidence = Evidence::gather(&mut rig.mirror, &view, &rules, (&audit, &held)).unwrap();
     let anchors =
         Anchors { authority_root: Some(rig.world.root.der().to_vec()), log_spki: Some(rig.world.log_key.spki()) };
     (rig, evidence, anchors)
@@ -152,6 +152,43 @@ fn who_changes_page_and_evidence_together_is_found_by_the_signatures() {
     assert!(
         STANDARD.decode(evidence.page().split("<template id=\"evidence\">\n").nth(1).unwrap()[..120].trim()).is_ok()
     );
+}
+
+/// The keeper of a page takes out what accuses him, with everything that belongs to it.
+#[test]
+fn a_report_that_was_taken_out_is_missed() {
+    let (_rig, evidence, anchors) = inspected();
+    let drop_of = |value: &mut Value, path: &[&str], which: usize| match at(value, path) {
+        Value::Array(items) => drop(items.remove(which)),
+        Value::Map(map) => {
+            let key = map.keys().nth(which).cloned().unwrap();
+            drop(map.remove(&key));
+        }
+        other => panic!("{other:?}"),
+    };
+    let take_out = |value: &mut Value| {
+        for path in [&["audit", "reports"][..], &["view", "audit", "reports"], &["held"]] {
+            drop_of(value, path, 1);
+        }
+        let Value::Array(findings) = at(value, &["view", "findings"]) else { panic!("no findings") };
+        findings.retain(|finding| {
+            let Value::Map(finding) = finding else { panic!("no finding") };
+            finding[&Value::Text("code".to_owned())] != Value::Text("audit-contradicted".to_owned())
+        });
+    };
+    let told = verify(&forged(&evidence, take_out), &anchors).unwrap_err().to_string();
+    assert!(told.contains("nothing in the file says why it is silent"), "{told}");
+    // A life that did not end, and one that some other record ends.
+    for leaf in [0, 3] {
+        let html = forged(&evidence, |value| {
+            take_out(value);
+            *at(value, &["view", "psds", "1", "ended_leaf"]) = Value::Integer(leaf);
+        });
+        assert!(verify(&html, &anchors).is_err(), "{leaf}");
+    }
+    let no_download = |value: &mut Value| *at(value, &["view", "psds", "0", "last_download"]) = Value::Null;
+    let told = verify(&forged(&evidence, no_download), &anchors).unwrap_err().to_string();
+    assert!(told.contains("the record of the last download shown is None"), "{told}");
 }
 
 #[test]
