@@ -17,7 +17,7 @@ pub struct ValueRequest<'a> {
     pub amount: Cow<'a, str>,
 }
 
-/// Answer to [`ValueRequest`], and the download under way in [`ValueState`].
+/// Answer to [`ValueRequest`], and the download under way in [`ValueState`](super::ValueState).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct ValueRequestResponse {
