@@ -40,6 +40,8 @@ mod inspection_due;
 mod instructions;
 #[path = "door/judging.rs"]
 mod judging;
+#[path = "door/key_orders.rs"]
+mod key_orders;
 #[path = "door/killed.rs"]
 mod killed;
 #[path = "door/licence.rs"]

@@ -1,14 +1,16 @@
 //! Signed instructions to an appliance: locks by the inspection key or the funds key, ceilings by the policy key, the inspection key's
-//! word that verifiers know the certificate of a next key, of which the books know that it exists and is not revoked, and how often PSDs
-//! are inspected and which report of an audit was good.
+//! word that verifiers know the certificate of a next key, of which the books know that it exists and is not revoked, how often PSDs
+//! are inspected and which report of an audit was good, and which keys of theirs are revoked or are to change.
 //!
 //! Numbers rise for each key and appliance. One is used up, and its instruction kept, before the bytes are given out: what was carried
 //! halfway can be carried again, and nothing is ever signed twice under one number.
 
-use crate::books::{Books, CertificateRefusal, CertifiedView, Fault, StoredInstruction};
+use crate::books::{Books, CertificateRefusal, CertifiedView, Fault, NamedCertificate, StoredInstruction};
 use crate::directory::AuthorityDir;
 use crate::keys::{KeyError, SigningKey};
+use psd::custody::Revocation;
 use psd::inspection::InspectionPeriods;
+use psd::key::Role;
 use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
 use psdd_wire::cose::INSTRUCTION;
 use psdd_wire::message::InstructionClaims;
@@ -18,7 +20,7 @@ use psdd_wire::message::InstructionClaims;
 pub enum Purpose {
     /// Lock reason `funds`.
     Funds,
-    /// Lock reason `authority`, acknowledgements of verifiers, periods of inspection and acceptances of audit reports.
+    /// Lock reason `authority`, acknowledgements of verifiers, periods of inspection, acceptances of audit reports, revocations and changes of keys.
     Inspection,
     /// Ceilings.
     Policy,
@@ -59,6 +61,10 @@ pub enum Act {
     InspectionPeriods(LicenceNumber, Option<InspectionPeriods>),
     /// The audit report of a PSD with this SHA-256 is good.
     AcceptAudit(PsdId, [u8; 32]),
+    /// The key of a PSD whose certificate has this serial number is not to be trusted from a time on.
+    RevokeKey(PsdId, u32, Revocation),
+    /// A new key of a role takes over at a PSD.
+    ChangeKey(PsdId, Role),
 }
 
 /// A signed instruction.
@@ -81,9 +87,12 @@ pub enum InstructionError {
     /// The books.
     #[error(transparent)]
     Books(#[from] Fault),
-    /// A certificate that it is not to vouch for.
+    /// A certificate that it is not to speak of.
     #[error(transparent)]
     Certificate(#[from] CertificateRefusal),
+    /// No appliance would take it.
+    #[error("the key cannot be revoked since {0}, which is yet to come")]
+    SinceAhead(UnixMillis),
 }
 
 impl Purpose {
@@ -122,7 +131,11 @@ impl Act {
         match self {
             Act::Lock(_, by) | Act::Unlock(_, by) => (*by).into(),
             Act::Ceiling(..) => Purpose::Policy,
-            Act::Acknowledge(..) | Act::InspectionPeriods(..) | Act::AcceptAudit(..) => Purpose::Inspection,
+            Act::Acknowledge(..)
+            | Act::InspectionPeriods(..)
+            | Act::AcceptAudit(..)
+            | Act::RevokeKey(..)
+            | Act::ChangeKey(..) => Purpose::Inspection,
         }
     }
 
@@ -134,6 +147,8 @@ impl Act {
             Act::Acknowledge(..) => "acknowledge",
             Act::InspectionPeriods(..) => "inspection-periods",
             Act::AcceptAudit(..) => "accept-audit",
+            Act::RevokeKey(..) => "revoke-key",
+            Act::ChangeKey(..) => "change-key",
         }
     }
 
@@ -141,17 +156,22 @@ impl Act {
         match self {
             Act::Lock(psd, _) | Act::Unlock(psd, _) | Act::AcceptAudit(psd, _) => psd.to_string(),
             Act::Ceiling(licence, ..) | Act::InspectionPeriods(licence, _) => licence.to_string(),
-            Act::Acknowledge(psd, serial) => format!("{psd} certificate {serial}"),
+            Act::Acknowledge(psd, serial) | Act::RevokeKey(psd, serial, _) => format!("{psd} certificate {serial}"),
+            Act::ChangeKey(psd, role) => format!("{psd} {role}"),
         }
     }
 
-    /// The certificate it vouches for.
-    fn certificate(&self) -> Option<(PsdId, u32)> {
+    /// The certificate it speaks of.
+    fn certificate(&self) -> Option<NamedCertificate> {
         match self {
-            Act::Lock(..) | Act::Unlock(..) | Act::Ceiling(..) | Act::InspectionPeriods(..) | Act::AcceptAudit(..) => {
-                None
-            }
-            Act::Acknowledge(psd, serial) => Some((*psd, *serial)),
+            Act::Lock(..)
+            | Act::Unlock(..)
+            | Act::Ceiling(..)
+            | Act::InspectionPeriods(..)
+            | Act::AcceptAudit(..)
+            | Act::ChangeKey(..) => None,
+            Act::Acknowledge(psd, serial) => Some(NamedCertificate { psd: *psd, serial: *serial, vouched: true }),
+            Act::RevokeKey(psd, serial, _) => Some(NamedCertificate { psd: *psd, serial: *serial, vouched: false }),
         }
     }
 
@@ -168,9 +188,11 @@ impl Act {
             role: key.map(|key| key.role.clone()),
             warn: None,
             block: None,
+            since: None,
             amount: None,
             digest: None,
             period: None,
+            reason: None,
             serial: key.map(|key| key.serial),
             expires: expires.0,
             licence: None,
@@ -183,6 +205,15 @@ impl Act {
                 claims.licence = Some(licence.to_string());
                 claims.warn = periods.map(InspectionPeriods::warn_hours);
                 claims.block = periods.map(InspectionPeriods::block_hours);
+            }
+            Act::RevokeKey(psd, _, revocation) => {
+                claims.psd = Some(psd.to_string());
+                claims.since = Some(revocation.since.0);
+                claims.reason = Some(revocation.reason.to_string());
+            }
+            Act::ChangeKey(psd, role) => {
+                claims.psd = Some(psd.to_string());
+                claims.role = Some(role.to_string());
             }
             Act::AcceptAudit(psd, digest) => {
                 claims.psd = Some(psd.to_string());
@@ -212,6 +243,11 @@ pub fn instruct(
     expires: UnixMillis,
     now: UnixMillis,
 ) -> Result<Signed, InstructionError> {
+    if let Act::RevokeKey(_, _, Revocation { since, .. }) = act
+        && *since > now
+    {
+        return Err(InstructionError::SinceAhead(*since));
+    }
     let purpose = act.purpose();
     let key = purpose.key(dir)?;
     let subject = act.subject();

@@ -1,6 +1,6 @@
 //! What `init` makes and the CA issues is what appliances accept, and nothing more than was asked for rightly is certified.
 
-use psd::custody::RevocationReason;
+use psd::custody::{Revocation, RevocationReason};
 use psd::inspection::InspectionPeriods;
 use psd::key::Role;
 use psd::{ApplianceId, LicenceNumber, PsdId, UnixMillis};
@@ -241,6 +241,7 @@ fn instructions_are_numbered_for_each_key_and_appliance() {
         (&fixture.appliance, lock(LockBy::Inspection), 3),
         (&fixture.appliance, Act::InspectionPeriods(fixture.licence.clone(), InspectionPeriods::new(48, 72).ok()), 4),
         (&fixture.appliance, Act::AcceptAudit(psd, [7; 32]), 5),
+        (&fixture.appliance, Act::ChangeKey(psd, Role::TokenMac), 6),
     ];
     for (appliance, act, wanted) in orders {
         let mut books = Books::open(&fixture.dir.books()).unwrap();
@@ -260,7 +261,12 @@ fn instructions_are_numbered_for_each_key_and_appliance() {
         assert_eq!((claims.sequence, claims.expires), (wanted, expires.0));
         assert_eq!(claims.appliance, appliance.to_string());
         match act {
-            Act::Lock(..) | Act::Unlock(..) | Act::Acknowledge(..) => assert_eq!(claims.psd, Some(psd.to_string())),
+            Act::Lock(..) | Act::Unlock(..) | Act::Acknowledge(..) | Act::RevokeKey(..) => {
+                assert_eq!(claims.psd, Some(psd.to_string()));
+            }
+            Act::ChangeKey(..) => {
+                assert_eq!((claims.psd, claims.role.as_deref()), (Some(psd.to_string()), Some("token-mac")));
+            }
             Act::AcceptAudit(..) => {
                 assert_eq!((claims.psd, claims.digest), (Some(psd.to_string()), Some(vec![7; 32].into())));
             }
@@ -305,4 +311,32 @@ fn an_acknowledgement_is_of_a_certificate_that_the_books_know_and_nobody_revoked
     let act = Act::Acknowledge(psd, serial("indicium"));
     let refused = instruct(dir, books, appliance, &act, expires, NOW).unwrap_err().to_string();
     assert!(refused.contains("is revoked since"), "{refused}");
+}
+
+#[test]
+fn a_revocation_is_of_a_certificate_that_the_books_know_and_from_no_later_time_than_now() {
+    let mut fixture = made();
+    let (psd, expires): (PsdId, _) = ("PS010000001".parse().unwrap(), UnixMillis(NOW.0 + 3_600_000));
+    fixture.request("PS010000000001-indicium.csr", ("PS010000000001", "indicium"), false);
+    fixture.issue(false).unwrap();
+    let serial = fixture.books.certified_keys(Some(psd)).unwrap()[0].serial;
+    let Fixture { dir, books, appliance, .. } = &mut fixture;
+    let reason = RevocationReason::KeyCompromise;
+    let revoke = |books: &mut Books, serial, since| {
+        let revocation = Revocation { since: UnixMillis(since), reason };
+        instruct(dir, books, appliance, &Act::RevokeKey(psd, serial, revocation), expires, NOW)
+    };
+    for (serial, since, why) in [(999, NOW.0, "was not issued here"), (serial, NOW.0 + 1, "yet to come")] {
+        let refused = revoke(books, serial, since).unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+    // The authority's own list may have it already: the appliance is told all the same.
+    let order = Revoke { psd, role: Role::Indicium, generation: None, reason, invalid_since: None };
+    books.revoke_key(&order, NOW).unwrap().unwrap();
+    let signed = revoke(books, serial, NOW.0 - 5).unwrap();
+    assert_eq!((signed.purpose, signed.sequence), (Purpose::Inspection, 1), "what was refused used no number up");
+    let claims: InstructionClaims = psdd_wire::read(&Sign1::parse(&signed.bytes).unwrap().payload).unwrap();
+    assert_eq!((claims.act.as_str(), claims.role.as_deref()), ("revoke-key", Some("indicium")));
+    assert_eq!((claims.serial, claims.since), (Some(serial), Some(NOW.0 - 5)));
+    assert_eq!(claims.reason.as_deref(), Some("keyCompromise"));
 }

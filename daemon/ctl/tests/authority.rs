@@ -244,6 +244,28 @@ fn the_quick_start_does_what_it_says() {
     assert_eq!((claims.act.as_str(), claims.psd.as_deref()), ("accept-audit", Some(PSD)));
     assert_eq!(claims.digest, Some(digest.into()));
 
+    let file = desk.text("revoked.cose");
+    let order =
+        ["revoke-key", "DIR", "--appliance", "post-1", "--psd", PSD, "--serial", &text, "--reason", "keyCompromise"];
+    let (code, said) = desk.refused(&[&order[..], &["--since", "2096-11-05T00:00:00Z"]].concat());
+    assert!(code == 1 && said.contains("yet to come"), "{code}: {said}");
+    let (code, said) = desk.refused(&[&order[..9], &["certificateHold"]].concat());
+    assert!(code == 2 && said.contains("is no reason"), "{code}: {said}");
+    let said = desk.json(&[&order[..], &["--since", "2026-01-05T00:00:00Z", "--out", &file]].concat());
+    assert_eq!((said["purpose"].as_str(), said["sequence"].as_u64()), (Some("inspection"), Some(6)));
+    let message = Sign1::parse(&std::fs::read(&file).unwrap()).unwrap();
+    let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
+    assert_eq!((claims.act.as_str(), claims.serial.map(u64::from)), ("revoke-key", Some(serial)));
+    assert_eq!((claims.reason.as_deref(), claims.since), (Some("keyCompromise"), Some(1_767_571_200_000)));
+    let file = desk.text("change.cose");
+    let order = ["change-key", "DIR", "--appliance", "post-1", "--psd", PSD, "--role"];
+    let (code, said) = desk.refused(&[&order[..], &["log"]].concat());
+    assert!(code == 2 && said.contains("one of indicium"), "{code}: {said}");
+    assert_eq!(desk.json(&[&order[..], &["token-mac", "--out", &file]].concat())["sequence"].as_u64(), Some(7));
+    let message = Sign1::parse(&std::fs::read(&file).unwrap()).unwrap();
+    let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
+    assert_eq!((claims.act.as_str(), claims.role.as_deref()), ("change-key", Some("token-mac")));
+
     let (mut child, _) = desk.serve();
     assert!(
         desk.done(&["licence", "lock", "DIR", "--licence", "L-1"]).contains("is locked"),

@@ -84,6 +84,7 @@ impl Fold {
             None => self.root().certify(&key.chain).ok().map(|certified| certified.window().1),
         };
         let activated = life.activated.map(|activation| activation.at);
+        let ordered = psd.state().change_ordered(key.key.role).filter(|_| in_use);
         KeyView {
             role: key.key.role.to_string(),
             key_id: hex(&key.key.key_id),
@@ -95,6 +96,7 @@ impl Fold {
             serial,
             expires_ms: expires.filter(|_| serial.is_some()).map(|at| at.0),
             revoked_ms: life.revoked.map(|revocation| revocation.since.0),
+            ordered_ms: ordered.map(|at| at.0),
             leaf: live("activated:").or_else(|| live("certificate:")).or_else(|| live("key:")),
         }
     }

@@ -206,6 +206,9 @@ pub struct KeyView {
     pub expires_ms: Option<u64>,
     /// Since when it is revoked.
     pub revoked_ms: Option<u64>,
+    /// Since when it is ordered, of a key in use, that one made later takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered_ms: Option<u64>,
     /// The leaf by which it took over or, before that, was certified or made.
     pub leaf: Option<u64>,
 }

@@ -1,11 +1,12 @@
 //! What the postal authority holds over an appliance: instructions with rising numbers, ceilings on the value of licences, and how often their
 //! PSDs are inspected.
 
-use crate::custody::KeyStep;
+use crate::custody::{KeyStep, Revocation};
 use crate::device::State;
 use crate::id::{ApplianceId, LicenceNumber, PsdId};
 use crate::inspection::{InspectionDue, InspectionPeriods};
 use crate::key::Role;
+use crate::key_order::Unchangeable;
 use crate::lifecycle::{LockReason, Locks};
 use crate::money::PostageAmount;
 use crate::record::AuthorityPurpose;
@@ -224,6 +225,24 @@ pub enum Act {
         /// SHA-256 of the report's bytes.
         digest: [u8; 32],
     },
+    /// A key is not to be trusted from a time on: it signs nothing more.
+    RevokeKey {
+        /// Of which PSD.
+        psd: PsdId,
+        /// Which of its keys.
+        role: Role,
+        /// Serial number of its certificate.
+        serial: u32,
+        /// Since when and why.
+        revocation: Revocation,
+    },
+    /// A new key of a role is to take over.
+    ChangeKey {
+        /// Of which PSD.
+        psd: PsdId,
+        /// Of which role.
+        role: Role,
+    },
 }
 
 /// A signed instruction of the authority, after its signature was verified.
@@ -296,6 +315,48 @@ pub enum InstructionRefusal {
         "{0} gave no such report since the daemon's start that waits for acceptance: audit it again, and accept that report"
     )]
     UnknownReport(PsdId),
+    /// The key is revoked already: its first time and reason stay.
+    #[error("the {role} key of {psd} with certificate {serial} is revoked since {since} already")]
+    KeyRevoked {
+        /// The PSD.
+        psd: PsdId,
+        /// The role.
+        role: Role,
+        /// Serial number of the certificate.
+        serial: u32,
+        /// Since when.
+        since: UnixMillis,
+    },
+    /// The key is destroyed: it signs nothing more, and what it signed was signed before that.
+    #[error("the {role} key of {psd} with certificate {serial} was destroyed at {at}: there is nothing to revoke")]
+    KeyDestroyed {
+        /// The PSD.
+        psd: PsdId,
+        /// The role.
+        role: Role,
+        /// Serial number of the certificate.
+        serial: u32,
+        /// When.
+        at: UnixMillis,
+    },
+    /// A revocation counts from its record on at the latest.
+    #[error("the key is to be revoked since {since}, which is yet to come: it is {now}")]
+    SinceAhead {
+        /// In the instruction.
+        since: UnixMillis,
+        /// The time here.
+        now: UnixMillis,
+    },
+    /// The change of the key cannot be ordered.
+    #[error("the change of the {role} key of {psd}: {why}")]
+    Unchangeable {
+        /// The PSD.
+        psd: PsdId,
+        /// The role.
+        role: Role,
+        /// What does not hold.
+        why: Unchangeable,
+    },
 }
 
 impl InstructionRefusal {
@@ -311,6 +372,12 @@ impl InstructionRefusal {
             InstructionRefusal::UnknownCertificate { .. } => "certificate-unknown",
             InstructionRefusal::NotWaiting { .. } => "key-not-waiting",
             InstructionRefusal::UnknownReport(_) => "report-unknown",
+            InstructionRefusal::KeyRevoked { .. } => "key-revoked-before",
+            InstructionRefusal::KeyDestroyed { .. } => "key-destroyed",
+            InstructionRefusal::SinceAhead { .. } => "revocation-ahead",
+            InstructionRefusal::Unchangeable { why: Unchangeable::NoKey, .. } => "key-role-unknown",
+            InstructionRefusal::Unchangeable { why: Unchangeable::Ended(_), .. } => "psd-not-active",
+            InstructionRefusal::Unchangeable { why: Unchangeable::Ordered(_), .. } => "key-change-ordered",
         }
     }
 }
@@ -333,9 +400,11 @@ impl Instruction {
         match self.act {
             Act::Lock(_) | Act::Unlock(_) => Self::lock_reason(self.purpose).is_some(),
             Act::Ceiling { .. } => self.purpose == AuthorityPurpose::Policy,
-            Act::Acknowledge { .. } | Act::InspectionPeriods { .. } | Act::AcceptAudit { .. } => {
-                self.purpose == AuthorityPurpose::Inspection
-            }
+            Act::Acknowledge { .. }
+            | Act::InspectionPeriods { .. }
+            | Act::AcceptAudit { .. }
+            | Act::RevokeKey { .. }
+            | Act::ChangeKey { .. } => self.purpose == AuthorityPurpose::Inspection,
         }
     }
 
@@ -379,6 +448,7 @@ pub fn acknowledgeable(psd: PsdId, state: &State, role: Role, serial: u32) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::custody::RevocationReason;
 
     fn mills(mills: u64) -> PostageAmount {
         PostageAmount::from_mills(mills).unwrap()
@@ -454,10 +524,19 @@ mod tests {
         let accept = |purpose| instruction(purpose, 9, Act::AcceptAudit { psd, digest: [1; 32] });
         assert_eq!(code(&state, &periods(AuthorityPurpose::Inspection), 0), Ok(()));
         assert_eq!(code(&state, &accept(AuthorityPurpose::Inspection), 0), Ok(()));
+        let revocation = Revocation { since: UnixMillis(0), reason: RevocationReason::KeyCompromise };
+        let revoke = Act::RevokeKey { psd, role: Role::Indicium, serial: 1, revocation };
+        let about_keys = [revoke, Act::ChangeKey { psd, role: Role::TokenMac }];
+        for act in &about_keys {
+            assert_eq!(code(&state, &instruction(AuthorityPurpose::Inspection, 9, act.clone()), 0), Ok(()));
+        }
         for other in [AuthorityPurpose::Funds, AuthorityPurpose::Policy] {
             assert_eq!(code(&state, &acknowledge(other), 0), Err("instruction-wrong-signer"));
             assert_eq!(code(&state, &periods(other), 0), Err("instruction-wrong-signer"));
             assert_eq!(code(&state, &accept(other), 0), Err("instruction-wrong-signer"));
+            for act in &about_keys {
+                assert_eq!(code(&state, &instruction(other, 9, act.clone()), 0), Err("instruction-wrong-signer"));
+            }
         }
         let elsewhere = Instruction { appliance: "dev-2".parse().unwrap(), ..by_policy };
         assert_eq!(code(&state, &elsewhere, 0), Err("instruction-wrong-appliance"));

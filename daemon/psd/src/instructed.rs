@@ -16,8 +16,8 @@ impl Instructed {
         self.0 = Some((purpose, act));
     }
 
-    /// Locks of the authority, ceilings and periods of inspection change by its instruction only, so is a key acknowledged and an audit report
-    /// accepted, and every instruction has its effect at once.
+    /// Locks of the authority, ceilings and periods of inspection change by its instruction only, so is a key acknowledged, its change ordered and an
+    /// audit report accepted, and every instruction has its effect at once. A key that the operators revoke needs none.
     /// `before` is how the PSD of the record stood before it.
     ///
     /// # Errors
@@ -68,6 +68,25 @@ impl Instructed {
                 let accepted = Act::AcceptAudit { psd: stamp.psd, digest: *digest };
                 if act == accepted { Ok(()) } else { Err("the report is not the one that the instruction accepts") }
             }
+            (
+                Event::KeyStateChanged { stamp, key_id, step: KeyStep::Revoked, since, reason },
+                Some((AuthorityPurpose::Inspection, Act::RevokeKey { psd, role, serial, revocation })),
+            ) => {
+                let key = before.and_then(|before| before.key(key_id)).map(|certified| &certified.key);
+                let named = key.is_some_and(|key| (key.role, key.certificate_serial) == (role, Some(serial)));
+                if !named || stamp.psd != psd {
+                    return Err("the key is not the one that the instruction revokes");
+                }
+                let as_told = (*since, *reason) == (revocation.since, Some(revocation.reason));
+                if as_told { Ok(()) } else { Err("time or reason of the revocation are not those instructed") }
+            }
+            (
+                Event::KeyChangeOrdered { stamp, role },
+                Some((AuthorityPurpose::Inspection, act @ Act::ChangeKey { .. })),
+            ) => {
+                let ordered = Act::ChangeKey { psd: stamp.psd, role: *role };
+                if act == ordered { Ok(()) } else { Err("the key is not the one whose change is instructed") }
+            }
             (_, Some(_)) => Err("the effect of the instruction before it is missing"),
             (Event::KeyStateChanged { step: KeyStep::Acknowledged, .. }, None) => {
                 Err("a key is acknowledged without an instruction of the authority")
@@ -85,6 +104,9 @@ impl Instructed {
             }
             (Event::AuditAccepted { .. }, None) => {
                 Err("an audit report is accepted without an instruction of the authority")
+            }
+            (Event::KeyChangeOrdered { .. }, None) => {
+                Err("the change of a key is ordered without an instruction of the authority")
             }
             (_, None) => Ok(()),
         }

@@ -18,6 +18,7 @@ pub mod indicium;
 pub mod inspection;
 pub mod instructed;
 pub mod key;
+pub mod key_order;
 pub mod lifecycle;
 pub mod limits;
 pub mod money;

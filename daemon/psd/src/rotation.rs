@@ -1,4 +1,4 @@
-//! When a key gives way to the next one of its role: by age, by the end of its certificate, by pieces, by value.
+//! When a key gives way to the next one of its role: by age, by the end of its certificate, by pieces, by value, by the authority's order.
 //!
 //! A rule says when; [`tasks`] says what follows from it now. The next key is made ahead of time, takes over once the one in use is due, its own
 //! certificate holds and, where the rule demands it, verifiers have acknowledged it; and what was superseded is retired and destroyed when its time has come. Nothing here takes a key out of use before another is
@@ -143,6 +143,9 @@ fn percent(
 }
 
 /// What is to be done now for a role of a PSD. `validity` reads a key's certificate.
+///
+/// Where the authority ordered that the key changes, it is due, and none that was made before the order takes over, now or later: such a one that
+/// waits is retired where the rule retires keys.
 pub fn tasks(
     rule: &RotationRule,
     state: &State,
@@ -157,9 +160,10 @@ pub fn tasks(
     let mut tasks = Vec::new();
     if let Some(used) = state.key_in_use(role) {
         let ends = rule.before_expiry_ms.and_then(|_| validity(used));
-        let percent = percent(rule, state, used, ends, now);
+        let ordered = state.change_ordered(role).is_some();
+        let percent = if ordered { 100 } else { percent(rule, state, used, ends, now) };
         // Of several that wait, an operator's order among them, the newest: it is never weaker than the others.
-        let next = of_role().rev().find(|other| waits(other) && !has_ended(other));
+        let next = of_role().rev().find(|other| waits(other) && !has_ended(other) && !state.is_ordered_away(other));
         let held = of_role().filter(|other| other.life.destroyed.is_none()).count();
         match next {
             Some(next) if percent >= 100 && waits_for(rule, next, validity(next), now) == Wait::Turn => {
@@ -176,8 +180,8 @@ pub fn tasks(
         let superseded = successor(state, old).map(|next| next.at);
         let (retire, destroy) = (rule.retire_after_ms.zip(superseded), rule.destroy_after_ms.zip(old.life.retired));
         let key_id = || Arc::clone(&old.key.key_id);
-        // One whose certificate ended while it waited takes over never.
-        let late = rule.retire_after_ms.is_some() && waits(old) && has_ended(old);
+        // One whose certificate ended while it waited takes over never, nor one that the authority ordered to be passed over.
+        let late = rule.retire_after_ms.is_some() && waits(old) && (has_ended(old) || state.is_ordered_away(old));
         if late || old.life.is_sound() && retire.is_some_and(|(after, superseded)| past(superseded, after)) {
             tasks.push(Task::Retire(key_id()));
         }
@@ -253,6 +257,7 @@ mod tests {
             pending: None,
             refunded: Arc::default(),
             inspected: UnixMillis(0),
+            change_orders: Arc::default(),
         }
     }
 
@@ -416,6 +421,35 @@ mod tests {
         let at = |days: u64| tasks(&rule, &state, Role::Indicium, ended, UnixMillis(days * DAY));
         assert_eq!(at(99), [Task::Activate(id(2))]);
         assert_eq!(at(100), [Task::Make(Role::Indicium), Task::Retire(id(2))]);
+    }
+
+    #[test]
+    fn a_change_that_is_ordered_is_due_at_once_and_only_a_key_made_since_takes_over() {
+        let rule = RotationRule { after_ms: Some(100 * DAY), most_generations: 3, ..rule() };
+        let retiring = RotationRule { retire_after_ms: Some(5 * DAY), ..rule.clone() };
+        let at =
+            |rule: &RotationRule, state: &State, days| tasks(rule, state, Role::Indicium, year, UnixMillis(days * DAY));
+        let first = key(1, Some((0, 1, 0)));
+        let mut state_1 = state(0, vec![first.clone()]);
+        assert_eq!(at(&rule, &state_1, 1), []);
+        state_1.order_change(Role::Indicium, UnixMillis(DAY));
+        assert_eq!(at(&rule, &state_1, 1), [Task::Make(Role::Indicium)]);
+        let mut state_2 = state(0, vec![first.clone(), key(2, None)]);
+        state_2.order_change(Role::Indicium, UnixMillis(DAY));
+        assert_eq!(at(&rule, &state_2, 1), [Task::Make(Role::Indicium)], "the one that waits was made before");
+        assert_eq!(at(&retiring, &state_2, 1), [Task::Make(Role::Indicium), Task::Retire(id(2))]);
+        let few = RotationRule { most_generations: 2, ..rule.clone() };
+        assert_eq!(at(&few, &state_2, 1), [Task::AtTheCap(Role::Indicium)], "the cap holds for it as for any other");
+        state_2.keys = vec![first.clone(), key(2, None), key(3, None)].into();
+        assert_eq!(at(&rule, &state_2, 1), [Task::Activate(id(3))]);
+        let noticed = RotationRule { notice_ms: 2 * DAY, ..rule.clone() };
+        assert_eq!((at(&noticed, &state_2, 1), at(&noticed, &state_2, 2)), (vec![], vec![Task::Activate(id(3))]));
+        let awaiting = RotationRule { await_acknowledgement: true, ..rule.clone() };
+        assert_eq!(at(&awaiting, &state_2, 50), [], "verifiers come first as always");
+        state_2.keys = vec![first, key(2, None), key(3, Some((DAY, 9, 0)))].into();
+        assert_eq!(at(&rule, &state_2, 1), [], "done");
+        let many = RotationRule { most_generations: 4, ..rule };
+        assert_eq!(at(&many, &state_2, 101), [Task::Make(Role::Indicium)], "not the one of before the order, ever");
     }
 
     #[test]

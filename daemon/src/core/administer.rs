@@ -62,9 +62,10 @@ impl Engine {
                     return self.reply_value(request, ValueReply::UnknownPsd);
                 };
                 let urgent = changes.iter().any(|(change, _)| ends_trust(change));
-                if changes.iter().any(|(change, _)| self.revokes_in_use(device, change)) {
-                    let fault = Fault::KeyRevoked("its key is being revoked".to_owned());
-                    self.drop_uncommitted(device, &fault);
+                for (change, _) in &changes {
+                    if let PsdChange::Key { key_id, step: KeyStep::Revoked, .. } = change {
+                        self.distrust(device, key_id);
+                    }
                 }
                 self.changes.waiting.insert(request, Ordered { changes, step });
                 let commands = &mut self.devices[device].commands;
@@ -80,9 +81,12 @@ impl Engine {
         }
     }
 
-    fn revokes_in_use(&self, device: usize, change: &PsdChange) -> bool {
-        let PsdChange::Key { key_id, step: KeyStep::Revoked, .. } = change else { return false };
-        self.devices[device].psd.signing_key().is_some_and(|key| key.key_id == *key_id)
+    /// A key is about to be revoked, by operators or by the authority: what it is to sign, or has signed, and is not on its way to the disk yet is dropped.
+    pub(super) fn distrust(&mut self, device: usize, key_id: &[u8]) {
+        if self.devices[device].psd.signing_key().is_some_and(|key| *key.key_id == *key_id) {
+            let fault = Fault::KeyRevoked("its key is being revoked".to_owned());
+            self.drop_uncommitted(device, &fault);
+        }
     }
 
     /// A time for records that is not behind that of the log.
@@ -223,7 +227,7 @@ impl Engine {
     }
 
     /// Says which keys there are and are not any more.
-    fn note_keys(&mut self, durable: &[Durable]) {
+    pub(super) fn note_keys(&mut self, durable: &[Durable]) {
         for record in durable.iter().map(Durable::record) {
             // Whoever looks at it meanwhile keeps what was.
             if record.event.stamp().is_none() {

@@ -1,15 +1,18 @@
 //! Instructions of the postal authority: taken one at a time, each in one commit with its effect.
 //!
 //! The number is used up when the core takes the instruction in, so that what comes later must be higher. A lock binds the very next item of
-//! its PSD: while it waits for what is in flight there, nothing else is prepared. What an acknowledgement speaks of, and the time, are judged again
-//! at its turn: the key may have been revoked meanwhile.
+//! its PSD: while it waits for what is in flight there, nothing else is prepared. A revocation of a key does not even wait for what that key is to sign: it
+//! drops it, as that of the operators does. What an instruction says of a key, and the time, are judged again at its turn: the key may have been
+//! revoked meanwhile.
 
 use super::engine::{Device, Engine};
 use super::pipeline::{Stage, Work};
 use super::value::Waiting;
 use super::{ChunkId, InstructionCommand, RequestId, ValueReply};
+use psd::PsdId;
 use psd::authority::{Act, Instruction, InstructionRefusal, acknowledgeable};
 use psd::clock::ClockReading;
+use psd::key_order::{Unchangeable, changeable, revocable};
 use psd::record::{Event, Record};
 use psdd_ledger::{Durable, NewRecord};
 use std::collections::VecDeque;
@@ -59,14 +62,25 @@ impl Engine {
                 let before = self.authority.newest(purpose);
                 self.authority.instructed(purpose, number);
                 if let Some(device) = device {
+                    self.distrust_revoked(device, &command.instruction.act, at);
                     self.before_all_that_waits(device, Waiting::instruction(request));
                 }
                 self.instructions.queue.push_back(Job { command, at, device, before });
-                if self.instructions.queue.len() == 1 {
-                    self.begin_instruction(monotonic_ms);
+                match device {
+                    // What it waited for may just have been dropped, and what others wait for as well.
+                    Some(device) => self.run_commands(device, monotonic_ms),
+                    None => self.begin_instruction(monotonic_ms),
                 }
             }
             Err(reply) => self.reply_value(request, reply),
+        }
+    }
+
+    fn distrust_revoked(&mut self, device: usize, act: &Act, at: ClockReading) {
+        let Act::RevokeKey { psd, role, serial, revocation } = act else { return };
+        let state = self.devices[device].psd.state();
+        if let Ok(key_id) = revocable(*psd, state, (*role, *serial), *revocation, at.time) {
+            self.distrust(device, &key_id);
         }
     }
 
@@ -102,20 +116,26 @@ impl Engine {
             checked => checked.map_err(refused)?,
         }
         let device = match &instruction.act {
-            Act::Lock(psd) | Act::Unlock(psd) => {
-                let device = self.by_id.get(psd).copied();
-                Some(device.ok_or(refused(InstructionRefusal::UnknownPsd(*psd)))?)
-            }
+            Act::Lock(psd) | Act::Unlock(psd) => Some(self.device_of(*psd).map_err(refused)?),
             Act::Acknowledge { psd, role, serial } => {
-                let device = self.by_id.get(psd).copied();
-                let device = device.ok_or(refused(InstructionRefusal::UnknownPsd(*psd)))?;
+                let device = self.device_of(*psd).map_err(refused)?;
                 acknowledgeable(*psd, self.devices[device].psd.state(), *role, *serial).map_err(refused)?;
                 Some(device)
             }
             Act::AcceptAudit { psd, digest } => {
-                let device = self.by_id.get(psd).copied();
-                let device = device.ok_or(refused(InstructionRefusal::UnknownPsd(*psd)))?;
+                let device = self.device_of(*psd).map_err(refused)?;
                 self.devices[device].reports.check(*psd, digest).map_err(refused)?;
+                Some(device)
+            }
+            Act::RevokeKey { psd, role, serial, revocation } => {
+                let device = self.device_of(*psd).map_err(refused)?;
+                let state = self.devices[device].psd.state();
+                revocable(*psd, state, (*role, *serial), *revocation, at.time).map_err(refused)?;
+                Some(device)
+            }
+            Act::ChangeKey { psd, role } => {
+                let device = self.device_of(*psd).map_err(refused)?;
+                changeable(*psd, self.devices[device].psd.state(), *role).map_err(refused)?;
                 Some(device)
             }
             Act::Ceiling { licence, .. } | Act::InspectionPeriods { licence, .. } => {
@@ -124,6 +144,10 @@ impl Engine {
             }
         };
         Ok((at, device))
+    }
+
+    fn device_of(&self, psd: PsdId) -> Result<usize, InstructionRefusal> {
+        self.by_id.get(&psd).copied().ok_or(InstructionRefusal::UnknownPsd(psd))
     }
 
     /// Has the first instruction take effect, unless it is under way: what is about a licence at once, anything else when its PSD has nothing in flight.
@@ -159,7 +183,12 @@ impl Engine {
                 self.authority.set_inspection_periods(&licence, periods);
                 with_effect(job, at, Event::InspectionPeriodsSet { licence, periods })
             }
-            Act::Lock(_) | Act::Unlock(_) | Act::Acknowledge { .. } | Act::AcceptAudit { .. } => return false,
+            Act::Lock(_)
+            | Act::Unlock(_)
+            | Act::Acknowledge { .. }
+            | Act::AcceptAudit { .. }
+            | Act::RevokeKey { .. }
+            | Act::ChangeKey { .. } => return false,
         };
         // Whatever the periods are now.
         self.expect_inspections();
@@ -221,6 +250,7 @@ impl Engine {
 
     fn end_instruction(&mut self, durable: Vec<Durable>, monotonic_ms: u64) {
         self.note_periods(&durable);
+        self.note_keys(&durable);
         if let (Some(job), Some(durable)) = (self.instructions.queue.pop_front(), durable.into_iter().next()) {
             self.reply_value(job.command.request, ValueReply::Instructed(durable));
         }
@@ -248,6 +278,18 @@ fn effect_on(device: &mut Device, instruction: &Instruction, at: ClockReading) -
             let event = event.ok_or(InstructionRefusal::UnknownReport(*name))?;
             device.reports.accepted(digest);
             return Ok(event);
+        }
+        (Act::RevokeKey { psd: name, role, serial, revocation }, _) => {
+            let (psd_id, role, serial) = (*name, *role, *serial);
+            let key_id = revocable(psd_id, psd.state(), (role, serial), *revocation, at.time)?;
+            let event = psd.revoke_key(key_id, *revocation, at.time).ok();
+            return event.ok_or(InstructionRefusal::UnknownCertificate { psd: psd_id, role, serial });
+        }
+        (Act::ChangeKey { psd: name, role }, _) => {
+            let (psd_id, role) = (*name, *role);
+            changeable(psd_id, psd.state(), role)?;
+            let event = psd.order_key_change(role, at.time).ok();
+            return event.ok_or(InstructionRefusal::Unchangeable { psd: psd_id, role, why: Unchangeable::NoKey });
         }
         (Act::Lock(_) | Act::Unlock(_) | Act::Ceiling { .. } | Act::InspectionPeriods { .. }, _) => {
             return Err(InstructionRefusal::WrongSigner(instruction.purpose));

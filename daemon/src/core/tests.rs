@@ -8,6 +8,7 @@ mod duplicates;
 mod fairness;
 mod gates;
 mod inspection;
+mod key_orders;
 mod model;
 mod pool;
 mod refusals;

@@ -34,6 +34,9 @@ pub enum EvidenceError {
     /// The time.
     #[error("it was taken after it had expired")]
     Expired,
+    /// The time from which on a key is revoked.
+    #[error("it revokes a key from a time on that was yet to come")]
+    Ahead,
 }
 
 fn same<T: PartialEq>(what: &'static str, claimed: &T, recorded: &T) -> Result<(), EvidenceError> {
@@ -111,7 +114,11 @@ pub fn verify_instruction(
     if at.0 > claims.expires {
         return Err(EvidenceError::Expired);
     }
-    Ok((claims.sequence, act_of(&claims)?))
+    let act = act_of(&claims)?;
+    match &act {
+        Act::RevokeKey { revocation, .. } if revocation.since > at => Err(EvidenceError::Ahead),
+        _ => Ok((claims.sequence, act)),
+    }
 }
 
 /// A message by this key of the authority, which names it by its certificate.
@@ -127,9 +134,12 @@ fn of_the_authority(content_type: &str, message: &[u8], key: &AuthorityKey) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instruction::claims_of;
     use aws_lc_rs::encoding::AsDer;
     use aws_lc_rs::rand::SystemRandom;
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+    use psd::custody::{Revocation, RevocationReason};
+    use psd::key::Role;
     use psd::{ApplianceId, PostageAmount, Registers};
 
     fn mills(mills: u64) -> PostageAmount {
@@ -232,5 +242,24 @@ mod tests {
             change(&mut claims);
             assert!(!judged(&claims, b"funds"), "{claims:?}");
         }
+    }
+
+    #[test]
+    fn an_instruction_revokes_from_no_later_time_on_than_that_of_its_record() {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let spki = key.public_key().as_der().unwrap();
+        let appliance: ApplianceId = "dev-1".parse().unwrap();
+        let revocation = Revocation { since: UnixMillis(1_000), reason: RevocationReason::KeyCompromise };
+        let psd = "PS010000000001".parse().unwrap();
+        let act = Act::RevokeKey { psd, role: Role::Device, serial: 7, revocation };
+        let claims = claims_of(&act, appliance.to_string(), 3, 2_000);
+        let bytes = signed(&key, INSTRUCTION, Some(b"inspection"), crate::encode(&claims));
+        let authority = AuthorityKey { certificate: b"inspection"[..].into(), spki: spki.as_ref().into() };
+        let judged = |at| verify_instruction(&bytes, &authority, &appliance, UnixMillis(at));
+        assert!(matches!(judged(999), Err(EvidenceError::Ahead)));
+        for at in [1_000, 2_000] {
+            assert_eq!(judged(at).unwrap(), (3, act.clone()), "at {at}");
+        }
+        assert!(matches!(judged(2_001), Err(EvidenceError::Expired)));
     }
 }

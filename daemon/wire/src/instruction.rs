@@ -1,17 +1,21 @@
 //! What the claims of an instruction ask for: each act has its own fields and no others.
 
+use crate::ceremony::act::PSD_ROLES;
 use crate::message::InstructionClaims;
 use psd::authority::{Act, Period};
+use psd::custody::{Revocation, RevocationReason};
 use psd::inspection::{InspectionPeriods, PeriodsError};
 use psd::key::Role;
-use psd::{LicenceNumber, PostageAmount, PsdId};
+use psd::{LicenceNumber, PostageAmount, PsdId, UnixMillis};
 use serde_bytes::ByteBuf;
 
 /// The claims are not those of an act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InstructionError {
     /// No such act.
-    #[error("{0:?} is no act: lock, unlock, ceiling, acknowledge, inspection-periods or accept-audit")]
+    #[error(
+        "{0:?} is no act: lock, unlock, ceiling, acknowledge, inspection-periods, accept-audit, revoke-key or change-key"
+    )]
     Act(String),
     /// A field that the act must have is missing or not valid, or one that it has not is there.
     #[error("{act}: {field} {problem}")]
@@ -34,6 +38,8 @@ pub fn act_of(claims: &InstructionClaims) -> Result<Act, InstructionError> {
         "acknowledge" => acknowledge(claims),
         "inspection-periods" => inspection_periods(claims),
         "accept-audit" => accept_audit(claims),
+        "revoke-key" => revoke_key(claims),
+        "change-key" => change_key(claims),
         other => Err(InstructionError::Act(other.chars().take(32).collect())),
     }
 }
@@ -46,9 +52,11 @@ pub fn claims_of(act: &Act, appliance: String, sequence: u64, expires: u64) -> I
         role: None,
         warn: None,
         block: None,
+        since: None,
         amount: None,
         digest: None,
         period: None,
+        reason: None,
         serial: None,
         expires,
         licence: None,
@@ -79,6 +87,17 @@ pub fn claims_of(act: &Act, appliance: String, sequence: u64, expires: u64) -> I
             claims.digest = Some(ByteBuf::from(digest.to_vec()));
             ("accept-audit", Some(psd))
         }
+        Act::RevokeKey { psd, role, serial, revocation } => {
+            claims.role = Some(role.to_string());
+            claims.serial = Some(*serial);
+            claims.since = Some(revocation.since.0);
+            claims.reason = Some(revocation.reason.to_string());
+            ("revoke-key", Some(psd))
+        }
+        Act::ChangeKey { psd, role } => {
+            claims.role = Some(role.to_string());
+            ("change-key", Some(psd))
+        }
     };
     claims.act = word.to_owned();
     claims.psd = psd.map(PsdId::to_string);
@@ -92,9 +111,11 @@ fn only(claims: &InstructionClaims, act: &'static str, its: &[&str]) -> Result<(
         ("role", claims.role.is_some()),
         ("warn", claims.warn.is_some()),
         ("block", claims.block.is_some()),
+        ("since", claims.since.is_some()),
         ("amount", claims.amount.is_some()),
         ("digest", claims.digest.is_some()),
         ("period", claims.period.is_some()),
+        ("reason", claims.reason.is_some()),
         ("serial", claims.serial.is_some()),
         ("licence", claims.licence.is_some()),
     ];
@@ -117,14 +138,42 @@ fn lock(claims: &InstructionClaims, act: &'static str) -> Result<PsdId, Instruct
 
 fn acknowledge(claims: &InstructionClaims) -> Result<Act, InstructionError> {
     let act = "acknowledge";
-    let wrong = |field, problem| InstructionError::Field { act, field, problem };
     only(claims, act, &["psd", "role", "serial"])?;
-    let psd = psd(claims, act)?;
+    let (psd, (role, serial)) = (psd(claims, act)?, certificate(claims, act)?);
+    Ok(Act::Acknowledge { psd, role, serial })
+}
+
+/// Role and serial number of a certificate.
+fn certificate(claims: &InstructionClaims, act: &'static str) -> Result<(Role, u32), InstructionError> {
+    let wrong = |field, problem| InstructionError::Field { act, field, problem };
     let role = claims.role.as_deref().ok_or_else(|| wrong("role", "is missing"))?;
     let role = Role::certified_named(role);
     let role = role.ok_or_else(|| wrong("role", "is not indicium, certification or device"))?;
     let serial = claims.serial.ok_or_else(|| wrong("serial", "is missing"))?;
-    Ok(Act::Acknowledge { psd, role, serial })
+    Ok((role, serial))
+}
+
+fn revoke_key(claims: &InstructionClaims) -> Result<Act, InstructionError> {
+    let act = "revoke-key";
+    let wrong = |field, problem| InstructionError::Field { act, field, problem };
+    only(claims, act, &["psd", "role", "since", "reason", "serial"])?;
+    let (psd, (role, serial)) = (psd(claims, act)?, certificate(claims, act)?);
+    let since = UnixMillis(claims.since.ok_or_else(|| wrong("since", "is missing"))?);
+    let reason = claims.reason.as_deref().ok_or_else(|| wrong("reason", "is missing"))?;
+    let reason: RevocationReason =
+        reason.parse().ok().ok_or_else(|| wrong("reason", "is no reason of a revocation"))?;
+    Ok(Act::RevokeKey { psd, role, serial, revocation: Revocation { since, reason } })
+}
+
+fn change_key(claims: &InstructionClaims) -> Result<Act, InstructionError> {
+    let act = "change-key";
+    let wrong = |problem| InstructionError::Field { act, field: "role", problem };
+    only(claims, act, &["psd", "role"])?;
+    let psd = psd(claims, act)?;
+    let role = claims.role.as_deref().ok_or_else(|| wrong("is missing"))?;
+    let role = PSD_ROLES.into_iter().find(|known| known.to_string() == role);
+    let role = role.ok_or_else(|| wrong("is not indicium, certification, device or token-mac"))?;
+    Ok(Act::ChangeKey { psd, role })
 }
 
 fn licence(claims: &InstructionClaims, act: &'static str) -> Result<LicenceNumber, InstructionError> {
@@ -180,6 +229,7 @@ mod tests {
         let psd: PsdId = "PS010000000001".parse().unwrap();
         let (licence, period) = ("L-1".parse::<LicenceNumber>().unwrap(), Period::Month);
         let amount = Some("1000.00".parse().unwrap());
+        let revocation = Revocation { since: UnixMillis(5), reason: RevocationReason::KeyCompromise };
         let acts = [
             Act::Lock(psd),
             Act::Unlock(psd),
@@ -189,12 +239,14 @@ mod tests {
             Act::InspectionPeriods { licence: licence.clone(), periods: InspectionPeriods::new(48, 72).ok() },
             Act::InspectionPeriods { licence, periods: None },
             Act::AcceptAudit { psd, digest: [9; 32] },
+            Act::RevokeKey { psd, role: Role::Device, serial: 7, revocation },
+            Act::ChangeKey { psd, role: Role::TokenMac },
         ];
         let claims = acts.clone().map(|act| claims_of(&act, "dev".to_owned(), 1, 2));
         for (act, claims) in acts.iter().zip(&claims) {
             assert_eq!(act_of(claims).as_ref(), Ok(act));
         }
-        let [lock, _, ceiling, _, word, periods, _, accept] = claims;
+        let [lock, _, ceiling, _, word, periods, _, accept, revoke, change] = claims;
         let told = |claims: InstructionClaims| act_of(&claims).unwrap_err().to_string();
         assert!(told(InstructionClaims { act: "erase".to_owned(), ..lock.clone() }).contains("erase"));
         assert!(told(InstructionClaims { psd: None, ..lock.clone() }).contains("psd is missing"));
@@ -206,7 +258,7 @@ mod tests {
         assert!(
             told(InstructionClaims { role: Some("device".to_owned()), ..ceiling.clone() }).contains("role does not")
         );
-        assert!(told(InstructionClaims { psd: lock.psd, ..ceiling }).contains("psd does not"));
+        assert!(told(InstructionClaims { psd: lock.psd.clone(), ..ceiling }).contains("psd does not"));
         assert!(told(InstructionClaims { psd: None, ..word.clone() }).contains("psd is missing"));
         assert!(told(InstructionClaims { role: None, ..word.clone() }).contains("role is missing"));
         assert!(told(InstructionClaims { role: Some("log".to_owned()), ..word.clone() }).contains("role is not"));
@@ -225,5 +277,25 @@ mod tests {
         let short = Some(ByteBuf::from(vec![9; 31]));
         assert!(told(InstructionClaims { digest: short, ..accept.clone() }).contains("digest is not the 32"));
         assert!(told(InstructionClaims { warn: Some(1), ..accept }).contains("warn does not"));
+        assert!(told(InstructionClaims { psd: None, ..revoke.clone() }).contains("psd is missing"));
+        assert!(told(InstructionClaims { role: None, ..revoke.clone() }).contains("role is missing"));
+        let secret = Some("token-mac".to_owned());
+        assert!(told(InstructionClaims { role: secret, ..revoke.clone() }).contains("role is not indicium"));
+        assert!(told(InstructionClaims { serial: None, ..revoke.clone() }).contains("serial is missing"));
+        assert!(told(InstructionClaims { since: None, ..revoke.clone() }).contains("since is missing"));
+        assert!(told(InstructionClaims { reason: None, ..revoke.clone() }).contains("reason is missing"));
+        for reason in ["certificateHold", "keycompromise", "1"] {
+            let reason = Some(reason.to_owned());
+            assert!(told(InstructionClaims { reason, ..revoke.clone() }).contains("reason is no reason"));
+        }
+        assert!(told(InstructionClaims { warn: Some(1), ..revoke.clone() }).contains("warn does not"));
+        assert!(told(InstructionClaims { since: Some(1), ..lock }).contains("since does not"));
+        assert!(
+            told(InstructionClaims { reason: revoke.reason.clone(), ..change.clone() }).contains("reason does not")
+        );
+        assert!(told(InstructionClaims { serial: Some(7), ..change.clone() }).contains("serial does not"));
+        assert!(told(InstructionClaims { psd: None, ..change.clone() }).contains("psd is missing"));
+        assert!(told(InstructionClaims { role: None, ..change.clone() }).contains("role is missing"));
+        assert!(told(InstructionClaims { role: Some("log".to_owned()), ..change }).contains("role is not indicium"));
     }
 }

@@ -345,6 +345,10 @@ pub struct OperatorKeyView {
     pub serial: Option<u32>,
     /// Milliseconds since 1970.
     pub created: u64,
+    /// When the authority ordered that another key, made since then, takes over, where that is not done: of the key in use, or of the
+    /// newest where none is in use; milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<u64>,
     /// When it took over; milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activated: Option<u64>,

@@ -148,7 +148,9 @@ fn instruction(ceiling: Option<bool>) -> InstructionClaims {
         role: None,
         warn: None,
         block: None,
+        since: None,
         digest: None,
+        reason: None,
         period: ceiling.map(|_| "month".to_owned()),
         serial: None,
         expires: 1_795_176_000_000,
@@ -315,7 +317,24 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
             digest: Some(ByteBuf::from(vec![7; 32])),
             ..instruction(None)
         };
-        for (rule, claims) in [("inspection-periods-claims", periods), ("accept-audit-claims", acceptance)] {
+        let revocation = InstructionClaims {
+            act: "revoke-key".to_owned(),
+            role: Some("device".to_owned()),
+            since: Some(1_795_176_000_000),
+            reason: Some("keyCompromise".to_owned()),
+            serial: Some(1_001),
+            ..instruction(None)
+        };
+        let role = if full { "token-mac" } else { "indicium" };
+        let change =
+            InstructionClaims { act: "change-key".to_owned(), role: Some(role.to_owned()), ..instruction(None) };
+        let rows = [
+            ("inspection-periods-claims", periods),
+            ("accept-audit-claims", acceptance),
+            ("revoke-key-claims", revocation),
+            ("change-key-claims", change),
+        ];
+        for (rule, claims) in rows {
             all.push((rule, encode(&claims)));
             all.push(("instruction-claims", encode(&claims)));
         }

@@ -9,7 +9,7 @@ from .amounts import mills
 from .cbor import decode, decode_any
 from .cose import Sign1, read, verify
 from .keys import PublicKey
-from .record import is_uint, periods_hold
+from .record import REASONS, is_uint, periods_hold
 
 _TYPE = "application/psdd-{}+cbor"
 REQUEST_TYPE, VOID_TYPE = _TYPE.format("value-request"), _TYPE.format("value-void")
@@ -67,9 +67,18 @@ _ACCEPTANCE: Shape = {
     "act": _one_of("accept-audit"), "psd": is_text, "digest": lambda value: type(value) is bytes and len(value) == 32,
     "expires": is_uint, "sequence": is_uint, "appliance": is_text,
 }  # fmt: skip
+_REVOCATION: Shape = {
+    "act": _one_of("revoke-key"), "psd": is_text, "role": _one_of("indicium", "certification", "device"), "since": is_uint,
+    "reason": _one_of(*REASONS), "serial": is_uint, "expires": is_uint, "sequence": is_uint, "appliance": is_text,
+}  # fmt: skip
+_CHANGE: Shape = {
+    "act": _one_of("change-key"), "psd": is_text, "role": _one_of("indicium", "certification", "device", "token-mac"),
+    "expires": is_uint, "sequence": is_uint, "appliance": is_text,
+}  # fmt: skip
 _HOURS: Shape = {"warn": is_uint, "block": is_uint}
 _BY_INSPECTION: dict[Any, tuple[Shape, Shape]] = {
     "acknowledge": (_ACKNOWLEDGEMENT, {}), "inspection-periods": (_PERIODS, _HOURS), "accept-audit": (_ACCEPTANCE, {}),
+    "revoke-key": (_REVOCATION, {}), "change-key": (_CHANGE, {}),
 }  # fmt: skip
 
 
@@ -147,8 +156,8 @@ def check_authorisation(
 def instruction_claims(data: bytes, *, ceiling: bool, inspection: bool) -> tuple[Sign1, dict[str, Any]]:
     """A message of kind 17 and its claims, unverified; the amount of a ceiling is in mills; ValueError otherwise.
 
-    A key that does not set ceilings sets locks, and where `inspection` says so acknowledges keys, sets periods of inspection and accepts
-    audit reports.
+    A key that does not set ceilings sets locks, and where `inspection` says so acknowledges and revokes keys and has them change, sets periods of
+    inspection and accepts audit reports.
     """
     message = read(data)
     claims = decode_any(message.payload)
@@ -177,6 +186,8 @@ def check_instruction(
     same("appliance", claims["appliance"], appliance)
     same("sequence", claims["sequence"], record[9])
     _not_expired(claims, record[1])
+    if claims.get("since", 0) > record[1]:
+        raise ValueError(f"claim since {claims['since']} is after the record's {record[1]}")
 
 
 def registers_of(value: Any) -> list[int]:

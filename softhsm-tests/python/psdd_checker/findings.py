@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "certificate": "a certificate is not for its key or serial, its serial stands twice, or its key has one or is out of use",
     "chain": "a certificate does not chain to the authority root of leaf 0",
     "key-step": "a key takes a step that its life does not allow",
+    "key-change": "a change of a key is ordered of no such key, of a PSD at its end, or while one is ordered already",
     "authority-key": "an authority key's certificate is not signed by the root, or of an unusable key",
     "lifecycle": "a step of the lifecycle that no PSD may take",
     "inspection": "the lock for an overdue inspection is set before it is due or with something else, or ends without an acceptance",

@@ -1,5 +1,5 @@
-"""Owns the rules of kinds 17, 18 and 25: instructions of the authority, and that each has its effect, a kind 5, 18, 19, 25 or 26, and no
-effect lacks one."""
+"""Owns the rules of kinds 17, 18 and 25: instructions of the authority, and that each has its effect, a kind 5, 18, 19, 25, 26 or 27, and no
+effect but a revocation of a key, which operators make as well, lacks one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from .record import (
     AUDIT_ACCEPTED,
     CEILING,
     INSPECTION_PERIODS,
+    KEY_CHANGE,
+    KEY_REVOKED,
     KEY_STATE,
     LIFECYCLE,
+    REASONS,
     ROLE_CERTIFICATION,
     ROLE_DEVICE,
     ROLE_INDICIUM,
+    ROLE_MAC,
 )
 from .state import FUNDS, INSPECTION, POLICY, Psd, State
 
@@ -26,8 +30,9 @@ Record = dict[int, Any]
 
 _REASONS = {FUNDS: 16, INSPECTION: 8}
 _AUTHORITY_BITS = 8 | 16
-_OF_INSPECTION = {INSPECTION_PERIODS: "inspection-periods", AUDIT_ACCEPTED: "accept-audit"}
-_ROLES = {ROLE_INDICIUM: "indicium", ROLE_CERTIFICATION: "certification", ROLE_DEVICE: "device"}
+_OF_INSPECTION = {INSPECTION_PERIODS: "inspection-periods", AUDIT_ACCEPTED: "accept-audit", KEY_CHANGE: "change-key"}
+_ROLES = {ROLE_INDICIUM: "indicium", ROLE_CERTIFICATION: "certification", ROLE_DEVICE: "device", ROLE_MAC: "token-mac"}
+_OF_A_KEY = {ACKNOWLEDGED: "acknowledge", KEY_REVOKED: "revoke-key"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,9 @@ class InstructionRules:
             self._findings.leaf(leaf, "effect", f"periods of inspection of {record[8]!r} without an instruction before it")
         elif record[0] == AUDIT_ACCEPTED:
             self._findings.leaf(leaf, "effect", f"report {record[8].hex()} is accepted without an instruction before it")
-        elif _acknowledges(record):
+        elif record[0] == KEY_CHANGE:
+            self._findings.leaf(leaf, "effect", f"a change of the key of role {record[8]} is ordered without an instruction before it")
+        elif _of_a_key(record) == "acknowledge":
             self._findings.leaf(leaf, "effect", f"key {record[8].hex()} is acknowledged without an instruction before it")
         elif record[0] == LIFECYCLE and psd is not None and (record[9] ^ psd.locks) & _AUTHORITY_BITS:
             message = f"lock bits of {psd.name} go from {psd.locks} to {record[9]} without an instruction"
@@ -116,17 +123,18 @@ def _effect_fault(order: _Order, record: Record, psd: Psd | None) -> str | None:
     if order.purpose == POLICY:
         return _ceiling_fault(order.claims, record)
     claims = order.claims
-    acknowledges = _acknowledges(record) if claims is None else claims["act"] == "acknowledge"
-    if acknowledges and order.purpose == INSPECTION:
-        return _acknowledgement_fault(claims, record, psd)
+    of_a_key = _of_a_key(record) if claims is None else claims["act"]
+    if order.purpose == INSPECTION and of_a_key in _OF_A_KEY.values():
+        return _key_fault(of_a_key, claims, record, psd)
     act = _OF_INSPECTION.get(record[0]) if claims is None else claims["act"]
     if order.purpose == INSPECTION and act in _OF_INSPECTION.values():
         return _inspection_fault(act, claims, record, psd)
     return _lock_fault(claims, _REASONS[order.purpose], record, psd)
 
 
-def _acknowledges(record: Record) -> bool:
-    return record[0] == KEY_STATE and record[9] == ACKNOWLEDGED
+def _of_a_key(record: Record) -> str | None:
+    """The act that a step of a key is the effect of."""
+    return _OF_A_KEY.get(record[9]) if record[0] == KEY_STATE else None
 
 
 def _inspection_fault(act: str, claims: dict[str, Any] | None, record: Record, psd: Psd | None) -> str | None:
@@ -137,15 +145,18 @@ def _inspection_fault(act: str, claims: dict[str, Any] | None, record: Record, p
     if record[0] == INSPECTION_PERIODS:
         said = record[8], record.get(9), record.get(10)
         wanted = claims["licence"], claims.get("warn"), claims.get("block")
+    elif record[0] == KEY_CHANGE:
+        said = (None if psd is None else psd.name), _ROLES.get(record[8])
+        wanted = claims["psd"], claims["role"]
     else:
         said = (None if psd is None else psd.name), record[8].hex()
         wanted = claims["psd"], claims["digest"].hex()
     return None if said == wanted else f"{act} {said}, not {wanted}"
 
 
-def _acknowledgement_fault(claims: dict[str, Any] | None, record: Record, psd: Psd | None) -> str | None:
-    if not _acknowledges(record) or psd is None:
-        return f"kind {record[0]} acknowledges no key"
+def _key_fault(act: str, claims: dict[str, Any] | None, record: Record, psd: Psd | None) -> str | None:
+    if _of_a_key(record) != act or psd is None:
+        return f"kind {record[0]} is no effect of {act!r} on a key"
     if claims is None:
         return None
     if psd.name != claims["psd"]:
@@ -153,7 +164,11 @@ def _acknowledgement_fault(claims: dict[str, Any] | None, record: Record, psd: P
     key = psd.keys.get(record[8])
     said = None if key is None else (_ROLES.get(key.role), key.serial)
     wanted = claims["role"], claims["serial"]
-    return None if said == wanted else f"key {record[8].hex()} is {said}, not {wanted}"
+    if said != wanted:
+        return f"key {record[8].hex()} is {said}, not {wanted}"
+    if act == "revoke-key" and (record[10], record[11]) != (claims["since"], REASONS[claims["reason"]]):
+        return f"since {record[10]} for reason {record[11]}, not since {claims['since']} for {claims['reason']!r}"
+    return None
 
 
 def _ceiling_fault(claims: dict[str, Any] | None, record: Record) -> str | None:

@@ -1,4 +1,5 @@
-"""Owns the rules of kinds 2, 4 and 19: keys as they are created, certified, acknowledged, activated, retired, destroyed and revoked."""
+"""Owns the rules of kinds 2, 4, 19 and 27: keys as they are created, certified, acknowledged, activated, retired, destroyed and revoked, and
+ordered to change."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from .record import (
     ACTIVATED,
     CERTIFICATE,
     DESTROYED,
+    KEY_CHANGE,
     KEY_CREATED,
     KEY_REVOKED,
     KEY_STATE,
@@ -45,6 +47,7 @@ class KeyRules:
             KEY_CREATED: self._created,
             CERTIFICATE: self._certificate,
             KEY_STATE: self._step,
+            KEY_CHANGE: self._change,
         }
         self.kinds = frozenset(self._rules)
 
@@ -136,6 +139,21 @@ class KeyRules:
             key.activated = record[4]
         elif step == DESTROYED:
             self._state.erased.setdefault(key.leaf, leaf)
+
+
+    def _change(self, leaf: int, record: Record, psd: Psd) -> None:
+        role = record[8]
+        before = psd.change_ordered(role)
+        fault = None
+        if all(key.role != role for key in psd.keys.values()):
+            fault = "it has no such key"
+        elif psd.state in (WITHDRAWN_STATE, SCRAPPED):
+            fault = f"it is in state {psd.state}"
+        elif before is not None:
+            fault = f"that of leaf {before} is not carried out"
+        if fault is not None:
+            self._findings.leaf(leaf, "key-change", f"of role {role} of {psd.name} is ordered: {fault}")
+        psd.changes[role] = leaf
 
 
 def _step_fault(key: Key, step: int, psd: Psd) -> str | None:

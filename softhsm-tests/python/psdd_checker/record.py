@@ -13,10 +13,14 @@ VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
 VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12, 13, 14, 15
 INDICIUM, INSTRUCTION, CEILING, KEY_STATE = 16, 17, 18, 19
 CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED = 20, 21, 22, 23, 24
-INSPECTION_PERIODS, AUDIT_ACCEPTED = 25, 26
+INSPECTION_PERIODS, AUDIT_ACCEPTED, KEY_CHANGE = 25, 26, 27
 
 ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED, ACKNOWLEDGED = 1, 2, 3, 4, 5  # steps of kind 19
 DONE, GIVEN_UP = 1, 2  # ends of kind 22
+REASONS = {
+    "unspecified": 0, "keyCompromise": 1, "affiliationChanged": 3, "superseded": 4, "cessationOfOperation": 5,
+    "privilegeWithdrawn": 9,
+}  # CRLReason of RFC 5280 section 5.3.1, without a hold  # fmt: skip
 OPERATOR, CLIENT, ACCOUNT = 1, 2, 3  # whom kind 24 revokes
 ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG = 1, 2, 3, 4, 5
 
@@ -134,7 +138,7 @@ def periods_hold(warn: int, block: int) -> bool:
 _COMMON: dict[int, Check] = {0: is_uint, 1: is_uint, 2: _clock}
 _OF_PSD: dict[int, Check] = {3: _psd_id, 4: _positive, 5: _registers}
 
-_reason = _one_of(0, 1, 3, 4, 5, 9)
+_reason = _one_of(*REASONS.values())
 _VALUE: dict[int, Check] = {8: _name, 9: _positive, 10: _some, 11: _bytes}
 
 KINDS: dict[int, dict[int, Check]] = {
@@ -186,6 +190,7 @@ KINDS: dict[int, dict[int, Check]] = {
     REVOKED: {8: _one_of(OPERATOR, CLIENT, ACCOUNT), 9: _name, 11: is_uint, 12: _reason},
     INSPECTION_PERIODS: {8: _name},
     AUDIT_ACCEPTED: {8: _exactly(32)},
+    KEY_CHANGE: {8: _one_of(ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE)},
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_CREATED: {13: _exactly(32)},

@@ -27,6 +27,7 @@ from .record import (
     GENESIS,
     INSPECTION_PERIODS,
     INSTRUCTION,
+    KEY_CHANGE,
     KEY_CREATED,
     KEY_REVOKED,
     KEY_STATE,
@@ -80,6 +81,7 @@ _NAMED_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
     INSTRUCTION: lambda record: f"instruction:{record[8]}",
     CEILING: lambda record: f"ceiling:{record[8]}:{record[9]}",
     INSPECTION_PERIODS: lambda record: f"inspection-periods:{record[8]}",
+    KEY_CHANGE: lambda record: f"key-change:{record[8]}",
     KEY_STATE: lambda record: f"{_STEP_SLOTS[record[9]]}:{record[8].hex()}",
     CEREMONY_BEGUN: lambda record: f"ceremony:{record[8]}",
     CEREMONY_STEP: lambda record: f"ceremony-step:{record[8]}:{record[9]}",
@@ -140,6 +142,7 @@ class Psd:
     inspected: int = 0
     keys: dict[bytes, Key] = field(default_factory=dict)
     certified: dict[int, PublicKey] = field(default_factory=dict)
+    changes: dict[int, int] = field(default_factory=dict)  # the newest order to change the key of a role, its leaf
     pending: Pending | None = None
     ended: int = 0
 
@@ -147,6 +150,12 @@ class Psd:
         """The keys of a role that were ever activated, the last one first."""
         keys = (key for key in self.keys.values() if key.role == role and key.activated is not None)
         return sorted(keys, key=lambda key: key.activated or 0, reverse=True)
+
+    def change_ordered(self, role: int) -> int | None:
+        """The leaf of the order to change the key of a role, while no key made after it was activated."""
+        order = self.changes.get(role)
+        done = order is not None and any(key.leaf > order for key in self.activated(role))
+        return None if done else order
 
     def in_use(self, role: int) -> Key | None:
         """The key of a role that was activated last, if it is still sound; no other takes its place."""

@@ -73,6 +73,35 @@ def an_acknowledged_key(b: Builder) -> None:
     b.sign("x", device, 730)
 
 
+def keys_changed_by_order(b: Builder) -> None:
+    """A key made since takes over, then another change is ordered, and a secret key's; the role has two keys made since, of which the older takes over."""
+    device = b.devices[ONE]
+    b.change_key("x-change", device, 1)
+    b.certified_key("x-key", device, b"i8", 1, 7908)
+    b.step("x-activated", device, device.id(b"i8"), 1)
+    b.change_key("x-change2", device, 1)
+    b.change_key("x-change3", device, 3)
+    waiting = b.certified_key("x-key2", device, b"i9", 1, 7909)
+    b.certified_key("x-key3", device, b"i10", 1, 7910)
+    b.step("x-activated2", device, device.id(b"i9"), 1)
+    b.change_key("x-change4", device, 1)
+    device.indicium_key, device.serial = waiting, 7909
+    b.sign("x", device, 730)
+
+
+def keys_revoked_by_the_authority(b: Builder) -> None:
+    """A retired key and the one in use, from a time of before on; another takes over and signs."""
+    device = b.devices[ONE]
+    b.certified_key("x-key", device, b"i7", 1, 7907)
+    b.step("x-retired", device, device.id(b"i7"), 2)
+    b.distrust("x-distrust", device, device.id(b"i7"), 1, 7907, since=0, reason=4)
+    b.distrust("x-distrust2", device, device.id(b"i4"), 1, 7102, since=b.time, reason=1)
+    device.indicium_key = b.certified_key("x-key2", device, b"i8", 1, 7908)
+    b.step("x-activated", device, device.id(b"i8"), 1)
+    device.serial = 7908
+    b.sign("x", device, 730)
+
+
 def two_subjects_of_a_name(b: Builder) -> None:
     """A client, an account and an operator of one name, and a client of another tenant."""
     b.operators("x-operators", ["acme", "ben"], 1)
@@ -96,6 +125,6 @@ def most_operators(b: Builder) -> None:
 
 IN_CUSTODY = [
     statements_by_an_older_key, keys_of_a_withdrawn_psd, keys_revoked_at_any_time, a_key_that_waited,
-    an_acknowledged_key, two_subjects_of_a_name,
+    an_acknowledged_key, keys_changed_by_order, keys_revoked_by_the_authority, two_subjects_of_a_name,
     ceremony_without_steps, most_operators,
 ]  # fmt: skip

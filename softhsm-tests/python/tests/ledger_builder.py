@@ -12,7 +12,8 @@ from ledger_values import AUTHORISATION, REQUEST, VOID, Values
 
 ONE, TWO, THREE = "ABCD0000000001", "ABCD0000000002", "ABCD0000000003"
 DAY_MS = 86_400_000
-ROLES = {1: "indicium", 2: "certification", 4: "device"}
+ROLES = {1: "indicium", 2: "certification", 3: "token-mac", 4: "device"}
+REASONS = {0: "unspecified", 1: "keyCompromise", 3: "affiliationChanged", 4: "superseded", 5: "cessationOfOperation"}
 
 
 class Builder(Values, Instructions, Custody, Governance):
@@ -22,6 +23,21 @@ class Builder(Values, Instructions, Custody, Governance):
         """The word of the authority that verifiers know a key, kinds 17 and 19."""
         self.instruct(label, 2, {"act": "acknowledge", "psd": device.name, "role": ROLES[role], "serial": serial})
         self.step(f"{label}:effect", device, cka_id, 5, later=0)
+
+    def distrust(self, label: str, device: Device, cka_id: bytes, role: int, serial: int, *, since: int, reason: int) -> None:
+        """The authority revokes a key, kinds 17 and 19."""
+        claims = {"act": "revoke-key", "psd": device.name, "role": ROLES[role], "serial": serial}
+        self.instruct(label, 2, claims | {"since": since, "reason": REASONS[reason]})
+        self.step(f"{label}:effect", device, cka_id, 4, since=since, reason=reason, later=0)
+
+    def change_key(self, label: str, device: Device, role: int) -> None:
+        """The authority orders that a key changes, kinds 17 and 27."""
+        self.instruct(label, 2, {"act": "change-key", "psd": device.name, "role": ROLES[role]})
+        self.order_change(f"{label}:effect", device, role, step=0)
+
+    def order_change(self, label: str, device: Device, role: int, step: int = 7) -> None:
+        """Kind 27 alone."""
+        self.add(label, 27, {8: role}, device, slot=f"key-change:{role}", step=step)
 
 
 def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
@@ -89,6 +105,7 @@ def _custody(b: Builder, one: Device) -> None:
     b.sign("activated", one, 730)
     b.step("indicium:retired", one, first, 2)
     b.step("indicium:destroyed", one, first, 3)
+    b.change_key("change", one, 1)
     key = b.certified_key("renewed", one, b"i4", 1, 7102)
     b.step("renewed:activated", one, one.id(b"i4"), 1)
     one.indicium_key, one.serial = key, 7102
@@ -99,6 +116,9 @@ def _custody(b: Builder, one: Device) -> None:
     b.new_device_key("device2", one)
     b.certified_key("waiting", one, b"d3", 4, 7103)
     b.acknowledge("waiting:known", one, one.id(b"d3"), 4, 7103)
+    b.certified_key("doubtful", one, b"d4", 4, 7104)
+    b.distrust("distrust", one, one.id(b"d4"), 4, 7104, since=EPOCH_MS + 5, reason=1)
+    b.change_key("device-change", one, 4)
     b.key("mac", one.id(b"m"), 3, None, one)
     b.key("mac2", one.id(b"m2"), 3, None, one, wrapped=b"\xff\x02 wrapped by the token")
     b.step("mac2:activated", one, one.id(b"m2"), 1)

@@ -1,4 +1,4 @@
-"""Owns the instructions of built ledgers: kind 17 and its effect, a kind 5, 18, 25 or 26."""
+"""Owns the instructions of built ledgers: kind 17 and its effect, a kind 5, 18, 25 or 26; those about keys stand in `ledger_builder`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from authority import new_key, strong_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from ledger_builder import THREE, TWO, Builder, Device
+from ledger_builder import ROLES, THREE, TWO, Builder, Device
 from ledger_values import REQUEST
 from out_of_turn import FOUR
 from spoiled_custody import OPERATORS_AT_FAULT
@@ -122,6 +122,57 @@ def acknowledged_twice(b: Builder, device: Device) -> None:
     b.acknowledge("x-first", device, id_of(device), 1, 7901)
     b.instruct("x-word", 2, {"act": "acknowledge", "psd": device.name, "role": "indicium", "serial": 7901})
     b.step("x", device, id_of(device), 5, later=0)
+
+
+def ordered_by_nobody(b: Builder, device: Device) -> None:
+    """A change of a key without an instruction."""
+    b.order_change("x", device, 1)
+
+
+def changing(role: int, *, withdrawn: bool = False, twice: bool = False):
+    """A change of a key that is ordered by a right instruction."""
+
+    def run(b: Builder, device: Device) -> None:
+        if withdrawn:
+            b.withdrawal("x-withdrawal", device)
+            b.withdrawn("x-withdrawn", device)
+        if twice:
+            b.change_key("x-change", device, role)
+            b.certified_key("x-key", device, NEXT, role, 7901)
+        b.instruct("x-word", 2, {"act": "change-key", "psd": device.name, "role": ROLES[role]})
+        b.order_change("x", device, role, step=0)
+
+    run.__name__ = f"change_of_role_{role}{'_withdrawn' if withdrawn else ''}{'_twice' if twice else ''}"
+    return run
+
+
+def changed_by_the_one_before(b: Builder, device: Device) -> None:
+    """The key that took over was made before the order: one more order comes too early."""
+    spare(b, device)
+    b.change_key("x-change", device, 1)
+    b.step("x-activated", device, id_of(device), 1)
+    b.instruct("x-word", 2, {"act": "change-key", "psd": device.name, "role": "indicium"})
+    b.order_change("x", device, 1, step=0)
+
+
+def distrusted_after(*steps: int):
+    """A key that the authority revokes by a right instruction after it was revoked."""
+
+    def run(b: Builder, device: Device) -> None:
+        spare(b, device, *steps)
+        since = b.time
+        claims = {"act": "revoke-key", "psd": device.name, "role": "indicium", "serial": 7901}
+        b.instruct("x-word", 2, claims | {"since": since, "reason": "keyCompromise"})
+        b.step("x", device, id_of(device), 4, since=since, reason=1, later=0)
+
+    run.__name__ = f"distrusted_after_{'_'.join(map(str, steps))}"
+    return run
+
+
+def signed_by_a_key_that_the_authority_revoked(b: Builder, device: Device) -> None:
+    """A piece by the key that was in use."""
+    b.distrust("x-distrust", device, device.id(b"i4"), 1, 7102, since=b.time, reason=1)
+    b.sign("x", device, 730)
 
 
 def activated_uncertified(b: Builder, device: Device) -> None:
@@ -326,6 +377,13 @@ OUT_OF_CUSTODY = [
     (acknowledged_twice, "key-step"),
     (acknowledged_by_nobody, "effect"),
     (acknowledged_in_place_of_another, "effect"),
+    (ordered_by_nobody, "effect"),
+    (changing(2), "key-change"),
+    (changing(1, withdrawn=True), "key-change"),
+    (changing(1, twice=True), "key-change"),
+    (changed_by_the_one_before, "key-change"),
+    (distrusted_after(4), "key-step"),
+    (distrusted_after(4, 3), "key-step"),
     (retired_in_use, "key-step"),
     (retired_device_key_in_use, "key-step"),
     (retired_secret_in_use, "key-step"),
@@ -342,6 +400,7 @@ OUT_OF_CUSTODY = [
     (signed_by_the_one_before, "key-in-use"),
     (signed_before_activation, "key-in-use"),
     (signed_by_a_revoked_key, "key-in-use"),
+    (signed_by_a_key_that_the_authority_revoked, "key-in-use"),
     (signed_by_the_one_before_a_revoked_key, "key-in-use"),
     (signed_after_another_was_revoked_late, "key-in-use"),
     (requested_by_a_key_to_come, "value-request"),

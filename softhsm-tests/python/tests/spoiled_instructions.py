@@ -5,10 +5,12 @@ from __future__ import annotations
 from authority import der, new_key
 from ledger_builder import TWO, Builder, Record
 from ledger_values import AUTHORISATION
+from spoiled_custody import of_the_appliance
 from twists import Row, Twist, as_lifecycle, both, broken, claiming, setting, without
 
 LOCK, LOCKED = "inspection-lock", "inspection-lock:effect"
 WORD, KNOWN = "waiting:known", "waiting:known:effect"
+DISTRUST, DISTRUSTED, CHANGE, CHANGED = "distrust", "distrust:effect", "change", "change:effect"
 
 
 def of_another_purpose(b: Builder, record: Record) -> None:
@@ -30,6 +32,12 @@ def at(shift: int) -> Twist:
 def started(b: Builder, record: Record) -> Record:
     """In place of the record a start."""
     return {0: 9, 1: record[1], 2: record[2], 8: "0.1.0", 9: bytes(16)}
+
+
+def as_acknowledgement(b: Builder, record: Record) -> None:
+    """In place of the revocation the word that verifiers know the key."""
+    del record[11]
+    record.update({9: 5, 10: record[1]})
 
 
 INSTRUCTIONS: list[Row] = [
@@ -89,6 +97,38 @@ INSTRUCTIONS: list[Row] = [
     ("acknowledgement without instruction", WORD, started, "effect"),
     ("lock where an acknowledgement was said", WORD, claiming(10, act="lock", role=None, serial=None), "effect"),
     ("acknowledged key is another", KNOWN, setting(8, b"ABCD0000000001-d2"), "effect"),
+    ("revocation by the funds key", "funds-lock", claiming(10, act="revoke-key", role="device", serial=7104, since=1, reason="superseded"), "instruction"),
+    ("revocation by another key", DISTRUST, claiming(10, key=new_key()), "instruction"),
+    ("revocation signed wrongly", DISTRUST, broken(10), "instruction"),
+    ("revocation expired", DISTRUST, claiming(10, expires=1), "instruction"),
+    ("revocation for a while", DISTRUST, claiming(10, reason="certificateHold"), "instruction"),
+    ("revocation for no reason", DISTRUST, claiming(10, reason=None), "instruction"),
+    ("revocation since no time", DISTRUST, claiming(10, since=None), "instruction"),
+    ("revocation from a time to come", DISTRUST, claiming(10, since=1 << 62), "instruction"),
+    ("revocation of a secret key", DISTRUST, claiming(10, role="token-mac"), "instruction"),
+    ("revocation since another time", DISTRUSTED, setting(10, 5), "effect"),
+    ("revocation for another reason", DISTRUSTED, setting(11, 4), "effect"),
+    ("revocation of another serial", DISTRUST, claiming(10, serial=7103), "effect"),
+    ("revocation of another role", DISTRUST, claiming(10, role="indicium"), "effect"),
+    ("revocation at another PSD", DISTRUST, claiming(10, psd=TWO), "effect"),
+    ("revocation with the effect of a lock", DISTRUSTED, as_lifecycle(3, 8), "effect"),
+    ("revocation that is an acknowledgement", DISTRUSTED, as_acknowledgement, "effect"),
+    ("revocation without effect", DISTRUSTED, started, "effect"),
+    ("revocation later", DISTRUSTED, later, "effect"),
+    ("revoked key is another", DISTRUSTED, setting(8, b"ABCD0000000001-d3"), "effect"),
+    ("change by the policy key", "month", claiming(10, act="change-key", psd=TWO, role="device", licence=None, period=None, amount=None), "instruction"),
+    ("change by another key", CHANGE, claiming(10, key=new_key()), "instruction"),
+    ("change signed wrongly", CHANGE, broken(10), "instruction"),
+    ("change of the key of the log", CHANGE, claiming(10, role="log"), "instruction"),
+    ("change of a serial", CHANGE, claiming(10, serial=7102), "instruction"),
+    ("change of another role", CHANGE, claiming(10, role="device"), "effect"),
+    ("change at another PSD", CHANGE, claiming(10, psd=TWO), "effect"),
+    ("change without instruction", CHANGE, started, "effect"),
+    ("change without effect", CHANGED, started, "effect"),
+    ("change later", CHANGED, later, "effect"),
+    ("changed key is another", CHANGED, setting(8, 4), "effect"),
+    ("changed key is that of the log", CHANGED, setting(8, 5), "value"),
+    ("change of the appliance", CHANGED, of_the_appliance, "owner"),
     ("periods by the funds key", "funds-lock", claiming(10, act="inspection-periods", licence="licence", psd=None), "instruction"),
     ("periods signed wrongly", "periods", broken(10), "instruction"),
     ("periods of a warning alone", "periods", claiming(10, block=None), "instruction"),
@@ -120,6 +160,12 @@ INSTRUCTIONS_LATER = {
     "acceptance of another report": "inspected:effect",
     "acceptance at another PSD": "inspected:effect",
     "acceptance without instruction": "accepted:effect",
+    "revocation of another serial": DISTRUSTED,
+    "revocation of another role": DISTRUSTED,
+    "revocation at another PSD": DISTRUSTED,
+    "change of another role": CHANGED,
+    "change at another PSD": CHANGED,
+    "change without instruction": CHANGED,
     "acknowledgement of another serial": KNOWN,
     "acknowledgement of another role": KNOWN,
     "acknowledgement at another PSD": KNOWN,
@@ -138,6 +184,13 @@ INSTRUCTIONS_ALSO = {
     "acknowledgement without effect": {"live", "state-digest"},
     "acknowledgement with the effect of a lock": {"inspection", "live", "locks", "state-digest"},
     "periods without instruction": {"live", "state-digest"},
+    "revocation from a time to come": {"effect"},
+    "revocation with the effect of a lock": {"inspection", "live", "locks", "state-digest"},
+    "revocation that is an acknowledgement": {"live"},
+    "revocation without effect": {"live", "sequence", "state-digest"},
+    "revoked key is another": {"live"},
+    "change without effect": {"live", "sequence", "state-digest"},
+    "changed key is another": {"live", "state-digest"},
     "acknowledged key is another": {"live", "key-step"},
     "acknowledgement later": {"key-step"},  # what follows from a spoiled record besides its own code
     "no key of the purpose": {"live", "state-digest"},

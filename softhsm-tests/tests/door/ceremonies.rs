@@ -1,7 +1,7 @@
 //! Ceremonies over the operator door: by quorum only, while vendors sign.
 
 use crate::bench::{Wanted, psd, raise};
-use crate::client::{Caller, item, outcome, outcomes};
+use crate::client::{Caller, Wire, item, outcome, outcomes};
 use crate::holding::{ACTIVE, QUORUM, certify, code, door, ended, file, hold, key, log_spki, rotate};
 use crate::run;
 use psdctl::dev::{self, OPERATORS};
@@ -12,16 +12,19 @@ use psdd_wire::status::{self, StatusList};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
-#[test]
-fn a_rotation_and_a_revocation_under_load_lose_nothing_and_sign_nothing_wrongly() {
-    let mut appliance = raise(Wanted { psds: 2, value: "1000.00", ..Wanted::default() });
-    let caller = Caller::new(&appliance.layout);
-    run(async {
-        let operators = door(&appliance);
-        let wire = caller.connect().await;
+/// PSD 1 signs, two pieces at a time, until its key is revoked and for a while after that; any refusal but for that is a failure.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    revoked: Arc<AtomicBool>,
+    task: JoinHandle<(u32, u32)>,
+}
+
+impl Load {
+    pub(crate) fn begin(wire: &Wire) -> Self {
         let (stop, revoked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let load = {
+        let task = {
             let (wire, stop, revoked) = (wire.clone(), Arc::clone(&stop), Arc::clone(&revoked));
             tokio::spawn(async move {
                 let (mut signed, mut refused) = (0_u32, 0_u32);
@@ -46,6 +49,26 @@ fn a_rotation_and_a_revocation_under_load_lose_nothing_and_sign_nothing_wrongly(
                 (signed, refused)
             })
         };
+        Self { stop, revoked, task }
+    }
+
+    /// The revocation was answered. Gives how many pieces were signed, and how many were refused since.
+    pub(crate) async fn end_after_revocation(self) -> (u32, u32) {
+        self.revoked.store(true, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.expect("not one wrong answer")
+    }
+}
+
+#[test]
+fn a_rotation_and_a_revocation_under_load_lose_nothing_and_sign_nothing_wrongly() {
+    let mut appliance = raise(Wanted { psds: 2, value: "1000.00", ..Wanted::default() });
+    let caller = Caller::new(&appliance.layout);
+    run(async {
+        let operators = door(&appliance);
+        let wire = caller.connect().await;
+        let load = Load::begin(&wire);
         let rotation = file(&operators, &rotate(psd(1), 1)).await;
         assert_eq!(hold(&appliance, &operators, &rotation).await, CeremonyState::Interrupted, "no certificate yet");
         assert_eq!(key(&operators, psd(1), 1).await.state, KeyState::Active);
@@ -72,10 +95,7 @@ fn a_rotation_and_a_revocation_under_load_lose_nothing_and_sign_nothing_wrongly(
         );
         let revoke = file(&operators, &revoke).await;
         assert_eq!(hold(&appliance, &operators, &revoke).await, CeremonyState::Done);
-        revoked.store(true, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        stop.store(true, Ordering::Relaxed);
-        let (signed, refused) = load.await.expect("not one wrong answer");
+        let (signed, refused) = load.end_after_revocation().await;
         assert!(signed > 20 && refused > 0, "{signed} signed, {refused} refused");
         assert_eq!(outcomes(&wire.sign(psd(2), &[item("0.01")]).await), ["signed"], "the other PSD signs on");
         assert_eq!(u64::from(signed), wire.registers(psd(1)).await.pieces);

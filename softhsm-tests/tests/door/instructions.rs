@@ -42,7 +42,7 @@ pub fn signed(key: &Funds, claims: &InstructionClaims) -> Vec<u8> {
     key.signed(INSTRUCTION, payload)
 }
 
-async fn carry(wire: &Wire, instruction: Vec<u8>) -> Reply {
+pub async fn carry(wire: &Wire, instruction: Vec<u8>) -> Reply {
     wire.post("/v1/instructions", &V::map([("instruction", V::Bytes(instruction))]).encode()).await
 }
 

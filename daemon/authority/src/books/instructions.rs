@@ -12,17 +12,28 @@ pub struct StoredInstruction<'a> {
     pub purpose: &'a str,
     /// The appliance it is for.
     pub appliance: &'a ApplianceId,
-    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods` or `accept-audit`.
+    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods`, `accept-audit`, `revoke-key` or `change-key`.
     pub act: &'a str,
-    /// The PSD, the licence, or the PSD and the serial number of a certificate.
+    /// The PSD, the licence, or the PSD and the serial number of a certificate or the role of a key.
     pub subject: &'a str,
-    /// The certificate that it vouches for, which must have been issued to a PSD of the appliance and not be revoked.
-    pub certificate: Option<(PsdId, u32)>,
+    /// The certificate that it speaks of, which must have been issued to a PSD of the appliance.
+    pub certificate: Option<NamedCertificate>,
     /// When it ends.
     pub expires: UnixMillis,
 }
 
-/// Why the authority does not vouch for a certificate.
+/// A certificate that an instruction speaks of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NamedCertificate {
+    /// The PSD.
+    pub psd: PsdId,
+    /// The serial number.
+    pub serial: u32,
+    /// Whether the instruction vouches for it: then it must not be revoked.
+    pub vouched: bool,
+}
+
+/// Why the authority does not instruct anything about a certificate.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CertificateRefusal {
     /// Nothing of that kind was issued.
@@ -54,8 +65,8 @@ pub enum CertificateRefusal {
 }
 
 impl Books {
-    /// Takes the next number, has the instruction signed with it and with the key it vouches for, if it does, and keeps it. Number and bytes
-    /// are durable when they are given out.
+    /// Takes the next number, has the instruction signed with it and with the certified key it speaks of, if it does, and keeps it. Number and
+    /// bytes are durable when they are given out.
     pub fn instruct(
         &mut self,
         instruction: &StoredInstruction<'_>,
@@ -64,7 +75,7 @@ impl Books {
     ) -> Result<Result<(u64, Vec<u8>), CertificateRefusal>, Fault> {
         let StoredInstruction { purpose, appliance, act, subject, certificate, expires } = instruction;
         self.enter(|entry| {
-            let key = match certificate.map(|(psd, serial)| entry.vouched(psd, serial, appliance)).transpose()? {
+            let key = match certificate.map(|named| entry.named(named, appliance)).transpose()? {
                 Some(Err(refusal)) => return Ok(Err(refusal)),
                 Some(Ok(key)) => Some(key),
                 None => None,
@@ -83,10 +94,9 @@ impl Books {
 }
 
 impl Entry<'_> {
-    fn vouched(
+    fn named(
         &self,
-        psd: PsdId,
-        serial: u32,
+        NamedCertificate { psd, serial, vouched }: NamedCertificate,
         wanted: &ApplianceId,
     ) -> Result<Result<CertifiedView, CertificateRefusal>, Fault> {
         let Some(key) = self.certified(Some(psd))?.into_iter().find(|key| key.serial == serial) else {
@@ -96,7 +106,7 @@ impl Entry<'_> {
         if appliance != wanted.as_str() {
             return Ok(Err(CertificateRefusal::Elsewhere { psd, appliance }));
         }
-        if let Some(revocation) = key.revocation {
+        if let Some(revocation) = key.revocation.filter(|_| vouched) {
             return Ok(Err(CertificateRefusal::Revoked { psd, serial, since: revocation.since }));
         }
         Ok(Ok(key))

@@ -19,7 +19,7 @@ mod schema;
 pub use downloads::NewDownload;
 pub use fault::Fault;
 pub use findings::Finding;
-pub use instructions::{CertificateRefusal, StoredInstruction};
+pub use instructions::{CertificateRefusal, NamedCertificate, StoredInstruction};
 pub use licences::{AccountView, Deposited, LicenceError, LicenceView};
 pub use registry::{ClientView, DeviceKey, PsdKey, RegisterError, Registered};
 pub use report::{PsdLine, Report, Totals};

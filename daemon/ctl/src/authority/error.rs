@@ -103,7 +103,7 @@ impl AuthorityError {
             | AuthorityError::Revoke(_)
             | AuthorityError::Countersign(CountersignError::OtherRoot)
             | AuthorityError::Report { .. }
-            | AuthorityError::Instruction(InstructionError::Certificate(_))
+            | AuthorityError::Instruction(InstructionError::Certificate(_) | InstructionError::SinceAhead(_))
             | AuthorityError::Pki(PkiError::UnknownClient(_))
             | AuthorityError::Issue(IssueError::Register(_) | IssueError::Request { .. }) => 1,
             AuthorityError::Config(_)

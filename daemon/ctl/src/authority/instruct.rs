@@ -1,5 +1,7 @@
-//! `psdctl authority lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods` and `accept-audit`: signed instructions, to be carried to the appliance by whoever can reach it.
+//! `psdctl authority lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods`, `accept-audit`, `revoke-key` and `change-key`: signed
+//! instructions, to be carried to the appliance by whoever can reach it.
 
+use super::keys::instant;
 use super::{At, AuthorityError, now};
 use crate::cli::Global;
 use crate::error::Exit;
@@ -7,10 +9,13 @@ use crate::output::{print, print_json, write_durably};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum, value_parser};
+use psd::custody::{Revocation, RevocationReason};
 use psd::inspection::{InspectionPeriods, PeriodsError};
+use psd::key::Role;
 use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
 use psdd_authority::audit_report::check_report;
 use psdd_authority::instructions::{self, Act, LockBy};
+use psdd_wire::ceremony::act::PSD_ROLES;
 use std::path::PathBuf;
 
 /// What every instruction has.
@@ -110,6 +115,46 @@ pub struct AcceptAudit {
     report: PathBuf,
 }
 
+/// Arguments of `psdctl authority revoke-key`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  psdctl authority revoke-key /srv/authority --appliance post-1 --psd PS010000000001 --serial 1004 \\
+    --reason keyCompromise --since 2026-11-05T00:00:00Z --out revoked.cose
+
+The appliance's key signs nothing more from the moment the instruction is taken. `psdctl authority revoke` enters the certificate in the
+authority's own list as well.")]
+pub struct RevokeKey {
+    #[command(flatten)]
+    order: Order,
+    /// The PSD
+    #[arg(long, value_name = "ID")]
+    psd: PsdId,
+    /// Serial number of the key's certificate; `psdctl authority keys` lists them
+    #[arg(long, value_name = "NUMBER")]
+    serial: u32,
+    /// unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn
+    #[arg(long)]
+    reason: RevocationReason,
+    /// From then on the key is not to be trusted, RFC 3339; from now on where none is named
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    since: Option<UnixMillis>,
+}
+
+/// Arguments of `psdctl authority change-key`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  psdctl authority change-key /srv/authority --appliance post-1 --psd PS010000000001 --role indicium --out change.cose")]
+pub struct ChangeKey {
+    #[command(flatten)]
+    order: Order,
+    /// The PSD
+    #[arg(long, value_name = "ID")]
+    psd: PsdId,
+    /// indicium, certification, device or token-mac
+    #[arg(long, value_parser = role)]
+    role: Role,
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum By {
     /// The inspection key, lock reason `authority`
@@ -179,6 +224,21 @@ pub(super) fn accept_audit(global: &Global, command: &AcceptAudit) -> Result<Exi
     let digest = check_report(&mut command.order.at.books()?.1, &command.order.appliance, command.psd, &report)?;
     let digest = digest.map_err(|source| AuthorityError::Report { path: path.clone(), source })?;
     instruct(global, &command.order, &Act::AcceptAudit(command.psd, digest))
+}
+
+pub(super) fn revoke_key(global: &Global, command: &RevokeKey) -> Result<Exit, AuthorityError> {
+    let since = command.since.map_or_else(now, Ok)?;
+    let revocation = Revocation { since, reason: command.reason };
+    instruct(global, &command.order, &Act::RevokeKey(command.psd, command.serial, revocation))
+}
+
+pub(super) fn change_key(global: &Global, command: &ChangeKey) -> Result<Exit, AuthorityError> {
+    instruct(global, &command.order, &Act::ChangeKey(command.psd, command.role))
+}
+
+fn role(word: &str) -> Result<Role, String> {
+    let known = PSD_ROLES.into_iter().find(|role| role.to_string() == word);
+    known.ok_or_else(|| "one of indicium, certification, device, token-mac".to_owned())
 }
 
 fn instruct(global: &Global, order: &Order, act: &Act) -> Result<Exit, AuthorityError> {

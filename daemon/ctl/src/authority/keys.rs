@@ -108,7 +108,7 @@ fn role(word: &str) -> Result<Role, String> {
     known.ok_or_else(|| "one of indicium, certification, device".to_owned())
 }
 
-fn instant(text: &str) -> Result<UnixMillis, String> {
+pub(super) fn instant(text: &str) -> Result<UnixMillis, String> {
     let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|error| error.to_string())?;
     let seconds = u64::try_from(time.unix_timestamp()).map_err(|_before| "a time after 1970".to_owned())?;
     seconds.checked_mul(1000).map(UnixMillis).ok_or_else(|| "a time of this age".to_owned())

@@ -61,6 +61,10 @@ pub enum AuthorityCommand {
     InspectionPeriods(instruct::Periods),
     /// Sign an instruction that accepts an audit report of a PSD: it is inspected
     AcceptAudit(instruct::AcceptAudit),
+    /// Sign an instruction that revokes a key of a PSD: it signs nothing more
+    RevokeKey(instruct::RevokeKey),
+    /// Sign an instruction that has a new key of a role take over at a PSD
+    ChangeKey(instruct::ChangeKey),
     /// Reconcile what was authorised with what PSDs say
     Report(report::ReportArgs),
     /// Settle a finding of the report, with a word on how
@@ -113,6 +117,8 @@ pub fn run(global: &Global, command: AuthorityCommand) -> Result<Exit, CtlError>
         AuthorityCommand::Acknowledge(command) => instruct::acknowledge(global, &command),
         AuthorityCommand::InspectionPeriods(command) => instruct::inspection_periods(global, &command),
         AuthorityCommand::AcceptAudit(command) => instruct::accept_audit(global, &command),
+        AuthorityCommand::RevokeKey(command) => instruct::revoke_key(global, &command),
+        AuthorityCommand::ChangeKey(command) => instruct::change_key(global, &command),
         AuthorityCommand::Report(command) => report::report(global, &command),
         AuthorityCommand::Settle(command) => report::settle(global, &command),
     };

@@ -45,6 +45,7 @@ struct Row {
     key_id: String,
     age_days: u64,
     created: String,
+    ordered: Option<String>,
     activated: Option<String>,
     pieces: u64,
     value: String,
@@ -97,6 +98,7 @@ fn row(now: u64, key: &OperatorKeyView) -> Row {
         key_id: hex(&key.key_id),
         age_days: age_days(now, key),
         created: UnixMillis(key.created).to_string(),
+        ordered: key.ordered.map(|time| UnixMillis(time).to_string()),
         activated: key.activated.map(|time| UnixMillis(time).to_string()),
         pieces: key.pieces,
         value: key.value.to_string(),
@@ -185,6 +187,7 @@ fn shown(row: &Row) -> String {
         ("valid to", row.not_after.clone().unwrap_or_else(none)),
         ("acknowledged", row.acknowledged.clone().unwrap_or_else(none)),
         ("waits for", row.waits_for.clone().unwrap_or_else(|| "nothing".to_owned())),
+        ("change ordered", row.ordered.as_ref().map_or_else(none, |time| format!("{time}, by the authority"))),
         ("next rotation", row.next_rotation.clone().unwrap_or_else(none)),
         ("public key", row.spki.clone()),
     ];

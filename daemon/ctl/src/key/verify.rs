@@ -228,6 +228,7 @@ mod tests {
             pieces: 0,
             serial: Some(7),
             created: 1,
+            ordered: None,
             activated: used,
             algorithm: "ecdsa-p256".to_owned(),
             not_after: None,

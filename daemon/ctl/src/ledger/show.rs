@@ -174,6 +174,7 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
             )
         }
         Event::AuditAccepted { digest, .. } => ("audit accepted", vec![("report, SHA-256", hex(digest))]),
+        Event::KeyChangeOrdered { role, .. } => ("key change ordered", vec![("role", role.to_string())]),
         Event::ValueVoided { tenant, value_sequence, amount, .. } => {
             ("value download void", value_fields(tenant, *value_sequence, *amount))
         }

@@ -106,11 +106,13 @@ pub(super) fn keys(psds: &[PsdView], now_ms: u64) -> String {
             Some(at) if at < now_ms => format!("<span class=\"red\">{}, over</span>", UnixMillis(at)),
             Some(at) => format!("{}, in {} days", UnixMillis(at), grouped((at - now_ms) / DAY_MS)),
         };
+        let ordered = key.ordered_ms.map(|at| format!(", to change by the order of {}", UnixMillis(at)));
         format!(
-            "<tr><td class=\"w\">{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"w\">{ends}</td>\
+            "<tr><td class=\"w\">{}</td><td>{}{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"w\">{ends}</td>\
              <td class=\"n\">{}</td></tr>\n",
             escaped(&psd.psd),
             escaped(&key.role),
+            ordered.unwrap_or_default(),
             escaped(&key.algorithm),
             key.age_days.map_or_else(String::new, grouped),
             key.serial.map_or_else(String::new, |serial| serial.to_string()),

@@ -325,6 +325,30 @@ fn an_inspection_that_falls_due_by_the_periods_in_the_log() {
     }
 }
 
+#[test]
+fn a_change_of_a_key_that_the_authority_ordered_is_shown_until_it_is_done_and_one_that_nobody_ordered_is_found() {
+    let ordered = |world: &World| {
+        let dir = tempfile::tempdir().unwrap();
+        let (mirror, fold) = world.inspected(dir.path());
+        let view = fold.view(&mirror, &Rules::default(), UnixMillis(world.now)).unwrap();
+        assert_eq!(view.findings, []);
+        let keys = view.psds[0].keys.iter().filter(|key| key.role == Role::Indicium.to_string());
+        keys.filter_map(|key| key.ordered_ms).collect::<Vec<_>>()
+    };
+    let role = Role::Indicium;
+    let mut world = World::born(1);
+    assert!(ordered(&world).is_empty());
+    world.instruct(1, &Act::ChangeKey { psd: psd_id(0), role });
+    let leaf = world.push(Event::KeyChangeOrdered { stamp: world.next_stamp(0), role });
+    assert_eq!(ordered(&world), [world.decoded(leaf).at.time.0], "of the key in use");
+    world.make_key(0, role, 2);
+    world.key_step(0, 2, KeyStep::Activated, world.now);
+    assert!(ordered(&world).is_empty());
+    let leaf = world.push(Event::KeyChangeOrdered { stamp: world.next_stamp(0), role });
+    let finding = shown(&world, Code::Instruction, Some(0), &[leaf]);
+    assert!(finding.says.contains("without an instruction"), "{}", finding.says);
+}
+
 /// Every bit of what a fold keeps: damage is told as such, and nothing of it becomes a verdict on the log.
 #[test]
 fn a_fold_that_was_damaged_on_the_disk_is_told_and_accuses_nobody() {

@@ -323,6 +323,7 @@ impl<'j, J: Judge> Walk<'j, J> {
             | Event::CeilingSet { .. }
             | Event::InspectionPeriodsSet { .. }
             | Event::AuditAccepted { .. }
+            | Event::KeyChangeOrdered { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Two PSDs, each with two indicium keys that wait, of certificates 205 and 206, and the inspection key of the authority.
-fn waiting(dir: &Path) -> World {
+pub fn waiting(dir: &Path) -> World {
     let mut world = World::born(dir, 2, Rules::default());
     let purpose = AuthorityPurpose::Inspection;
     world.commit_events(vec![Event::AuthorityKeyInstalled {
@@ -40,11 +40,11 @@ fn waiting(dir: &Path) -> World {
     world
 }
 
-fn key_id(number: usize, serial: u32) -> Arc<[u8]> {
+pub fn key_id(number: usize, serial: u32) -> Arc<[u8]> {
     [1, u8::try_from(number).unwrap(), u8::try_from(serial).unwrap()][..].into()
 }
 
-fn instructed(purpose: AuthorityPurpose, text: &str) -> Event {
+pub fn instructed(purpose: AuthorityPurpose, text: &str) -> Event {
     Event::InstructionTaken { purpose, number: 1, instruction: text.as_bytes().into() }
 }
 

@@ -6,6 +6,7 @@ mod ceremony;
 mod evidence;
 mod inspection;
 mod journal;
+mod key_orders;
 mod open;
 mod reading;
 mod scrub;

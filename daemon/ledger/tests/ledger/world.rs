@@ -5,6 +5,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use psd::authority::{Act, Period};
 use psd::clock::{ClockReading, ClockSource};
+use psd::custody::{Revocation, RevocationReason};
 use psd::device::{DateWindow, Piece, PieceContext, Purpose};
 use psd::indicium::{Details, Postal, Validity, Voucher};
 use psd::inspection::InspectionPeriods;
@@ -123,7 +124,7 @@ impl Judge for TestJudge {
     }
 
     /// `NUMBER lock PSD`, `NUMBER unlock PSD`, `NUMBER ceiling MILLS`, `NUMBER acknowledge PSD ROLE SERIAL`,
-    /// `NUMBER periods WARN BLOCK`, `NUMBER accept PSD BYTE`.
+    /// `NUMBER periods WARN BLOCK`, `NUMBER accept PSD BYTE`, `NUMBER revoke PSD ROLE SERIAL SINCE`, `NUMBER change PSD ROLE`.
     fn instruction(
         &self,
         bytes: &[u8],
@@ -153,6 +154,18 @@ impl Judge for TestJudge {
                     .and_then(|warn| InspectionPeriods::new(warn, words[3].parse().unwrap()).ok()),
             },
             "accept" => Act::AcceptAudit { psd: words[2].parse().unwrap(), digest: [words[3].parse().unwrap(); 32] },
+            "revoke" => Act::RevokeKey {
+                psd: words[2].parse().unwrap(),
+                role: Role::certified_named(words[3]).unwrap(),
+                serial: words[4].parse().unwrap(),
+                revocation: Revocation {
+                    since: UnixMillis(words[5].parse().unwrap()),
+                    reason: RevocationReason::KeyCompromise,
+                },
+            },
+            "change" => {
+                Act::ChangeKey { psd: words[2].parse().unwrap(), role: Role::certified_named(words[3]).unwrap() }
+            }
             _ => return Err(refuted("instruction")),
         };
         Ok((words[0].parse().unwrap(), act))

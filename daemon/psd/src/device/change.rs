@@ -1,7 +1,7 @@
 //! Changes that a ceremony, the custodian of keys or an operator makes to a PSD: each is judged as its record would be.
 
 use super::{Psd, ReplayError};
-use crate::custody::{KeyStep, RevocationReason};
+use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, LockReason};
 use crate::record::{Event, Stamp};
@@ -79,6 +79,32 @@ impl Psd {
     pub fn acknowledge(&mut self, key_id: Arc<[u8]>, at: UnixMillis) -> Result<Event, ReplayError> {
         let stamp = Stamp { sequence: self.state.sequence + 1, ..self.stamp() };
         let event = Event::KeyStateChanged { stamp, key_id, step: KeyStep::Acknowledged, since: at, reason: None };
+        self.replay(&event, at)?;
+        Ok(event)
+    }
+
+    /// Revokes a key by the authority's instruction, which [`crate::key_order::revocable`] admits.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold; the PSD is as it was.
+    pub fn revoke_key(
+        &mut self,
+        key_id: Arc<[u8]>,
+        Revocation { since, reason }: Revocation,
+        at: UnixMillis,
+    ) -> Result<Event, ReplayError> {
+        self.change(&Change::Key { key_id, step: KeyStep::Revoked, since: Some(since), reason: Some(reason) }, at)
+    }
+
+    /// Takes the authority's order that the key of a role changes, which [`crate::key_order::changeable`] admits.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold; the PSD is as it was.
+    pub fn order_key_change(&mut self, role: Role, at: UnixMillis) -> Result<Event, ReplayError> {
+        let stamp = Stamp { sequence: self.state.sequence + 1, ..self.stamp() };
+        let event = Event::KeyChangeOrdered { stamp, role };
         self.replay(&event, at)?;
         Ok(event)
     }

@@ -18,13 +18,14 @@ use crate::custody::{Activation, KeyLife};
 use crate::id::{LicenceNumber, PsdId, TenantName};
 use crate::indicium::{Format, LicensingZip, ZipRange};
 use crate::key::{Key, Role};
+use crate::key_order::ChangeOrder;
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
 use crate::money::PostageAmount;
 use crate::record::Stamp;
 use crate::register::Registers;
 use crate::time::UnixMillis;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -116,6 +117,8 @@ pub struct State {
     pub refunded: Arc<BTreeSet<u64>>,
     /// When it was last inspected: created, its audit report accepted by the authority, or value loaded; whichever came last.
     pub inspected: UnixMillis,
+    /// The authority's newest order to change the key of a role, carried out or not.
+    pub change_orders: Arc<BTreeMap<Role, ChangeOrder>>,
 }
 
 /// A Postal Security Device.
@@ -138,6 +141,7 @@ impl Psd {
             pending: None,
             refunded: Arc::default(),
             inspected: at,
+            change_orders: Arc::default(),
         };
         Self { identity: Arc::new(identity), state }
     }

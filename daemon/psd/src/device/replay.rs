@@ -5,6 +5,7 @@ use crate::custody::{Activation, KeyLife, KeyStep, Revocation, RevocationReason}
 use crate::id::PsdId;
 use crate::indicium::{LicensingZip, format_named};
 use crate::key::{Algorithm, Key, Role};
+use crate::key_order::Unchangeable;
 use crate::lifecycle::{Lifecycle, LockReason, Locks};
 use crate::money::PostageAmount;
 use crate::record::{Applied, Event, Indicium, Stamp};
@@ -159,6 +160,7 @@ impl Psd {
                 self.state.inspected = at;
                 self.state.locks = self.state.locks.without(LockReason::InspectionOverdue);
             }
+            Event::KeyChangeOrdered { role, .. } => self.state.order_change(*role, at),
             Event::ValueVoided { value_sequence, .. } => {
                 self.state.value_sequence = *value_sequence;
                 self.state.pending = None;
@@ -208,6 +210,7 @@ impl Psd {
             | Event::ValueRequested { .. }
             | Event::ValueVoided { .. }
             | Event::AuditAccepted { .. }
+            | Event::KeyChangeOrdered { .. }
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::AuthorityKeyInstalled { .. }
@@ -273,6 +276,9 @@ impl Psd {
                     certified.life.admit(*step, certified.is_certified(), in_use).err()
                 }
             },
+            Event::KeyChangeOrdered { role, .. } => {
+                state.admit_change_order(*role).err().map(Unchangeable::contradiction)
+            }
             Event::LifecycleChanged { lifecycle, .. }
                 if *lifecycle != state.lifecycle && !state.lifecycle.may_become(*lifecycle) =>
             {

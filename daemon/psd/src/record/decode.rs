@@ -161,8 +161,14 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             periods: (map.has(9) || map.has(10)).then(|| read_periods(map)).transpose()?,
         },
         26 => Event::AuditAccepted { stamp: read_stamp(map)?, digest: map.array(8)? },
+        27 => Event::KeyChangeOrdered { stamp: read_stamp(map)?, role: numbered(map, 8, psd_role)? },
         other => return Err(RecordError::UnknownKind(other)),
     })
+}
+
+/// The log's key is none of a PSD.
+fn psd_role(number: u8) -> Option<Role> {
+    Role::from_number(number).filter(|role| !matches!(role, Role::Log))
 }
 
 fn read_periods(map: &mut MapReader<'_>) -> Result<InspectionPeriods, RecordError> {

@@ -58,6 +58,7 @@ impl Event {
             Event::Revoked { .. } => 24,
             Event::InspectionPeriodsSet { .. } => 25,
             Event::AuditAccepted { .. } => 26,
+            Event::KeyChangeOrdered { .. } => 27,
         }
     }
 }
@@ -177,6 +178,7 @@ fn write_event(map: &mut MapWriter, event: &Event) {
             }
         }
         Event::AuditAccepted { digest, .. } => map.bytes(8, digest),
+        Event::KeyChangeOrdered { role, .. } => map.uint(8, u64::from(role.number())),
         Event::StateDigest { digest, psds } => {
             map.bytes(8, digest);
             map.uint(9, *psds);

@@ -361,6 +361,13 @@ pub enum Event {
         /// SHA-256 of the report.
         digest: [u8; 32],
     },
+    /// The authority ordered that the key of a role changes: one made after this record is to take over.
+    KeyChangeOrdered {
+        /// PSD and registers.
+        stamp: Stamp,
+        /// The role.
+        role: Role,
+    },
     /// A ceremony that a quorum approved begins.
     CeremonyBegun {
         /// Rises by one.
@@ -452,6 +459,7 @@ impl Event {
             | Event::ValueVoided { stamp, .. }
             | Event::Withdrawn { stamp, .. }
             | Event::AuditAccepted { stamp, .. }
+            | Event::KeyChangeOrdered { stamp, .. }
             | Event::Indicium(Indicium { stamp, .. }) => Some(stamp),
             Event::Genesis(_)
             | Event::StateDigest { .. }
@@ -504,6 +512,7 @@ impl Event {
             Event::CeilingSet { licence, period, .. } => format!("ceiling:{licence}:{}", period.number()),
             Event::InspectionPeriodsSet { licence, .. } => format!("inspection-periods:{licence}"),
             Event::AuditAccepted { .. } => "audit-accepted".to_owned(),
+            Event::KeyChangeOrdered { role, .. } => format!("key-change:{}", role.number()),
             Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
             Event::StateDigest { .. } | Event::Started { .. } | Event::RefusalsNoted { .. } | Event::Indicium(_) => {
                 return None;

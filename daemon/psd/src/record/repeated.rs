@@ -45,6 +45,7 @@ impl Repeated {
             | Event::CeilingSet { .. }
             | Event::InspectionPeriodsSet { .. }
             | Event::AuditAccepted { .. }
+            | Event::KeyChangeOrdered { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }

@@ -232,6 +232,10 @@ fn small_events() -> impl Strategy<Value = Event> {
             Event::InspectionPeriodsSet { licence: licence.parse().unwrap(), periods }
         }),
         (stamp(), any::<[u8; 32]>()).prop_map(|(stamp, digest)| Event::AuditAccepted { stamp, digest }),
+        (stamp(), 1u8..=4).prop_map(|(stamp, role)| {
+            let role = Role::from_number(role).unwrap();
+            Event::KeyChangeOrdered { stamp, role }
+        }),
     ]
 }
 

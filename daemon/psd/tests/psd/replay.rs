@@ -2,7 +2,7 @@
 
 use crate::device::*;
 use psd::authority::{Loaded, acknowledgeable};
-use psd::custody::{KeyStep, RevocationReason};
+use psd::custody::{KeyStep, Revocation, RevocationReason};
 use psd::device::{Change, Purpose, ReplayError};
 use psd::key::Role;
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
@@ -447,4 +447,47 @@ fn a_key_is_acknowledged_once_while_it_waits_and_by_the_authority_alone() {
     psd.change(&step(2, KeyStep::Activated), UnixMillis(5)).unwrap();
     psd.change(&step(1, KeyStep::Retired), UnixMillis(6)).unwrap();
     assert_eq!(named(&psd, Role::Indicium, 77), Err("key-not-waiting"), "retired");
+}
+
+#[test]
+fn a_change_of_a_key_is_ordered_once_and_done_by_a_key_made_since_whoever_folds_it() {
+    let mut psd = active(0);
+    let before = psd.state().clone();
+    assert!(psd.order_key_change(Role::Certification, UnixMillis(2)).is_err(), "there is no such key");
+    assert_eq!(*psd.state(), before, "what is refused changes nothing");
+    let ordered = psd.order_key_change(Role::Indicium, UnixMillis(2)).unwrap();
+    assert!(matches!(ordered, Event::KeyChangeOrdered { role: Role::Indicium, .. }));
+    assert_eq!(ordered.slot().as_deref(), Some("key-change:1"));
+    assert_eq!(psd.state().change_ordered(Role::Indicium), Some(UnixMillis(2)));
+    let twice = psd.order_key_change(Role::Indicium, UnixMillis(3)).unwrap_err();
+    assert!(twice.to_string().contains("ordered while one is ordered"), "{twice}");
+    let mut folded = active(0);
+    folded.fold(&ordered, UnixMillis(2));
+    type Next = fn(&Psd) -> Event;
+    let made: Next = |psd| key_created(psd, 2, Role::Indicium);
+    let certified: Next = |psd| certified(psd, 2, 78);
+    for event in [made, certified] {
+        let event = event(&psd);
+        psd.replay(&event, UnixMillis(4)).unwrap();
+        folded.fold(&event, UnixMillis(4));
+        assert!(psd.state().change_ordered(Role::Indicium).is_some(), "not in use yet");
+    }
+    let taken_over = psd.change(&step(2, KeyStep::Activated), UnixMillis(5)).unwrap();
+    folded.fold(&taken_over, UnixMillis(5));
+    assert_eq!(psd.state().change_ordered(Role::Indicium), None);
+    assert_eq!(folded.state(), psd.state(), "a fold takes it in too");
+    psd.restore(State { lifecycle: Lifecycle::Withdrawn, ..psd.state().clone() });
+    let ended = psd.order_key_change(Role::Indicium, UnixMillis(7)).unwrap_err();
+    assert!(ended.to_string().contains("signs nothing"), "{ended}");
+}
+
+#[test]
+fn the_authority_revokes_a_key_from_a_time_of_before_on() {
+    let mut psd = active(0);
+    let revocation = Revocation { since: UnixMillis(1), reason: RevocationReason::KeyCompromise };
+    let event = psd.revoke_key([1][..].into(), revocation, UnixMillis(4)).unwrap();
+    assert!(matches!(event, Event::KeyStateChanged { step: KeyStep::Revoked, since: UnixMillis(1), .. }));
+    assert_eq!(psd.state().key(&[1]).unwrap().life.revoked, Some(revocation));
+    assert!(psd.signing_key().is_none());
+    assert!(psd.revoke_key([1][..].into(), revocation, UnixMillis(5)).is_err(), "once");
 }

@@ -14,13 +14,13 @@ use psd::{Currency, PsdId, Registers, UnixMillis};
 use std::sync::Arc;
 
 impl Shell {
-    fn change(&mut self, change: Change) -> RequestId {
+    pub(super) fn change(&mut self, change: Change) -> RequestId {
         let request = self.request_id();
         self.event(Event::Change(ChangeCommand { request, change }));
         request
     }
 
-    fn change_psd(&mut self, psd: usize, changes: Vec<PsdChange>) -> RequestId {
+    pub(super) fn change_psd(&mut self, psd: usize, changes: Vec<PsdChange>) -> RequestId {
         let psd = self.engine.devices[psd].psd.identity().psd;
         let changes = changes.into_iter().map(|change| (change, None)).collect();
         self.change(Change::Psd { psd, changes, step: None })
@@ -28,7 +28,7 @@ impl Shell {
 
     /// The number of records that a change made.
     #[track_caller]
-    fn records_of(&self, request: RequestId) -> usize {
+    pub(super) fn records_of(&self, request: RequestId) -> usize {
         match &self.value_replies[&request] {
             ValueReply::Changed(durable) => durable.len(),
             other => panic!("{other:?}"),
@@ -36,11 +36,11 @@ impl Shell {
     }
 }
 
-fn key_id(generation: u8) -> Arc<[u8]> {
+pub(super) fn key_id(generation: u8) -> Arc<[u8]> {
     [Role::Indicium.number(), 0, generation][..].into()
 }
 
-fn add_key(generation: u8) -> PsdChange {
+pub(super) fn add_key(generation: u8) -> PsdChange {
     PsdChange::AddKey {
         key_id: key_id(generation),
         role: Role::Indicium,
@@ -51,7 +51,7 @@ fn add_key(generation: u8) -> PsdChange {
     }
 }
 
-fn certify(generation: u8) -> PsdChange {
+pub(super) fn certify(generation: u8) -> PsdChange {
     let chain = vec![b"another certificate"[..].into()];
     PsdChange::InstallCertificate { key_id: key_id(generation), serial: 70 + u32::from(generation), chain }
 }
@@ -81,12 +81,12 @@ fn a_record_that_would_be_too_long_is_refused_and_nothing_of_its_change_is_made(
     assert_eq!(shell.records_of(made), 1, "the daemon lives on");
 }
 
-fn step(key_id: Arc<[u8]>, step: KeyStep) -> PsdChange {
+pub(super) fn step(key_id: Arc<[u8]>, step: KeyStep) -> PsdChange {
     let reason = (step == KeyStep::Revoked).then_some(RevocationReason::KeyCompromise);
     PsdChange::Key { key_id, step, since: None, reason }
 }
 
-fn in_use(shell: &Shell) -> Arc<[u8]> {
+pub(super) fn in_use(shell: &Shell) -> Arc<[u8]> {
     Arc::clone(&shell.engine.devices[0].psd.signing_key().unwrap().key_id)
 }
 
@@ -225,7 +225,7 @@ fn acknowledge(generation: u8) -> Act {
 
 /// The code of a refused instruction.
 #[track_caller]
-fn instruction_code(shell: &Shell, request: RequestId) -> &'static str {
+pub(super) fn instruction_code(shell: &Shell, request: RequestId) -> &'static str {
     match &shell.value_replies[&request] {
         ValueReply::InstructionRefused(refusal) => refusal.code(),
         other => panic!("{other:?}"),

@@ -9,7 +9,7 @@ use crate::door::failure::Failure;
 use crate::spine::Handle;
 use http::StatusCode;
 use psd::device::{CertifiedKey, Identity};
-use psd::key::Residence;
+use psd::key::{Residence, Role};
 use psd::rotation::{RotationRule, Wait, due_at, signed, successor, waits_for};
 use psd::{PostageAmount, PsdId, State, UnixMillis};
 use psdd_wire::operator::{KeyState, KeysResponse, MOST_ROWS, NextRotation, OperatorKeyView};
@@ -114,9 +114,12 @@ fn ended(state: &State, certified: &CertifiedKey) -> Option<u64> {
 }
 
 /// What a key that never was in use waits for, in words; none of any other.
-fn waits(rule: Option<&RotationRule>, certified: &CertifiedKey, now: UnixMillis) -> Option<String> {
+fn waits(rule: Option<&RotationRule>, state: &State, certified: &CertifiedKey, now: UnixMillis) -> Option<String> {
     if certified.life.activated.is_some() || !certified.life.is_sound() {
         return None;
+    }
+    if state.is_ordered_away(certified) {
+        return Some("an order: the authority ordered a later key, and no rule lets it take over".to_owned());
     }
     let validity = validity(certified);
     if validity.is_some_and(|validity| now >= validity.until) {
@@ -128,8 +131,38 @@ fn waits(rule: Option<&RotationRule>, certified: &CertifiedKey, now: UnixMillis)
         Some(Wait::Certificate) => "its certificate".to_owned(),
         Some(Wait::Acknowledgement) => "the verifiers' acknowledgement".to_owned(),
         Some(Wait::Notice(until)) => format!("the end of its notice, {until}"),
+        Some(Wait::Turn) if state.change_ordered(certified.key.role).is_some() => {
+            let locked = !state.locks.is_empty();
+            if locked { "the end of the PSD's locks" } else { "its turn, by the authority's order" }.to_owned()
+        }
         Some(Wait::Turn) => "its turn: the key in use is not due".to_owned(),
     })
+}
+
+/// When the authority ordered that another key takes the place of this one, where that is not done: of the key in use, or of the newest of its role where
+/// none is.
+fn ordered(state: &State, certified: &CertifiedKey) -> Option<UnixMillis> {
+    let role = certified.key.role;
+    let at = state.change_ordered(role)?;
+    let used = state.key_in_use(role).map(|used| &used.key).or_else(|| state.newest_key(role));
+    used.is_some_and(|used| used.key_id == certified.key.key_id).then_some(at)
+}
+
+/// How an order of the authority is carried out, in words, and what hinders it.
+fn by_order(rule: Option<&RotationRule>, state: &State, role: Role) -> &'static str {
+    let held = state.keys.iter().filter(|key| key.key.role == role && key.life.destroyed.is_none()).count();
+    let later = |key: &CertifiedKey| key.key.role == role && key.life.is_sound() && !state.is_ordered_away(key);
+    match rule {
+        None => "ordered by the authority: no rule is for it, it takes a rotate-key ceremony",
+        Some(_) if state.key_in_use(role).is_none() => {
+            "ordered by the authority: no key is in use, it takes a rotate-key ceremony"
+        }
+        Some(_) if !state.locks.is_empty() => "ordered by the authority: the PSD is locked, so that its rule waits",
+        Some(rule) if !state.keys.iter().any(later) && held >= usize::from(rule.most_generations) => {
+            "ordered by the authority: most_generations are in the token, retire and destroy old ones"
+        }
+        Some(_) => "ordered by the authority",
+    }
 }
 
 fn key_view(
@@ -144,8 +177,12 @@ fn key_view(
     let validity = validity(certified);
     let in_use = state.key_in_use(key.role).is_some_and(|used| used.key.key_id == key.key_id);
     let rule = rule_for(rotations, &identity.licence, key.role);
-    let next_rotation =
-        rule.filter(|_| in_use).map(|rule| next_rotation(rule, (pieces, value), due_at(rule, certified, validity)));
+    let ordered = ordered(state, certified);
+    let by_rule = rule.filter(|_| in_use);
+    let by_rule = by_rule.map(|rule| next_rotation(rule, (pieces, value), due_at(rule, certified, validity)));
+    let by_order =
+        |at: UnixMillis| NextRotation { time: Some(at.0), reason: by_order(rule, state, key.role).to_owned() };
+    let next_rotation = ordered.map(by_order).or(by_rule);
     let residence = if certified.wrapped.is_some() { Residence::Wrapped } else { Residence::Resident };
     OperatorKeyView {
         psd: identity.psd,
@@ -160,11 +197,12 @@ fn key_view(
         pieces,
         serial: key.certificate_serial,
         created: certified.life.created.0,
+        ordered: ordered.map(|at| at.0),
         activated: certified.life.activated.map(|activated| activated.at.0),
         algorithm: key.algorithm.to_string(),
         not_after: validity.map(|validity| validity.until.0),
         residence: residence.as_str().to_owned(),
-        waits_for: waits(rule, certified, now),
+        waits_for: waits(rule, state, certified, now),
         generation: key.generation(),
         acknowledged: certified.life.acknowledged.map(|time| time.0),
         next_rotation,

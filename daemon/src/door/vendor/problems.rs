@@ -6,6 +6,7 @@ use crate::door::failure::SOON_MS;
 use http::StatusCode;
 use psd::Refusal;
 use psd::authority::InstructionRefusal;
+use psd::key_order::Unchangeable;
 use psd::refusal::OutOfUse;
 use psdd_policy::Reason;
 use psdd_wire::problem::Problem;
@@ -72,12 +73,17 @@ pub(in crate::door) fn of_value(reply: ValueReply, psd: &str) -> Failure {
             let status = match refusal {
                 InstructionRefusal::UnknownPsd(_)
                 | InstructionRefusal::UnknownLicence(_)
-                | InstructionRefusal::UnknownCertificate { .. } => StatusCode::NOT_FOUND,
+                | InstructionRefusal::UnknownCertificate { .. }
+                | InstructionRefusal::Unchangeable { why: Unchangeable::NoKey, .. } => StatusCode::NOT_FOUND,
                 InstructionRefusal::WrongSigner(_) => StatusCode::BAD_REQUEST,
                 InstructionRefusal::WrongAppliance(_)
                 | InstructionRefusal::Stale { .. }
                 | InstructionRefusal::NotWaiting { .. }
                 | InstructionRefusal::UnknownReport(_)
+                | InstructionRefusal::KeyRevoked { .. }
+                | InstructionRefusal::KeyDestroyed { .. }
+                | InstructionRefusal::SinceAhead { .. }
+                | InstructionRefusal::Unchangeable { why: Unchangeable::Ended(_) | Unchangeable::Ordered(_), .. }
                 | InstructionRefusal::Expired(_) => StatusCode::CONFLICT,
             };
             Failure::lasting(status, refusal.code(), refusal.to_string())

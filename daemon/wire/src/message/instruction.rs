@@ -18,12 +18,12 @@ pub struct Instruction {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct InstructionClaims {
-    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods` or `accept-audit`.
+    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods`, `accept-audit`, `revoke-key` or `change-key`.
     pub act: String,
-    /// Device ID, of a lock, an acknowledgement or an acceptance.
+    /// Device ID, of a lock, an acknowledgement, an acceptance or an order about a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psd: Option<String>,
-    /// Of an acknowledgement: `indicium`, `certification` or `device`.
+    /// Of an acknowledgement or a revocation: `indicium`, `certification` or `device`. Of a change of a key: one of these or `token-mac`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// Of periods of inspection: hours after which it is warned. Absent: none, and no periods.
@@ -32,6 +32,9 @@ pub struct InstructionClaims {
     /// Of periods of inspection: hours after which a PSD signs nothing more. Absent: none, and no periods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<u32>,
+    /// Of a revocation: from then on the key is not to be trusted, milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
     /// Of a ceiling: most value loaded under the licence in a period. Absent: no ceiling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
@@ -41,7 +44,10 @@ pub struct InstructionClaims {
     /// Of a ceiling: `day`, `month` or `year` of UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
-    /// Of an acknowledgement: serial number of the certificate.
+    /// Of a revocation: a CRLReason of RFC 5280 §5.3.1, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Of an acknowledgement or a revocation: serial number of the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<u32>,
     /// Milliseconds since 1970.

@@ -73,6 +73,7 @@ fn key(full: bool) -> OperatorKeyView {
         pieces: 1,
         serial: full.then_some(1_000),
         created: 1_795_176_000_000,
+        ordered: full.then_some(1_795_176_000_003),
         activated: full.then_some(1_795_176_000_001),
         algorithm: "ecdsa-p256".to_owned(),
         not_after: full.then_some(1_895_176_000_000),
