@@ -1,6 +1,6 @@
 //! From text to policies that may be used: everything about a policy that can be wrong is found here, at once.
 //!
-//! In order: both texts are Cedar; each policy is static, named, named once, and its party's to write; all of them fit
+//! In order: all texts are Cedar; each policy is static, named, named once, and its party's to write; all of them fit
 //! the schema strictly and can apply to something. A doubt of the validator refuses too, because a forbid that can
 //! never apply protects nobody while its author believes it does.
 
@@ -18,30 +18,31 @@ pub(crate) struct Checked<'a> {
     offset: usize,
 }
 
-/// The policies of both parties.
-pub(crate) fn check<'a>(schema: &Schema, sources: [Source<'a>; 2]) -> Result<Vec<Checked<'a>>, Findings> {
+/// The policies of these texts.
+pub(crate) fn check<'a>(schema: &Schema, sources: &[Source<'a>]) -> Result<Vec<Checked<'a>>, Findings> {
     let parsed = parse(sources)?;
     let named = name(&parsed)?;
     validate(schema, &named)?;
     Ok(named)
 }
 
-fn parse(sources: [Source<'_>; 2]) -> Result<[(Source<'_>, PolicySet); 2], Findings> {
+fn parse<'a>(sources: &[Source<'a>]) -> Result<Vec<(Source<'a>, PolicySet)>, Findings> {
     let mut findings = Vec::new();
-    let parsed = sources.map(|source| match source.text.parse::<PolicySet>() {
-        Ok(policies) => (source, policies),
+    let parse = |source: &Source<'a>| match source.text.parse::<PolicySet>() {
+        Ok(policies) => (*source, policies),
         Err(errors) => {
             findings.extend(errors.iter().map(|error| {
                 source.finding(labelled(error).unwrap_or(source.text.len()), Problem::Syntax(words(error)))
             }));
-            (source, PolicySet::new())
+            (*source, PolicySet::new())
         }
-    });
+    };
+    let parsed = sources.iter().map(parse).collect();
     Findings::none_of(findings)?;
     Ok(parsed)
 }
 
-fn name<'a>(parsed: &[(Source<'a>, PolicySet); 2]) -> Result<Vec<Checked<'a>>, Findings> {
+fn name<'a>(parsed: &[(Source<'a>, PolicySet)]) -> Result<Vec<Checked<'a>>, Findings> {
     let mut findings = Vec::new();
     let mut taken = HashSet::new();
     let mut named = Vec::new();
@@ -75,8 +76,10 @@ fn admit(party: Party, policy: &Policy, taken: &mut HashSet<PolicyName>) -> Resu
         return Err(Problem::DuplicateId(name));
     }
     match (party, policy.effect()) {
-        (Party::Authority, Effect::Permit) => Err(Problem::PermitByAuthority(name)),
-        (Party::Authority, Effect::Forbid) | (Party::Vendor, Effect::Permit | Effect::Forbid) => Ok(name),
+        (Party::Authority | Party::Instruction, Effect::Permit) => Err(Problem::PermitByAuthority(name)),
+        (Party::Authority | Party::Instruction, Effect::Forbid) | (Party::Vendor, Effect::Permit | Effect::Forbid) => {
+            Ok(name)
+        }
     }
 }
 

@@ -6,10 +6,11 @@
 use crate::action::{Action, ActionName, ApplianceAction};
 use crate::check::{Checked, check};
 use crate::decision::{Decision, PolicyName, Reason};
+use crate::instructed::InstructedPolicy;
 use crate::pairing::{AppliancePairing, Known, Pairing, psd_of};
 use crate::source::{Findings, Party, Source};
 use cedar_policy::{
-    ActionConstraint, AuthorizationError, Authorizer, Context, EntityUid, PolicyId, Request, Response, Schema,
+    ActionConstraint, AuthorizationError, Authorizer, Context, EntityUid, Policy, PolicyId, Request, Response, Schema,
 };
 use psd::PsdId;
 use sha2::{Digest, Sha256};
@@ -20,7 +21,7 @@ pub(crate) const SCHEMA: &str = include_str!("../psdd.cedarschema");
 const SHIPPED_VENDOR: &str = include_str!("../vendor.cedar");
 const SHIPPED_AUTHORITY: &str = include_str!("../authority.cedar");
 
-/// Checked policies of vendor and authority.
+/// Checked policies of vendor and authority: those of the files, and what the authority instructed beside them.
 #[derive(Debug)]
 pub struct PolicySet {
     sign_indicium: Slice,
@@ -38,6 +39,22 @@ pub struct PolicySet {
     authorizer: Authorizer,
     named_psds: Vec<PsdId>,
     digest: [u8; 32],
+    files: Files,
+}
+
+/// What the files hold, for sets with another policy of the authority beside it.
+#[derive(Debug, Clone)]
+struct Files {
+    ruled: Vec<Ruled>,
+    digest: [u8; 32],
+}
+
+/// A checked policy and whose it is.
+#[derive(Debug, Clone)]
+struct Ruled {
+    policy: Policy,
+    name: PolicyName,
+    by: Party,
 }
 
 /// The policies that can apply to one action.
@@ -69,9 +86,29 @@ impl PolicySet {
             Source { party: Party::Vendor, file: vendor.0, text: vendor.1 },
             Source { party: Party::Authority, file: authority.0, text: authority.1 },
         ];
-        let checked = check(&schema(), sources)?;
-        let slice = |action| Slice::new(action, &checked);
-        Ok(Self {
+        let checked = check(&schema(), &sources)?;
+        let ruled =
+            checked.into_iter().map(|Checked { name, source, policy, .. }| Ruled { policy, name, by: source.party });
+        let files =
+            Files { ruled: ruled.collect(), digest: digest([SCHEMA, vendor.1, authority.1].map(str::as_bytes)) };
+        Ok(Self::over(files, None))
+    }
+
+    /// The same files with what the authority instructed beside them, in the place of what it instructed before. Neither can keep the other
+    /// out: both were checked.
+    #[must_use]
+    pub fn with(&self, instructed: &InstructedPolicy) -> Self {
+        Self::over(self.files.clone(), Some(instructed))
+    }
+
+    fn over(files: Files, instructed: Option<&InstructedPolicy>) -> Self {
+        let beside = instructed.into_iter().flat_map(InstructedPolicy::policies);
+        let beside = beside.map(|(name, policy)| (policy, name, Party::Instruction));
+        let all = files.ruled.iter().map(|Ruled { policy, name, by }| (policy, name, *by));
+        let all: Vec<(&Policy, &PolicyName, Party)> = all.chain(beside).collect();
+        let policies: Vec<&Policy> = all.iter().map(|(policy, ..)| *policy).collect();
+        let slice = |action| Slice::new(action, &policies);
+        Self {
             sign_indicium: slice(ActionName::SignIndicium),
             request_value: slice(ActionName::RequestValue),
             apply_value: slice(ActionName::ApplyValue),
@@ -83,15 +120,19 @@ impl PolicySet {
             read_result: slice(ActionName::ReadResult),
             read_appliance: slice(ActionName::ReadAppliance),
             carry_instruction: slice(ActionName::CarryInstruction),
-            names: checked.iter().map(|c| (c.policy.id().clone(), (c.name.clone(), c.source.party))).collect(),
+            names: all.iter().map(|(policy, name, by)| (policy.id().clone(), ((*name).clone(), *by))).collect(),
             authorizer: Authorizer::new(),
-            named_psds: named_psds(&checked),
-            digest: digest([SCHEMA, vendor.1, authority.1]),
-        })
+            named_psds: named_psds(&policies),
+            digest: match instructed {
+                Some(instructed) => digest([&files.digest, instructed.text().as_bytes()]),
+                None => files.digest,
+            },
+            files,
+        }
     }
 
-    /// Names these policies in records: SHA-256 over schema, vendor's and authority's text, each after its length in
-    /// bytes as 8 bytes big-endian.
+    /// Names these policies: SHA-256 over schema, vendor's and authority's text, each after its length in bytes as 8 bytes big-endian; with an
+    /// instructed policy, SHA-256 over that digest and the instructed text, in the same way.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
     }
@@ -174,14 +215,15 @@ impl PolicySet {
 
 impl Slice {
     /// The schema has no groups of actions, so `in [..]` is a list of actions and nothing more.
-    fn new(action: ActionName, checked: &[Checked<'_>]) -> Self {
+    fn new(action: ActionName, policies: &[&Policy]) -> Self {
         let action = action.uid();
         let applies = |constraint: &ActionConstraint| match constraint {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(uid) => *uid == action,
             ActionConstraint::In(uids) => uids.contains(&action),
         };
-        let policies = checked.iter().map(|c| &c.policy).filter(|policy| applies(&policy.action_constraint())).cloned();
+        let policies =
+            policies.iter().filter(|policy| applies(&policy.action_constraint())).map(|policy| (*policy).clone());
         let policies =
             cedar_policy::PolicySet::from_policies(policies).expect("static policies with different names form a set");
         Self { action, policies }
@@ -193,13 +235,13 @@ pub(crate) fn schema() -> Schema {
     schema
 }
 
-fn named_psds(checked: &[Checked<'_>]) -> Vec<PsdId> {
-    let literals = checked.iter().flat_map(|checked| checked.policy.entity_literals());
+fn named_psds(policies: &[&Policy]) -> Vec<PsdId> {
+    let literals = policies.iter().flat_map(|policy| policy.entity_literals());
     let named: BTreeSet<PsdId> = literals.filter_map(|uid| psd_of(&uid)).collect();
     named.into_iter().collect()
 }
 
-fn digest(texts: [&str; 3]) -> [u8; 32] {
+fn digest<const N: usize>(texts: [&[u8]; N]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for text in texts {
         let length = u64::try_from(text.len()).expect("a length in memory fits 64 bits");

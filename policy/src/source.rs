@@ -8,16 +8,19 @@ use std::fmt;
 pub enum Party {
     /// The postage vendor: permits and forbids.
     Vendor,
-    /// The postal authority: forbids only.
+    /// The postal authority, in its file: forbids only.
     Authority,
+    /// The postal authority, in an instruction that it signed: forbids only.
+    Instruction,
 }
 
 impl Party {
-    /// The file the party's policies are in.
+    /// The file the party's policies are in, or what stands for it in findings.
     pub const fn file_name(self) -> &'static str {
         match self {
             Party::Vendor => "vendor.cedar",
             Party::Authority => "authority.cedar",
+            Party::Instruction => "instruction",
         }
     }
 }
@@ -27,6 +30,7 @@ impl fmt::Display for Party {
         f.pad(match self {
             Party::Vendor => "vendor",
             Party::Authority => "authority",
+            Party::Instruction => "authority's instruction",
         })
     }
 }
@@ -54,13 +58,13 @@ impl Source<'_> {
     }
 }
 
-/// One thing wrong with a policy file.
+/// One thing wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {problem}")]
 pub struct Finding {
     /// Whose policies the file holds.
     pub party: Party,
-    /// The file, with its directory where it was read from one.
+    /// The file, with its directory where it was read from one; `instruction` for what the authority signed.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
@@ -82,14 +86,14 @@ pub enum Problem {
     /// Its name cannot stand in records and responses.
     #[error("@id({0:?}) is not 1 to 64 of the characters a-z A-Z 0-9 . _ -")]
     BadId(String),
-    /// Its name is taken, in this file or the other party's.
+    /// Its name is taken, in this text or in the other party's file.
     #[error("@id(\"{0}\") names another policy too")]
     DuplicateId(PolicyName),
     /// It has slots such as `?principal`, which nothing here fills.
     #[error("templates are not read; write the policy out")]
     Template,
     /// The authority forbids, the vendor permits.
-    #[error("{0} permits; the authority's file may only forbid")]
+    #[error("{0} permits; the authority may only forbid")]
     PermitByAuthority(PolicyName),
     /// It does not fit the schema, or can never apply.
     #[error("{policy}: {message}")]

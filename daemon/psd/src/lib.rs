@@ -22,6 +22,7 @@ pub mod key_order;
 pub mod lifecycle;
 pub mod limits;
 pub mod money;
+pub mod policy;
 pub mod record;
 pub mod refusal;
 pub mod register;
