@@ -13,8 +13,7 @@ use psd::limits::Limits;
 use psd::record::{Environment, Event as Happened, Stamp};
 use psd::{Currency, PieceKey, PostageAmount, Psd, PsdId, Registers, UnixMillis};
 use psdd::core::{
-    Action, ChunkId, Engine, EngineSettings, Event, PolicyGeneration, RequestId, Selection, SignTarget, Submission,
-    TokenIndex,
+    Action, ChunkId, Engine, EngineSettings, Event, RequestId, Selection, SignTarget, Submission, TokenIndex,
 };
 use psdd_hsm::protocol::{FaultClass, HsmFault};
 use std::error::Error;
@@ -62,7 +61,7 @@ fn judging_ns(psds: u32, chunk_items: usize, selection: Selection) -> Result<f64
             },
             pieces: pieces.collect::<Result<_, Box<dyn Error>>>()?,
             all_or_none: false,
-            policy: PolicyGeneration(1),
+            policy: engine.policy(),
         };
         let begun = Instant::now();
         engine.handle(Event::Submit(submission), 0);
@@ -75,6 +74,7 @@ fn judging_ns(psds: u32, chunk_items: usize, selection: Selection) -> Result<f64
                 Action::LookUp(..)
                 | Action::Fleet(_)
                 | Action::Keys(_)
+                | Action::Policy(..)
                 | Action::Commit(..)
                 | Action::Reply(..)
                 | Action::ValueReply(..)
@@ -143,7 +143,7 @@ fn engine(psds: u32, chunk_items: usize) -> Result<Engine, Box<dyn Error>> {
     };
     let clock = ClockGuard::resume(rules, 1, UnixMillis(NOW));
     let psds = (0..psds).map(active).collect::<Result<Vec<_>, _>>()?;
-    let mut engine = Engine::new(settings, clock, psds, Default::default(), Vec::new(), PolicyGeneration(1));
+    let mut engine = Engine::new(settings, clock, psds, Default::default(), Vec::new());
     let sample = ClockSample { monotonic_ms: 0, wall: UnixMillis(NOW), error_ms: 1, synchronised: true };
     engine.handle(Event::Clock(sample), 0);
     engine.handle(Event::TokenUp(TokenIndex(0)), 0);

@@ -12,6 +12,8 @@ mod admission;
 mod auditing;
 #[path = "door/authority.rs"]
 mod authority;
+#[path = "door/authority_policy.rs"]
+mod authority_policy;
 #[path = "door/bench.rs"]
 mod bench;
 #[path = "door/ceremonies.rs"]

@@ -1,4 +1,4 @@
-//! Signed instructions to an appliance: locks by the inspection key or the funds key, ceilings by the policy key, the inspection key's
+//! Signed instructions to an appliance: locks by the inspection key or the funds key, ceilings and policies by the policy key, the inspection key's
 //! word that verifiers know the certificate of a next key, of which the books know that it exists and is not revoked, how often PSDs
 //! are inspected and which report of an audit was good, and which keys of theirs are revoked or are to change.
 //!
@@ -11,6 +11,7 @@ use crate::keys::{KeyError, SigningKey};
 use psd::custody::Revocation;
 use psd::inspection::InspectionPeriods;
 use psd::key::Role;
+use psd::policy::PolicyText;
 use psd::{ApplianceId, LicenceNumber, PostageAmount, PsdId, UnixMillis};
 use psdd_wire::cose::INSTRUCTION;
 use psdd_wire::message::InstructionClaims;
@@ -22,7 +23,7 @@ pub enum Purpose {
     Funds,
     /// Lock reason `authority`, acknowledgements of verifiers, periods of inspection, acceptances of audit reports, revocations and changes of keys.
     Inspection,
-    /// Ceilings.
+    /// Ceilings, and the authority's own policy.
     Policy,
 }
 
@@ -65,6 +66,8 @@ pub enum Act {
     RevokeKey(PsdId, u32, Revocation),
     /// A new key of a role takes over at a PSD.
     ChangeKey(PsdId, Role),
+    /// The authority's own policy, under this version; an empty text forbids nothing more.
+    Policy(u64, PolicyText),
 }
 
 /// A signed instruction.
@@ -130,7 +133,7 @@ impl Act {
     pub fn purpose(&self) -> Purpose {
         match self {
             Act::Lock(_, by) | Act::Unlock(_, by) => (*by).into(),
-            Act::Ceiling(..) => Purpose::Policy,
+            Act::Ceiling(..) | Act::Policy(..) => Purpose::Policy,
             Act::Acknowledge(..)
             | Act::InspectionPeriods(..)
             | Act::AcceptAudit(..)
@@ -149,6 +152,7 @@ impl Act {
             Act::AcceptAudit(..) => "accept-audit",
             Act::RevokeKey(..) => "revoke-key",
             Act::ChangeKey(..) => "change-key",
+            Act::Policy(..) => "policy",
         }
     }
 
@@ -158,6 +162,7 @@ impl Act {
             Act::Ceiling(licence, ..) | Act::InspectionPeriods(licence, _) => licence.to_string(),
             Act::Acknowledge(psd, serial) | Act::RevokeKey(psd, serial, _) => format!("{psd} certificate {serial}"),
             Act::ChangeKey(psd, role) => format!("{psd} {role}"),
+            Act::Policy(version, _) => version.to_string(),
         }
     }
 
@@ -169,7 +174,8 @@ impl Act {
             | Act::Ceiling(..)
             | Act::InspectionPeriods(..)
             | Act::AcceptAudit(..)
-            | Act::ChangeKey(..) => None,
+            | Act::ChangeKey(..)
+            | Act::Policy(..) => None,
             Act::Acknowledge(psd, serial) => Some(NamedCertificate { psd: *psd, serial: *serial, vouched: true }),
             Act::RevokeKey(psd, serial, _) => Some(NamedCertificate { psd: *psd, serial: *serial, vouched: false }),
         }
@@ -186,6 +192,7 @@ impl Act {
             act: self.name().to_owned(),
             psd: None,
             role: key.map(|key| key.role.clone()),
+            text: None,
             warn: None,
             block: None,
             since: None,
@@ -196,6 +203,7 @@ impl Act {
             serial: key.map(|key| key.serial),
             expires: expires.0,
             licence: None,
+            version: None,
             sequence,
             appliance: appliance.to_string(),
         };
@@ -218,6 +226,10 @@ impl Act {
             Act::AcceptAudit(psd, digest) => {
                 claims.psd = Some(psd.to_string());
                 claims.digest = Some(digest.to_vec().into());
+            }
+            Act::Policy(version, text) => {
+                claims.text = Some(text.as_str().to_owned());
+                claims.version = Some(*version);
             }
             Act::Ceiling(licence, amount, period) => {
                 claims.licence = Some(licence.to_string());

@@ -3,6 +3,7 @@
 use psd::custody::{Revocation, RevocationReason};
 use psd::inspection::InspectionPeriods;
 use psd::key::Role;
+use psd::policy::PolicyText;
 use psd::{ApplianceId, LicenceNumber, PsdId, UnixMillis};
 use psdd_authority::books::{Books, RegisterError, Revoke};
 use psdd_authority::directory::AuthorityDir;
@@ -242,6 +243,7 @@ fn instructions_are_numbered_for_each_key_and_appliance() {
         (&fixture.appliance, Act::InspectionPeriods(fixture.licence.clone(), InspectionPeriods::new(48, 72).ok()), 4),
         (&fixture.appliance, Act::AcceptAudit(psd, [7; 32]), 5),
         (&fixture.appliance, Act::ChangeKey(psd, Role::TokenMac), 6),
+        (&fixture.appliance, Act::Policy(1, PolicyText::new("// none").unwrap()), 2),
     ];
     for (appliance, act, wanted) in orders {
         let mut books = Books::open(&fixture.dir.books()).unwrap();
@@ -270,12 +272,32 @@ fn instructions_are_numbered_for_each_key_and_appliance() {
             Act::AcceptAudit(..) => {
                 assert_eq!((claims.psd, claims.digest), (Some(psd.to_string()), Some(vec![7; 32].into())));
             }
+            Act::Policy(..) => assert_eq!((claims.text.as_deref(), claims.version), (Some("// none"), Some(1))),
             Act::InspectionPeriods(..) => assert_eq!((claims.warn, claims.block), (Some(48), Some(72))),
             Act::Ceiling(..) => {
                 assert_eq!((claims.amount.as_deref(), claims.period.as_deref()), (Some("500.00"), Some("month")));
             }
         }
     }
+}
+
+#[test]
+fn versions_of_policies_are_counted_for_each_appliance() {
+    let mut fixture = made();
+    let other: ApplianceId = "appliance-2".parse().unwrap();
+    let expires = UnixMillis(NOW.0 + 3_600_000);
+    let Fixture { dir, books, appliance, licence, .. } = &mut fixture;
+    let mut sign = |appliance: &ApplianceId, version| {
+        instruct(dir, books, appliance, &Act::Policy(version, PolicyText::default()), expires, NOW).unwrap();
+        books.newest_policy(appliance).unwrap()
+    };
+    assert_eq!((1..=10).map(|version| sign(appliance, version)).last(), Some(10), "a number, not a word");
+    assert_eq!(sign(&other, 1), 1);
+    assert_eq!(sign(appliance, 10), 10);
+    assert_eq!(sign(appliance, 9), 9, "what is signed last counts");
+    instruct(dir, books, appliance, &Act::Ceiling(licence.clone(), None, Period::Day), expires, NOW).unwrap();
+    assert_eq!(books.newest_policy(appliance).unwrap(), 9, "a ceiling is no policy");
+    assert_eq!(books.newest_policy(&"appliance-3".parse().unwrap()).unwrap(), 0);
 }
 
 #[test]

@@ -225,6 +225,28 @@ fn the_quick_start_does_what_it_says() {
         let (code, said) = desk.refused(&[&order[..], &["--warn", warn, "--block", block]].concat());
         assert!(code == 2 && said.contains(why), "{code}: {said}");
     }
+    let (text, file) = (desk.text("policy.cedar"), desk.text("policy.cose"));
+    let order = ["policy", "DIR", "--appliance", "post-1", "--file", &text, "--out", &file];
+    std::fs::write(&text, "@id(\"p\")\npermit (principal, action, resource);").unwrap();
+    let (code, said) = desk.refused(&order);
+    assert!(
+        code == 2 && said.contains("policy.cedar: ") && said.contains("instruction:1:1: p permits"),
+        "{code}: {said}"
+    );
+    std::fs::write(&text, "/".repeat(24_577)).unwrap();
+    let (code, said) = desk.refused(&order);
+    assert!(code == 2 && said.contains("the policy has 24577 bytes, more than 24576"), "{code}: {said}");
+    let forbid = "@id(\"f\") forbid (principal, action, resource);";
+    std::fs::write(&text, forbid).unwrap();
+    for (further, sequence, version) in [(&[][..], 1, 1), (&[], 2, 2), (&["--follows", "0"], 3, 1), (&[], 4, 2)] {
+        let said = desk.json(&[&order[..], further].concat());
+        assert_eq!((said["purpose"].as_str(), said["sequence"].as_u64()), (Some("policy"), Some(sequence)));
+        let message = Sign1::parse(&std::fs::read(&file).unwrap()).unwrap();
+        let claims: InstructionClaims = psdd_wire::read(&message.payload).unwrap();
+        assert_eq!((claims.text.as_deref(), claims.version), (Some(forbid), Some(version)));
+    }
+    let (code, said) = desk.refused(&[&order[..], &["--follows", "18446744073709551615"]].concat());
+    assert!(code == 2 && said.contains("the last version there is"), "{code}: {said}");
     let (report, file) = (desk.text("report.cose"), desk.text("accepted.cose"));
     std::fs::write(&report, b"a report").unwrap();
     let unsigned = ["accept-audit", "DIR", "--appliance", "post-1", "--psd", PSD, "--report", &report];

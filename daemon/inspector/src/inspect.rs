@@ -4,11 +4,12 @@ use crate::finding::{Code, Finding};
 use crate::fold::{Day, Fold, Movement, Tally};
 use crate::mirror::Mirror;
 use crate::rules::Rules;
-use crate::view::{ClockView, DayView, FleetView, HourView, KeyView, MovementView, PsdView};
+use crate::view::{ClockView, DayView, FleetView, HourView, KeyView, MovementView, PolicyView, PsdView};
 use psd::appliance::Appliance;
 use psd::device::CertifiedKey;
 use psd::digest::Facts;
 use psd::lifecycle::Lifecycle;
+use psd::policy::AuthorityPolicy;
 use psd::record::key_slot;
 use psd::{MailingDate, PostageAmount, Psd, PsdId, UnixMillis};
 use std::collections::BTreeMap;
@@ -52,11 +53,22 @@ impl Fold {
                 largest_error_leaf: largest.map_or(0, |day| day.error_leaf),
                 epoch: appliance.latest.epoch,
             },
+            policy: self.policy(appliance),
             findings,
             days: days(&self.fleet.days),
             hours: hours(&self.fleet.hours),
             psds,
             audit: None,
+        })
+    }
+
+    fn policy(&self, appliance: &Appliance) -> Option<PolicyView> {
+        let AuthorityPolicy { version, text } = appliance.authority.policy();
+        Some(PolicyView {
+            version: *version,
+            digest: hex(&text.digest()),
+            text: text.as_str().to_owned(),
+            leaf: *self.facts.appliance.live.get("authority-policy")?,
         })
     }
 

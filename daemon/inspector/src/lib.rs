@@ -25,4 +25,4 @@ pub use mirror::{Mirror, Pin, PinError, Trust, Update, UpdateError, Witnessed};
 pub use page::page;
 pub use rules::{NoDigest, ProgramDigest, RefundRule, Rules, Velocity};
 pub use source::{Directory, FetchError, MOST_BYTES, Source};
-pub use view::{ClockView, DayView, FleetView, HourView, KeyView, Light, MovementView, PsdView};
+pub use view::{ClockView, DayView, FleetView, HourView, KeyView, Light, MovementView, PolicyView, PsdView};

@@ -25,6 +25,9 @@ pub struct FleetView {
     pub pieces: u64,
     /// The clock.
     pub clock: ClockView,
+    /// What the authority instructed as its own policy, if it ever did.
+    #[serde(default)]
+    pub policy: Option<PolicyView>,
     /// Red ones first, then by code, PSD and time.
     pub findings: Vec<Finding>,
     /// By device ID.
@@ -116,6 +119,20 @@ pub struct ClockView {
     pub largest_error_leaf: u64,
     /// Clock epoch.
     pub epoch: u32,
+}
+
+/// The authority's own policy by its newest record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyView {
+    /// Rises by one with every text.
+    pub version: u64,
+    /// SHA-256 of the text, hex.
+    pub digest: String,
+    /// Cedar; empty where it forbids nothing more.
+    pub text: String,
+    /// Its record.
+    pub leaf: u64,
 }
 
 /// A PSD.

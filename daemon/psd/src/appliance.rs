@@ -6,6 +6,7 @@ use crate::device::{Psd, ReplayError, State};
 use crate::governance::{Governance, check_operators};
 use crate::id::PsdId;
 use crate::lifecycle::LockReason;
+use crate::policy::NotTheNext;
 use crate::record::{Applied, AuthorityPurpose, Event, Genesis, Record};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,6 +67,9 @@ pub enum FollowError {
     /// A PSD is locked for want of an inspection that was not due.
     #[error("PSD {0} is locked for an overdue inspection, and none was due by the records before")]
     NotDue(PsdId),
+    /// The version of the authority's policy does not rise by one.
+    #[error(transparent)]
+    Policy(#[from] NotTheNext),
     /// The PSD's own rules.
     #[error(transparent)]
     Psd(#[from] ReplayError),
@@ -115,6 +119,9 @@ impl Appliance {
                 }
                 None => {
                     self.check_instruction(event)?;
+                    if let Event::AuthorityPolicySet { version, .. } = event {
+                        self.authority.policy().check_next(*version)?;
+                    }
                     self.governance.check(event).map_err(FollowError::Governance)?;
                     self.fold_appliance(event);
                 }
@@ -161,6 +168,7 @@ impl Appliance {
             Event::InspectionPeriodsSet { licence, periods } => {
                 self.authority.set_inspection_periods(licence, *periods);
             }
+            Event::AuthorityPolicySet { version, text } => self.authority.set_policy(*version, text),
             event => self.governance.fold(event),
         }
     }

@@ -1,5 +1,5 @@
-//! What the postal authority holds over an appliance: instructions with rising numbers, ceilings on the value of licences, and how often their
-//! PSDs are inspected.
+//! What the postal authority holds over an appliance: instructions with rising numbers, ceilings on the value of licences, how often their PSDs
+//! are inspected, and its own policy.
 
 use crate::custody::{KeyStep, Revocation};
 use crate::device::State;
@@ -9,6 +9,7 @@ use crate::key::Role;
 use crate::key_order::Unchangeable;
 use crate::lifecycle::{LockReason, Locks};
 use crate::money::PostageAmount;
+use crate::policy::{AuthorityPolicy, NotTheNext, PolicyText};
 use crate::record::AuthorityPurpose;
 use crate::time::{MailingDate, UnixMillis};
 use std::collections::BTreeMap;
@@ -118,6 +119,7 @@ pub struct AuthorityState {
     numbers: BTreeMap<u8, u64>,
     licences: BTreeMap<LicenceNumber, LicenceValue>,
     inspections: BTreeMap<LicenceNumber, InspectionPeriods>,
+    policy: AuthorityPolicy,
 }
 
 impl AuthorityState {
@@ -156,6 +158,16 @@ impl AuthorityState {
     /// When a PSD of the licence, last inspected at this time, is to be inspected again; never where no periods are set.
     pub fn inspection_due(&self, licence: &LicenceNumber, last: UnixMillis) -> Option<InspectionDue> {
         self.inspections.get(licence).map(|periods| periods.after(last))
+    }
+
+    /// Puts the authority's policy in force in the place of the one before.
+    pub fn set_policy(&mut self, version: u64, text: &PolicyText) {
+        self.policy = AuthorityPolicy { version, text: text.clone() };
+    }
+
+    /// The authority's own policy; version 0 where it never instructed one.
+    pub const fn policy(&self) -> &AuthorityPolicy {
+        &self.policy
     }
 
     /// What will have been loaded under the licence with a download of this amount at this time, if its ceilings admit it.
@@ -242,6 +254,13 @@ pub enum Act {
         psd: PsdId,
         /// Of which role.
         role: Role,
+    },
+    /// The authority's own policy, in the place of the one before.
+    Policy {
+        /// One more than that of the one before; the first has 1.
+        version: u64,
+        /// What it forbids; empty to forbid nothing more.
+        text: PolicyText,
     },
 }
 
@@ -357,6 +376,12 @@ pub enum InstructionRefusal {
         /// What does not hold.
         why: Unchangeable,
     },
+    /// The policy is not the next one.
+    #[error("{0}, the newest here")]
+    PolicyVersion(NotTheNext),
+    /// The policy's text cannot be in force.
+    #[error("the policy is not taken, and nothing is changed: {0}")]
+    PolicyInvalid(Arc<str>),
 }
 
 impl InstructionRefusal {
@@ -378,6 +403,8 @@ impl InstructionRefusal {
             InstructionRefusal::Unchangeable { why: Unchangeable::NoKey, .. } => "key-role-unknown",
             InstructionRefusal::Unchangeable { why: Unchangeable::Ended(_), .. } => "psd-not-active",
             InstructionRefusal::Unchangeable { why: Unchangeable::Ordered(_), .. } => "key-change-ordered",
+            InstructionRefusal::PolicyVersion(_) => "policy-version",
+            InstructionRefusal::PolicyInvalid(_) => "policy-invalid",
         }
     }
 }
@@ -399,7 +426,7 @@ impl Instruction {
     fn signer_may(&self) -> bool {
         match self.act {
             Act::Lock(_) | Act::Unlock(_) => Self::lock_reason(self.purpose).is_some(),
-            Act::Ceiling { .. } => self.purpose == AuthorityPurpose::Policy,
+            Act::Ceiling { .. } | Act::Policy { .. } => self.purpose == AuthorityPurpose::Policy,
             Act::Acknowledge { .. }
             | Act::InspectionPeriods { .. }
             | Act::AcceptAudit { .. }
@@ -537,6 +564,11 @@ mod tests {
             for act in &about_keys {
                 assert_eq!(code(&state, &instruction(other, 9, act.clone()), 0), Err("instruction-wrong-signer"));
             }
+        }
+        let policy = |purpose| instruction(purpose, 9, Act::Policy { version: 1, text: PolicyText::default() });
+        assert_eq!(code(&state, &policy(AuthorityPurpose::Policy), 0), Ok(()));
+        for other in [AuthorityPurpose::Funds, AuthorityPurpose::Inspection] {
+            assert_eq!(code(&state, &policy(other), 0), Err("instruction-wrong-signer"));
         }
         let elsewhere = Instruction { appliance: "dev-2".parse().unwrap(), ..by_policy };
         assert_eq!(code(&state, &elsewhere, 0), Err("instruction-wrong-appliance"));

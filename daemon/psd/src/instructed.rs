@@ -16,8 +16,8 @@ impl Instructed {
         self.0 = Some((purpose, act));
     }
 
-    /// Locks of the authority, ceilings and periods of inspection change by its instruction only, so is a key acknowledged, its change ordered and an
-    /// audit report accepted, and every instruction has its effect at once. A key that the operators revoke needs none.
+    /// Locks of the authority, ceilings, periods of inspection and its policy change by its instruction only, so is a key acknowledged, its change
+    /// ordered and an audit report accepted, and every instruction has its effect at once. A key that the operators revoke needs none.
     /// `before` is how the PSD of the record stood before it.
     ///
     /// # Errors
@@ -87,6 +87,13 @@ impl Instructed {
                 let ordered = Act::ChangeKey { psd: stamp.psd, role: *role };
                 if act == ordered { Ok(()) } else { Err("the key is not the one whose change is instructed") }
             }
+            (
+                Event::AuthorityPolicySet { version, text },
+                Some((AuthorityPurpose::Policy, act @ Act::Policy { .. })),
+            ) => {
+                let set = Act::Policy { version: *version, text: text.clone() };
+                if act == set { Ok(()) } else { Err("the authority's policy is not the one instructed") }
+            }
             (_, Some(_)) => Err("the effect of the instruction before it is missing"),
             (Event::KeyStateChanged { step: KeyStep::Acknowledged, .. }, None) => {
                 Err("a key is acknowledged without an instruction of the authority")
@@ -107,6 +114,9 @@ impl Instructed {
             }
             (Event::KeyChangeOrdered { .. }, None) => {
                 Err("the change of a key is ordered without an instruction of the authority")
+            }
+            (Event::AuthorityPolicySet { .. }, None) => {
+                Err("the authority's policy changes without an instruction of the authority")
             }
             (_, None) => Ok(()),
         }

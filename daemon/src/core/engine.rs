@@ -11,14 +11,15 @@ use super::schedule::TenantQueue;
 use super::top_up::{Patience, Thirsty, TopUp};
 use super::value::{Loading, Waiting};
 use super::{
-    Action, ChunkId, Event, Outcome, PolicyGeneration, RequestId, Selection, Sight, SignTarget, Submission,
-    SubmitReply, TokenIndex, ValueReply, View,
+    Action, ChunkId, Event, FIRST_FILES, Outcome, PolicyGeneration, RequestId, Selection, Sight, SignTarget,
+    Submission, SubmitReply, TokenIndex, ValueReply, View,
 };
 use crate::config::TopUpRule;
 use psd::authority::AuthorityState;
 use psd::clock::{ClockGuard, ClockReading, ClockSample, ClockStop};
 use psd::device::{DateWindow, Piece};
 use psd::governance::Governance;
+use psd::policy::AuthorityPolicy;
 use psd::record::{Environment, Event as RecordEvent, Record};
 use psd::{ApplianceId, PieceKey, Psd, PsdId, State, TenantName};
 use psdd_ledger::{Body, Durable};
@@ -152,6 +153,8 @@ pub struct Engine {
     /// Time of the last event or pump.
     pub(super) monotonic_ms: u64,
     pub(super) policy: PolicyGeneration,
+    /// What the authority instructed as its own policy, as far as it is durable.
+    pub(super) committed_policy: Arc<AuthorityPolicy>,
     pub(super) refusals: BTreeMap<(TenantName, &'static str), u64>,
     /// Commits without a chunk (refusals noted) that are not yet durable do not hold up a stop.
     pub(super) stopping: bool,
@@ -170,7 +173,6 @@ impl Engine {
         psds: impl IntoIterator<Item = Psd>,
         (authority, governance): (AuthorityState, Governance),
         greatest: Vec<(TenantName, PieceKey)>,
-        policy: PolicyGeneration,
     ) -> Self {
         let psds: Vec<Psd> = psds.into_iter().collect();
         let licences = Licences::of(psds.iter().map(Psd::identity));
@@ -189,6 +191,7 @@ impl Engine {
         let pools = Pool::of_licences(&licences, &by_id);
         let token_up = vec![false; settings.tokens.len()];
         let committed = Arc::new(authority.inspection_periods().clone());
+        let committed_policy = Arc::new(authority.policy().clone());
         let mut engine = Self {
             settings,
             clock,
@@ -216,7 +219,8 @@ impl Engine {
             loading: Loading::default(),
             thirsty: Thirsty::default(),
             monotonic_ms: 0,
-            policy,
+            policy: PolicyGeneration { files: FIRST_FILES, instructed: committed_policy.version },
+            committed_policy,
             refusals: BTreeMap::new(),
             stopping: false,
             drained: false,
@@ -232,6 +236,11 @@ impl Engine {
     /// The licences with their PSDs, as [`SignTarget`] means them.
     pub fn licences(&self) -> Arc<Licences> {
         Arc::clone(&self.licences)
+    }
+
+    /// The policy that requests are to be authorised under.
+    pub fn policy(&self) -> PolicyGeneration {
+        self.policy
     }
 
     /// Takes one event in. Call [`Engine::pump`] after a batch of them.
@@ -250,7 +259,7 @@ impl Engine {
             Event::TokenUp(token) => self.set_token(token, true),
             Event::TokenDown(token) => self.set_token(token, false),
             Event::LogOverdue(overdue) => self.log_overdue = overdue,
-            Event::Policy(generation) => self.policy = generation,
+            Event::PolicyFiles(reading) => self.policy.files = reading,
             Event::View(request, sight) => self.view(request, sight, monotonic_ms),
             Event::Reported(psd, digest) => self.reported(psd, digest),
             Event::TopUpEnded(psd) => self.top_up_ended(psd),
@@ -428,7 +437,8 @@ impl Engine {
         let governance = Arc::clone(&self.committed_governance);
         let periods = Arc::clone(&self.inspections.committed);
         let inspections = clock.as_ref().map(|clock| self.inspections.counts(clock.time)).unwrap_or_default();
-        self.actions.push(Action::ViewReply(request, View { clock, psds, governance, periods, inspections }));
+        let policy = Arc::clone(&self.committed_policy);
+        self.actions.push(Action::ViewReply(request, View { clock, psds, governance, periods, inspections, policy }));
     }
 
     fn set_token(&mut self, token: TokenIndex, up: bool) {

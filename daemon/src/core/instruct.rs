@@ -3,19 +3,21 @@
 //! The number is used up when the core takes the instruction in, so that what comes later must be higher. A lock binds the very next item of
 //! its PSD: while it waits for what is in flight there, nothing else is prepared. A revocation of a key does not even wait for what that key is to sign: it
 //! drops it, as that of the operators does. What an instruction says of a key, and the time, are judged again at its turn: the key may have been
-//! revoked meanwhile.
+//! revoked meanwhile. A policy of the authority binds the very next item of all PSDs from its turn on.
 
 use super::engine::{Device, Engine};
 use super::pipeline::{Stage, Work};
 use super::value::Waiting;
-use super::{ChunkId, InstructionCommand, RequestId, ValueReply};
+use super::{Action, ChunkId, InstructionCommand, RequestId, ValueReply};
 use psd::PsdId;
 use psd::authority::{Act, Instruction, InstructionRefusal, acknowledgeable};
 use psd::clock::ClockReading;
 use psd::key_order::{Unchangeable, changeable, revocable};
+use psd::policy::AuthorityPolicy;
 use psd::record::{Event, Record};
 use psdd_ledger::{Durable, NewRecord};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Most instructions that wait.
 const MOST_INSTRUCTIONS: usize = 1_024;
@@ -142,6 +144,7 @@ impl Engine {
                 let known = self.devices.iter().any(|device| device.psd.identity().licence == *licence);
                 known.then_some(None).ok_or_else(|| refused(InstructionRefusal::UnknownLicence(licence.clone())))?
             }
+            Act::Policy { .. } => None,
         };
         Ok((at, device))
     }
@@ -150,13 +153,13 @@ impl Engine {
         self.by_id.get(&psd).copied().ok_or(InstructionRefusal::UnknownPsd(psd))
     }
 
-    /// Has the first instruction take effect, unless it is under way: what is about a licence at once, anything else when its PSD has nothing in flight.
+    /// Has the first instruction take effect, unless it is under way: what is about no PSD at once, anything else when its PSD has nothing in flight.
     /// One that is refused at its turn makes way for the next.
     pub(super) fn begin_instruction(&mut self, monotonic_ms: u64) {
         while let Some(job) = self.instructions.queue.front() {
             let refused = match job.device {
                 Some(device) => self.take_turns(device, monotonic_ms),
-                None => self.set_for_licence(),
+                None => self.set_at_once(),
             };
             if !refused {
                 return;
@@ -164,8 +167,8 @@ impl Engine {
         }
     }
 
-    /// Whether what is first, and is about a licence, was refused.
-    fn set_for_licence(&mut self) -> bool {
+    /// Whether what is first, and is about no PSD, was refused.
+    fn set_at_once(&mut self) -> bool {
         let Some(job) = self.instructions.queue.front().filter(|_| self.instructions.committing.is_none()) else {
             return false;
         };
@@ -182,6 +185,20 @@ impl Engine {
             Act::InspectionPeriods { licence, periods } => {
                 self.authority.set_inspection_periods(&licence, periods);
                 with_effect(job, at, Event::InspectionPeriodsSet { licence, periods })
+            }
+            Act::Policy { version, text } => {
+                let next = self.authority.policy().check_next(version).map_err(InstructionRefusal::PolicyVersion);
+                let policy = match next.and_then(|()| job.command.policy()) {
+                    Ok(policy) => policy,
+                    Err(refusal) => {
+                        self.refuse_first(refusal);
+                        return true;
+                    }
+                };
+                self.policy.instructed = version;
+                self.actions.push(Action::Policy(version, policy));
+                self.authority.set_policy(version, &text);
+                with_effect(job, at, Event::AuthorityPolicySet { version, text })
             }
             Act::Lock(_)
             | Act::Unlock(_)
@@ -248,9 +265,19 @@ impl Engine {
         }
     }
 
+    /// An instruction is durable: those who look see the policy that it set.
+    fn note_policy(&mut self, durable: &[Durable]) {
+        for record in durable.iter().map(Durable::record) {
+            if let Event::AuthorityPolicySet { version, text } = &record.event {
+                self.committed_policy = Arc::new(AuthorityPolicy { version: *version, text: text.clone() });
+            }
+        }
+    }
+
     fn end_instruction(&mut self, durable: Vec<Durable>, monotonic_ms: u64) {
         self.note_periods(&durable);
         self.note_keys(&durable);
+        self.note_policy(&durable);
         if let (Some(job), Some(durable)) = (self.instructions.queue.pop_front(), durable.into_iter().next()) {
             self.reply_value(job.command.request, ValueReply::Instructed(durable));
         }
@@ -291,7 +318,10 @@ fn effect_on(device: &mut Device, instruction: &Instruction, at: ClockReading) -
             let event = psd.order_key_change(role, at.time).ok();
             return event.ok_or(InstructionRefusal::Unchangeable { psd: psd_id, role, why: Unchangeable::NoKey });
         }
-        (Act::Lock(_) | Act::Unlock(_) | Act::Ceiling { .. } | Act::InspectionPeriods { .. }, _) => {
+        (
+            Act::Lock(_) | Act::Unlock(_) | Act::Ceiling { .. } | Act::InspectionPeriods { .. } | Act::Policy { .. },
+            _,
+        ) => {
             return Err(InstructionRefusal::WrongSigner(instruction.purpose));
         }
     };

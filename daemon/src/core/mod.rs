@@ -24,18 +24,20 @@ mod tests;
 pub use engine::{Engine, EngineSettings};
 pub use licence::{Licences, Members, Place, Span};
 
-use psd::authority::{Instruction, InstructionRefusal};
+use psd::authority::{Act, Instruction, InstructionRefusal};
 use psd::clock::{ClockReading, ClockSample, ClockStop};
 use psd::device::{Authorisation, Change as PsdChange, Identity, Piece, Purpose, ValueRefusal};
 use psd::governance::Governance;
 use psd::inspection::InspectionPeriods;
 use psd::key::Role;
 use psd::lifecycle::Lifecycle;
+use psd::policy::AuthorityPolicy;
 use psd::record::Event as RecordEvent;
 use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Refusal, State, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::HsmFault;
 use psdd_ledger::{Body, Durable, NewRecord};
+use psdd_policy::{Findings, InstructedPolicy};
 use psdd_wire::message::{InspectionView, RefundClaims};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +56,15 @@ pub struct TokenIndex(pub usize);
 
 /// Which generation of policy a request was authorised under.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PolicyGeneration(pub u64);
+pub struct PolicyGeneration {
+    /// Which reading of the files, counted from [`FIRST_FILES`].
+    pub files: u64,
+    /// Version of the authority's instructed policy; 0 where there is none.
+    pub instructed: u64,
+}
+
+/// The reading of the policy files that a start begins with.
+pub const FIRST_FILES: u64 = 1;
 
 /// A sign request that was decoded and authorised.
 #[derive(Debug)]
@@ -125,9 +135,30 @@ pub struct InstructionCommand {
     /// The name of the request.
     pub request: RequestId,
     /// What the authority signed.
-    pub instruction: Instruction,
+    instruction: Instruction,
     /// The bytes it signed.
-    pub bytes: Arc<[u8]>,
+    bytes: Arc<[u8]>,
+    /// The text of a policy, judged.
+    policy: Option<Result<Arc<InstructedPolicy>, Findings>>,
+}
+
+impl InstructionCommand {
+    /// An instruction with the bytes that were signed. The text of a policy is judged here, on the thread of whoever carries it, because that
+    /// takes milliseconds; whether it counts is for the core to say.
+    pub fn new(request: RequestId, instruction: Instruction, bytes: Arc<[u8]>) -> Self {
+        let text = if let Act::Policy { text, .. } = &instruction.act { Some(text) } else { None };
+        let policy = text.map(|text| InstructedPolicy::read(text).map(Arc::new));
+        Self { request, instruction, bytes, policy }
+    }
+
+    /// The policy that it brings, or why its text cannot be in force.
+    fn policy(&self) -> Result<Arc<InstructedPolicy>, InstructionRefusal> {
+        match &self.policy {
+            Some(Ok(policy)) => Ok(Arc::clone(policy)),
+            Some(Err(findings)) => Err(InstructionRefusal::PolicyInvalid(findings.to_string().into())),
+            None => Err(InstructionRefusal::PolicyInvalid("there is no text".into())),
+        }
+    }
 }
 
 /// A change that a ceremony or the custodian of keys makes.
@@ -289,8 +320,8 @@ pub enum Event {
     TokenDown(TokenIndex),
     /// Whether the log has gone unsigned for longer than its bound.
     LogOverdue(bool),
-    /// The policy was replaced: from the next item on, older authorisations are stale.
-    Policy(PolicyGeneration),
+    /// The policy files were read anew, and this is which reading: from the next item on, older authorisations are stale.
+    PolicyFiles(u64),
     /// Read committed state.
     View(RequestId, Sight),
     /// A PSD gave an audit report with this SHA-256: the authority may accept it.
@@ -333,6 +364,8 @@ pub enum Action {
     Fleet(Arc<Licences>),
     /// A key came or went.
     Keys(KeyNews),
+    /// What the authority instructed as its own policy is in force from now on, under this version; older authorisations are stale.
+    Policy(u64, Arc<InstructedPolicy>),
     /// After [`Event::Stop`]: nothing is in flight any more.
     Drained(Option<ClockReading>),
 }
@@ -472,6 +505,8 @@ pub struct View {
     pub periods: Arc<PeriodsByLicence>,
     /// PSDs whose inspection is to come.
     pub inspections: InspectionCounts,
+    /// The authority's own policy; version 0 where it never instructed one.
+    pub policy: Arc<AuthorityPolicy>,
 }
 
 /// Periods of inspection of the licences that have some.

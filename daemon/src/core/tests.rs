@@ -10,6 +10,7 @@ mod gates;
 mod inspection;
 mod key_orders;
 mod model;
+mod policy;
 mod pool;
 mod refusals;
 pub(super) mod shell;

@@ -39,7 +39,7 @@ pub(super) async fn take(
     let (purpose, number) = (instruction.purpose, instruction.number);
     let core = desk.core;
     let bytes = message.instruction.as_slice().into();
-    let answer = core.instruct(InstructionCommand { request: core.next_request(), instruction, bytes })?;
+    let answer = core.instruct(InstructionCommand::new(core.next_request(), instruction, bytes))?;
     match answer.await.ok().ok_or_else(Failure::stopping)? {
         ValueReply::Instructed(durable) => taken(desk, &durable),
         ValueReply::EndedBefore => {

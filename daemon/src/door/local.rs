@@ -1,6 +1,7 @@
 //! The local door: a Unix socket with health, readiness and metrics. It holds no secrets and changes nothing.
 
 use super::calendar::Calendar;
+use super::views::policy_view;
 use crate::core::{InspectionCounts, Sight, View};
 use crate::spine::{Handle, Metrics};
 use crate::tokens::Router;
@@ -10,7 +11,9 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use psd::policy::AuthorityPolicy;
 use psdd_tls::UnixTime;
+use psdd_wire::message::AuthorityPolicyView;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -93,12 +96,12 @@ async fn handle(state: Arc<LocalState>, request: Request<Incoming>) -> Result<Re
             let standing = "# HELP psdd_serving Whether the daemon has its tokens and its doors are open.\n\
                             # TYPE psdd_serving gauge\n";
             let calendar = state.calendar.render(UnixTime::now());
-            let inspections = match serving {
-                Some(serving) => view(&serving.core).await.map(|view| gauges(view.inspections)).unwrap_or_default(),
+            let gauges = match serving {
+                Some(serving) => view(&serving.core).await.map(|view| gauges(&view)).unwrap_or_default(),
                 None => String::new(),
             };
             let stands = u8::from(serving.is_some());
-            (StatusCode::OK, format!("{counters}{standing}psdd_serving {stands}\n{inspections}{calendar}"))
+            (StatusCode::OK, format!("{counters}{standing}psdd_serving {stands}\n{gauges}{calendar}"))
         }
         _ => (StatusCode::NOT_FOUND, "there are /health, /ready and /metrics\n".to_owned()),
     };
@@ -117,10 +120,11 @@ async fn ready(state: &LocalState) -> (StatusCode, String) {
         troubles.push("starting: the vendor door is closed".to_owned());
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n{operator}", troubles.join("\n")));
     };
-    let mut due = None;
+    let (mut due, mut policy) = (None, None);
     match view(core).await {
         Some(view) => {
             due = warning(view.inspections);
+            policy = in_force(&view.policy);
             troubles.extend(view.clock.err().map(|stop| format!("clock: {stop}")));
         }
         None => troubles.push("the core does not answer".to_owned()),
@@ -130,6 +134,7 @@ async fn ready(state: &LocalState) -> (StatusCode, String) {
         if let Some(address) = state.authority.get() {
             text.push_str(&format!("authority door {address}\n"));
         }
+        text.extend(policy);
         // What ends is told; pieces are still signed, so the daemon is not down for it.
         for ending in state.calendar.endings(UnixTime::now()) {
             text.push_str(&format!("{ending}\n"));
@@ -152,12 +157,22 @@ fn warning(inspections: InspectionCounts) -> Option<String> {
     (!lines.is_empty()).then(|| lines.concat())
 }
 
-fn gauges(InspectionCounts { warned, overdue, .. }: InspectionCounts) -> String {
+/// The authority's own policy, in words, where it instructed one.
+fn in_force(policy: &AuthorityPolicy) -> Option<String> {
+    let AuthorityPolicyView { digest, version } = policy_view(policy)?;
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("the authority's policy: version {version}, SHA-256 {digest}\n"))
+}
+
+fn gauges(View { inspections, policy, .. }: &View) -> String {
+    let (InspectionCounts { warned, overdue, .. }, version) = (inspections, policy.version);
     format!(
         "# HELP psdd_inspection_warned Active PSDs that are soon due for inspection\n\
          # TYPE psdd_inspection_warned gauge\npsdd_inspection_warned {warned}\n\
          # HELP psdd_inspection_overdue Active PSDs that sign nothing because their inspection is overdue\n\
-         # TYPE psdd_inspection_overdue gauge\npsdd_inspection_overdue {overdue}\n"
+         # TYPE psdd_inspection_overdue gauge\npsdd_inspection_overdue {overdue}\n\
+         # HELP psdd_authority_policy_version Version of the policy that the authority instructed; 0 where it never did\n\
+         # TYPE psdd_authority_policy_version gauge\npsdd_authority_policy_version {version}\n"
     )
 }
 
@@ -175,6 +190,9 @@ async fn view(core: &Handle) -> Option<View> {
 mod tests {
     use super::*;
     use psd::UnixMillis;
+    use psd::clock::ClockStop;
+    use psd::policy::PolicyText;
+    use std::collections::BTreeMap;
 
     #[test]
     fn inspections_that_are_near_or_overdue_are_told() {
@@ -185,10 +203,21 @@ mod tests {
         assert!(told.starts_with("warning: 2 PSDs are soon due for inspection, the first by 2026-11-20T"), "{told}");
         let told = warning(counts(1, 3)).unwrap();
         assert!(told.ends_with("\nerror: 3 PSDs sign nothing: their inspection is overdue\n"), "{told}");
-        let text = gauges(counts(1, 3));
-        assert!(
-            text.contains("\npsdd_inspection_warned 1\n") && text.ends_with("psdd_inspection_overdue 3\n"),
-            "{text}"
-        );
+        let policy = AuthorityPolicy { version: 7, text: PolicyText::default() };
+        let view = View {
+            clock: Err(ClockStop::Silent),
+            psds: Vec::new(),
+            governance: Arc::default(),
+            periods: Arc::new(BTreeMap::new()),
+            inspections: counts(1, 3),
+            policy: Arc::new(policy.clone()),
+        };
+        let text = gauges(&view);
+        for line in ["psdd_inspection_warned 1", "psdd_inspection_overdue 3", "psdd_authority_policy_version 7"] {
+            assert!(text.contains(&format!("\n{line}\n")), "{text}");
+        }
+        let told = in_force(&policy).unwrap();
+        assert!(told.starts_with("the authority's policy: version 7, SHA-256 e3b0c442"), "{told}");
+        assert_eq!(in_force(&AuthorityPolicy::default()), None, "it never instructed one");
     }
 }

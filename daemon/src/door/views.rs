@@ -5,7 +5,10 @@ use psd::State;
 use psd::clock::ClockReading;
 use psd::device::Identity;
 use psd::key::Role;
-use psdd_wire::message::{ClockView, KeyView, LimitsView, PsdView, ValueRequestResponse, ValueState};
+use psd::policy::AuthorityPolicy;
+use psdd_wire::message::{
+    AuthorityPolicyView, ClockView, KeyView, LimitsView, PsdView, ValueRequestResponse, ValueState,
+};
 use serde_bytes::ByteBuf;
 
 /// Every generation of every key of a PSD.
@@ -19,6 +22,12 @@ pub(super) fn key_views(state: &State) -> Vec<KeyView> {
         algorithm: certified.key.algorithm.to_string(),
     };
     state.keys.iter().map(view).collect()
+}
+
+/// The authority's own policy, if it ever instructed one.
+pub(super) fn policy_view(policy: &AuthorityPolicy) -> Option<AuthorityPolicyView> {
+    let AuthorityPolicy { version, text } = policy;
+    (*version > 0).then(|| AuthorityPolicyView { digest: text.digest(), version: *version })
 }
 
 /// A PSD.

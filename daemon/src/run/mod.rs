@@ -18,7 +18,8 @@ pub(crate) use fit::verify_note;
 use crate::config::Config;
 use entrance::{Entrance, Signals};
 use error::io;
-use psdd_policy::PolicySet;
+use psd::policy::AuthorityPolicy;
+use psdd_policy::{InstructedPolicy, PolicySet};
 use serve::serve;
 use start::{open, start};
 use std::sync::atomic::Ordering;
@@ -57,9 +58,39 @@ fn load_policies(config: &Config) -> Result<PolicySet, RunError> {
     loaded.map_err(RunError::Policy)
 }
 
+/// What the authority instructed as its own policy, which a version of the program with another schema may not understand.
+fn instructed_policy(policy: &AuthorityPolicy) -> Result<InstructedPolicy, RunError> {
+    InstructedPolicy::read(&policy.text).map_err(|findings| {
+        RunError::Policy(format!(
+            "version {} of the authority's policy, which it instructed, cannot be in force under this psdd; run the one before, until the \
+             authority has instructed another: {findings}",
+            policy.version
+        ))
+    })
+}
+
 /// Everything `check-config` can check without a ledger and without tokens.
 pub fn check(config: &Config) -> Result<(), RunError> {
     load_policies(config)?;
     read_tls(config)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use psd::policy::PolicyText;
+
+    #[test]
+    fn an_instructed_policy_that_is_not_understood_keeps_the_daemon_from_starting() {
+        let policy = |text| AuthorityPolicy { version: 7, text: PolicyText::new(text).unwrap() };
+        let forbid = r#"@id("f") forbid (principal, action, resource);"#;
+        assert!(instructed_policy(&policy(forbid)).is_ok() && instructed_policy(&AuthorityPolicy::default()).is_ok());
+        let unknown = forbid.replace("action,", "action == Action::\"fly\",");
+        let told = instructed_policy(&policy(&unknown)).unwrap_err();
+        assert_eq!(told.exit_code(), 78);
+        let told = told.to_string();
+        assert!(told.starts_with("policy: version 7 of the authority's policy, which it instructed, cannot"), "{told}");
+        assert!(told.contains("instruction:1:") && told.contains("unrecognized action"), "{told}");
+    }
 }

@@ -7,11 +7,10 @@ use super::load_policies;
 use super::notify::{notify, report, watchdog_interval};
 use super::start::Started;
 use crate::config::Config;
-use crate::core::{Event, PolicyGeneration};
+use crate::core::Event;
 use crate::custodian::{self, CustodianParts, Running};
 use crate::door::listener::{Door, Listening};
 use crate::door::local::{LocalState, Serving, alive};
-use crate::door::vendor::PolicyInForce;
 use crate::funds;
 use psdd_client::{CertificationAuthority, FundsSystem};
 use psdd_tls::UnixTime;
@@ -116,9 +115,8 @@ fn reload(config: &Config, started: &Started, local: &LocalState) {
     local.calendar.log(UnixTime::now());
     match load_policies(config) {
         Ok(policies) => {
-            let generation = PolicyGeneration(started.state.policy.load().generation.0 + 1);
-            started.state.policy.store(Arc::new(PolicyInForce { generation, policies }));
-            if started.core.tell(Event::Policy(generation)).is_err() {
+            let reading = started.state.policy.replace_files(&policies);
+            if started.core.tell(Event::PolicyFiles(reading)).is_err() {
                 tracing::debug!("the core is stopping");
             }
         }

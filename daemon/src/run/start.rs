@@ -3,18 +3,18 @@
 use super::authority::authority_state;
 use super::error::{RunError, io};
 use super::fit::{authority_keys, check_fit, engine_settings, expected_keys, log_key, resume_clock, verify_note};
-use super::load_policies;
 use super::notify::status;
 use super::tls::{DoorsTls, read_tls};
+use super::{instructed_policy, load_policies};
 use crate::audit::{AuditParts, Audits};
 use crate::birth::permits_software_token;
 use crate::ceremony::{Ceremonies, CeremonyParts, LogKeyParts};
 use crate::clock::Sampler;
 use crate::config::Config;
-use crate::core::{Engine, PolicyGeneration, TokenIndex};
+use crate::core::{Engine, TokenIndex};
 use crate::door::authority::AuthorityState;
 use crate::door::operator::OperatorState;
-use crate::door::vendor::{PolicyInForce, TenantPlaces, VendorState};
+use crate::door::vendor::{Policies, TenantPlaces, VendorState};
 use crate::funds::Need;
 use crate::scrub::{self, ScrubParts, Scrubs};
 use crate::spine::{Handle, Listeners, Metrics, Newest, Spine, SpineParts, SpineSettings};
@@ -26,7 +26,7 @@ use psd::record::{Environment, Event as RecordEvent, Record};
 use psdd_hsm::link::WrappedKey;
 use psdd_hsm::protocol::Welcome;
 use psdd_ledger::{Appliance, Ledger, Reader, Recovered};
-use psdd_policy::PolicySet;
+use psdd_policy::{InstructedPolicy, PolicySet};
 use psdd_wire::checkpoint::origin;
 use rand::RngCore;
 use std::collections::HashMap;
@@ -56,7 +56,7 @@ pub(super) struct Started {
 /// A ledger that holds, and links to the tokens, which need not be up.
 pub(super) struct Opened {
     begun: Instant,
-    policies: PolicySet,
+    policies: (PolicySet, Arc<InstructedPolicy>),
     recovered: Recovered,
     pub(super) tls: DoorsTls,
     pub(super) tokens: Tokens,
@@ -77,6 +77,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, RunError> {
         "the ledger holds"
     );
     check_fit(config, &recovered.appliance)?;
+    let policies = (policies, Arc::new(instructed_policy(recovered.appliance.authority.policy())?));
     let expected = config.tokens.iter().map(|token| expected_keys(&recovered.appliance, &token.name)).collect();
     let tokens = Tokens::start(config.tokens.iter().map(|token| token.link()).collect(), expected)?;
     Ok(Opened { begun, policies, recovered, tls, tokens })
@@ -136,7 +137,7 @@ fn finish_start(
     guard: Arc<Guard>,
     clock: ClockGuard,
     sampler: Sampler,
-    (policies, tls): (PolicySet, DoorsTls),
+    ((policies, instructed), tls): ((PolicySet, Arc<InstructedPolicy>), DoorsTls),
 ) -> Result<Started, RunError> {
     let (journal, appliance, checkpoint, lock) = recovered.into_parts();
     // Held until the process ends: no second daemon may open the ledger while any thread of this one lives.
@@ -150,7 +151,6 @@ fn finish_start(
     let metrics = Arc::new(Metrics::default());
     metrics.log_size.store(journal.size(), Ordering::Release);
     metrics.checkpoint_size.store(newest.size(), Ordering::Relaxed);
-    let generation = PolicyGeneration(1);
     let settings = engine_settings(config, &genesis);
     let log_token = settings.tokens.iter().position(|name| *name == genesis.log_token).map(TokenIndex);
     let log_token = log_token.ok_or_else(|| {
@@ -169,11 +169,15 @@ fn finish_start(
     let authority = authority_keys(&appliance)?;
     let (need, needs) = mpsc::channel(MOST_PSDS);
     let held = (appliance.authority, appliance.governance);
-    let engine = Engine::new(settings, clock, appliance.psds.into_values(), held, greatest, generation);
+    let engine = Engine::new(settings, clock, appliance.psds.into_values(), held, greatest);
+    let policy = Arc::new(Policies::new(&policies, instructed, engine.policy()));
     let licences = Arc::new(ArcSwap::new(engine.licences()));
-    let (grown, router) = (Arc::clone(&licences), Arc::clone(&tokens.router));
-    let listeners =
-        Listeners { fleet: Box::new(move |fleet| grown.store(fleet)), keys: Box::new(move |news| router.note(news)) };
+    let (grown, router, in_force) = (Arc::clone(&licences), Arc::clone(&tokens.router), Arc::clone(&policy));
+    let listeners = Listeners {
+        fleet: Box::new(move |fleet| grown.store(fleet)),
+        keys: Box::new(move |news| router.note(news)),
+        policy: Box::new(move |version, instructed| in_force.replace_instructed(version, instructed)),
+    };
     let parts = SpineParts {
         engine,
         journal,
@@ -239,7 +243,7 @@ fn finish_start(
     let state = Arc::new(VendorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),
-        policy: ArcSwap::from_pointee(PolicyInForce { generation, policies }),
+        policy,
         places: Arc::new(TenantPlaces::new(config.vendor.per_tenant())),
         licences,
         newest,

@@ -18,6 +18,7 @@ use psd::{PieceKey, PsdId, TenantName};
 use psdd_hsm::link::{Link, RequestId as FrameId, SendError, SignFrame, Signatures};
 use psdd_hsm::protocol::{FaultClass, Form, HsmFault, Messages};
 use psdd_ledger::{DoneStep, Durable, Hash, Journal, Reader};
+use psdd_policy::InstructedPolicy;
 use psdd_wire::checkpoint::LogKey;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,12 +73,14 @@ pub struct SpineParts {
     pub started: Instant,
 }
 
-/// Who is told of PSDs and keys that come and go, on the core's thread.
+/// Who is told of PSDs and keys that come and go and of the authority's policy, on the core's thread.
 pub struct Listeners {
     /// There are more PSDs.
     pub fleet: Box<dyn Fn(Arc<Licences>) + Send>,
     /// A key came or went.
     pub keys: Box<dyn Fn(&KeyNews) + Send>,
+    /// The authority's own policy of this version is in force.
+    pub policy: Box<dyn Fn(u64, Arc<InstructedPolicy>) + Send>,
 }
 
 /// The running spine.
@@ -179,7 +182,7 @@ impl Handle {
         self.tell(Event::Reported(psd, digest))
     }
 
-    /// Tells the core of something that happened outside: clock samples, tokens, policy.
+    /// Tells the core of something that happened outside: clock samples, tokens, policy files.
     pub fn tell(&self, event: Event) -> Result<(), Unavailable> {
         self.events.send(event).ok().ok_or(Unavailable::Stopping)
     }
@@ -448,6 +451,7 @@ impl CoreThread {
             }
             Action::ViewReply(request, view) => answer(self.view_replies.remove(&request), view),
             Action::Fleet(fleet) => (self.listeners.fleet)(fleet),
+            Action::Policy(version, policy) => (self.listeners.policy)(version, policy),
             Action::Keys(news) => {
                 self.spot_check.note(&news);
                 (self.listeners.keys)(&news);

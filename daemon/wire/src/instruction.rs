@@ -6,6 +6,7 @@ use psd::authority::{Act, Period};
 use psd::custody::{Revocation, RevocationReason};
 use psd::inspection::{InspectionPeriods, PeriodsError};
 use psd::key::Role;
+use psd::policy::PolicyText;
 use psd::{LicenceNumber, PostageAmount, PsdId, UnixMillis};
 use serde_bytes::ByteBuf;
 
@@ -14,7 +15,7 @@ use serde_bytes::ByteBuf;
 pub enum InstructionError {
     /// No such act.
     #[error(
-        "{0:?} is no act: lock, unlock, ceiling, acknowledge, inspection-periods, accept-audit, revoke-key or change-key"
+        "{0:?} is no act: lock, unlock, ceiling, acknowledge, inspection-periods, accept-audit, revoke-key, change-key or policy"
     )]
     Act(String),
     /// A field that the act must have is missing or not valid, or one that it has not is there.
@@ -40,6 +41,7 @@ pub fn act_of(claims: &InstructionClaims) -> Result<Act, InstructionError> {
         "accept-audit" => accept_audit(claims),
         "revoke-key" => revoke_key(claims),
         "change-key" => change_key(claims),
+        "policy" => policy(claims),
         other => Err(InstructionError::Act(other.chars().take(32).collect())),
     }
 }
@@ -50,6 +52,7 @@ pub fn claims_of(act: &Act, appliance: String, sequence: u64, expires: u64) -> I
         act: String::new(),
         psd: None,
         role: None,
+        text: None,
         warn: None,
         block: None,
         since: None,
@@ -60,6 +63,7 @@ pub fn claims_of(act: &Act, appliance: String, sequence: u64, expires: u64) -> I
         serial: None,
         expires,
         licence: None,
+        version: None,
         sequence,
         appliance,
     };
@@ -98,6 +102,11 @@ pub fn claims_of(act: &Act, appliance: String, sequence: u64, expires: u64) -> I
             claims.role = Some(role.to_string());
             ("change-key", Some(psd))
         }
+        Act::Policy { version, text } => {
+            claims.text = Some(text.as_str().to_owned());
+            claims.version = Some(*version);
+            ("policy", None)
+        }
     };
     claims.act = word.to_owned();
     claims.psd = psd.map(PsdId::to_string);
@@ -109,6 +118,7 @@ fn only(claims: &InstructionClaims, act: &'static str, its: &[&str]) -> Result<(
     let fields = [
         ("psd", claims.psd.is_some()),
         ("role", claims.role.is_some()),
+        ("text", claims.text.is_some()),
         ("warn", claims.warn.is_some()),
         ("block", claims.block.is_some()),
         ("since", claims.since.is_some()),
@@ -118,6 +128,7 @@ fn only(claims: &InstructionClaims, act: &'static str, its: &[&str]) -> Result<(
         ("reason", claims.reason.is_some()),
         ("serial", claims.serial.is_some()),
         ("licence", claims.licence.is_some()),
+        ("version", claims.version.is_some()),
     ];
     match fields.into_iter().find(|(field, there)| *there && !its.contains(field)) {
         Some((field, _)) => Err(InstructionError::Field { act, field, problem: "does not belong to it" }),
@@ -209,6 +220,16 @@ fn accept_audit(claims: &InstructionClaims) -> Result<Act, InstructionError> {
     Ok(Act::AcceptAudit { psd, digest })
 }
 
+fn policy(claims: &InstructionClaims) -> Result<Act, InstructionError> {
+    let act = "policy";
+    let wrong = |field, problem| InstructionError::Field { act, field, problem };
+    only(claims, act, &["text", "version"])?;
+    let text = claims.text.as_deref().ok_or_else(|| wrong("text", "is missing"))?;
+    let text = PolicyText::new(text).ok().ok_or_else(|| wrong("text", "is longer than 24576 bytes"))?;
+    let version = claims.version.ok_or_else(|| wrong("version", "is missing"))?;
+    Ok(Act::Policy { version, text })
+}
+
 fn ceiling(claims: &InstructionClaims) -> Result<Act, InstructionError> {
     let wrong = |field, problem| InstructionError::Field { act: "ceiling", field, problem };
     only(claims, "ceiling", &["amount", "period", "licence"])?;
@@ -241,12 +262,14 @@ mod tests {
             Act::AcceptAudit { psd, digest: [9; 32] },
             Act::RevokeKey { psd, role: Role::Device, serial: 7, revocation },
             Act::ChangeKey { psd, role: Role::TokenMac },
+            Act::Policy { version: 3, text: PolicyText::new("// nothing").unwrap() },
+            Act::Policy { version: u64::MAX, text: PolicyText::default() },
         ];
         let claims = acts.clone().map(|act| claims_of(&act, "dev".to_owned(), 1, 2));
         for (act, claims) in acts.iter().zip(&claims) {
             assert_eq!(act_of(claims).as_ref(), Ok(act));
         }
-        let [lock, _, ceiling, _, word, periods, _, accept, revoke, change] = claims;
+        let [lock, _, ceiling, _, word, periods, _, accept, revoke, change, policy, _] = claims;
         let told = |claims: InstructionClaims| act_of(&claims).unwrap_err().to_string();
         assert!(told(InstructionClaims { act: "erase".to_owned(), ..lock.clone() }).contains("erase"));
         assert!(told(InstructionClaims { psd: None, ..lock.clone() }).contains("psd is missing"));
@@ -289,7 +312,7 @@ mod tests {
             assert!(told(InstructionClaims { reason, ..revoke.clone() }).contains("reason is no reason"));
         }
         assert!(told(InstructionClaims { warn: Some(1), ..revoke.clone() }).contains("warn does not"));
-        assert!(told(InstructionClaims { since: Some(1), ..lock }).contains("since does not"));
+        assert!(told(InstructionClaims { since: Some(1), ..lock.clone() }).contains("since does not"));
         assert!(
             told(InstructionClaims { reason: revoke.reason.clone(), ..change.clone() }).contains("reason does not")
         );
@@ -297,5 +320,13 @@ mod tests {
         assert!(told(InstructionClaims { psd: None, ..change.clone() }).contains("psd is missing"));
         assert!(told(InstructionClaims { role: None, ..change.clone() }).contains("role is missing"));
         assert!(told(InstructionClaims { role: Some("log".to_owned()), ..change }).contains("role is not indicium"));
+        assert!(told(InstructionClaims { text: None, ..policy.clone() }).contains("text is missing"));
+        assert!(told(InstructionClaims { version: None, ..policy.clone() }).contains("version is missing"));
+        let long = Some("a".repeat(24_577));
+        assert!(told(InstructionClaims { text: long, ..policy.clone() }).contains("text is longer than 24576 bytes"));
+        assert!(told(InstructionClaims { psd: lock.psd.clone(), ..policy.clone() }).contains("psd does not"));
+        let on_a_lock = InstructionClaims { text: policy.text.clone(), ..lock.clone() };
+        assert!(told(on_a_lock).contains("text does not"));
+        assert!(told(InstructionClaims { version: Some(1), ..lock }).contains("version does not"));
     }
 }

@@ -146,6 +146,7 @@ fn instruction(ceiling: Option<bool>) -> InstructionClaims {
         psd: ceiling.is_none().then(|| "PS010000000001".to_owned()),
         amount: ceiling.filter(|amount| *amount).map(|_| "1000.00".to_owned()),
         role: None,
+        text: None,
         warn: None,
         block: None,
         since: None,
@@ -155,6 +156,7 @@ fn instruction(ceiling: Option<bool>) -> InstructionClaims {
         serial: None,
         expires: 1_795_176_000_000,
         licence: ceiling.map(|_| "L-1000".to_owned()),
+        version: None,
         sequence: 1,
         appliance: "dev".to_owned(),
     }
@@ -211,6 +213,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
             "appliance-response",
             encode(&ApplianceResponse {
                 origin: "psdd.log/dev".to_owned(),
+                policy: full.then_some(AuthorityPolicyView { digest: [7; 32], version: 2 }),
                 version: "0.1.0".to_owned(),
                 log_spki: vec![0x30; 44],
                 appliance: "dev".to_owned(),
@@ -293,6 +296,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.push(("instruction", encode(&Instruction { instruction: vec![0xd2, 0x84] })));
         let inspection = InspectionView { due: 1_795_176_000_000, last: 1, warn: 2 };
         all.push(("inspection-view", encode(&inspection)));
+        all.push(("authority-policy", encode(&AuthorityPolicyView { digest: [7; 32], version: 2 })));
         all.push(("lock-claims", encode(&instruction(None))));
         all.push(("ceiling-claims", encode(&instruction(Some(full)))));
         let acknowledgement = InstructionClaims {
@@ -317,6 +321,13 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
             digest: Some(ByteBuf::from(vec![7; 32])),
             ..instruction(None)
         };
+        let policy = InstructionClaims {
+            act: "policy".to_owned(),
+            text: Some(if full { "a".repeat(24_576) } else { String::new() }),
+            psd: None,
+            version: Some(1),
+            ..instruction(None)
+        };
         let revocation = InstructionClaims {
             act: "revoke-key".to_owned(),
             role: Some("device".to_owned()),
@@ -333,6 +344,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
             ("accept-audit-claims", acceptance),
             ("revoke-key-claims", revocation),
             ("change-key-claims", change),
+            ("policy-claims", policy),
         ];
         for (rule, claims) in rows {
             all.push((rule, encode(&claims)));

@@ -9,7 +9,7 @@ from .amounts import mills
 from .cbor import decode, decode_any
 from .cose import Sign1, read, verify
 from .keys import PublicKey
-from .record import REASONS, is_uint, periods_hold
+from .record import REASONS, is_policy, is_uint, periods_hold
 
 _TYPE = "application/psdd-{}+cbor"
 REQUEST_TYPE, VOID_TYPE = _TYPE.format("value-request"), _TYPE.format("value-void")
@@ -79,6 +79,11 @@ _HOURS: Shape = {"warn": is_uint, "block": is_uint}
 _BY_INSPECTION: dict[Any, tuple[Shape, Shape]] = {
     "acknowledge": (_ACKNOWLEDGEMENT, {}), "inspection-periods": (_PERIODS, _HOURS), "accept-audit": (_ACCEPTANCE, {}),
     "revoke-key": (_REVOCATION, {}), "change-key": (_CHANGE, {}),
+}  # fmt: skip
+
+
+_POLICY: Shape = {
+    "act": _one_of("policy"), "text": is_policy, "expires": is_uint, "version": is_uint, "sequence": is_uint, "appliance": is_text,
 }  # fmt: skip
 
 
@@ -156,8 +161,8 @@ def check_authorisation(
 def instruction_claims(data: bytes, *, ceiling: bool, inspection: bool) -> tuple[Sign1, dict[str, Any]]:
     """A message of kind 17 and its claims, unverified; the amount of a ceiling is in mills; ValueError otherwise.
 
-    A key that does not set ceilings sets locks, and where `inspection` says so acknowledges and revokes keys and has them change, sets periods of
-    inspection and accepts audit reports.
+    A key that sets ceilings sets the authority's policy as well. One that does not sets locks, and where `inspection` says so acknowledges and
+    revokes keys and has them change, sets periods of inspection and accepts audit reports.
     """
     message = read(data)
     claims = decode_any(message.payload)
@@ -167,6 +172,8 @@ def instruction_claims(data: bytes, *, ceiling: bool, inspection: bool) -> tuple
         hours = [claims[name] for name in _HOURS if name in claims]
         if hours and not (len(hours) == 2 and periods_hold(*hours)):
             raise ValueError(f"periods of {hours} hours")
+    elif ceiling and act == "policy":
+        claims = shaped(claims, _POLICY, {})
     elif ceiling:
         claims = dict(shaped(claims, _CEILING, {"amount": is_text}))
         if "amount" in claims:

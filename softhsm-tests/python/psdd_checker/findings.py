@@ -35,6 +35,7 @@ CODES: dict[str, str] = {
     "authority-key": "an authority key's certificate is not signed by the root, or of an unusable key",
     "lifecycle": "a step of the lifecycle that no PSD may take",
     "inspection": "the lock for an overdue inspection is set before it is due or with something else, or ends without an acceptance",
+    "policy-version": "the version of the authority's policy is not the one after the last",
     "locks": "a lock reason of the authority's comes or goes without its instruction",
     "value-number": "a download, refund or withdrawal begins or ends out of turn",
     "value-state": "value is requested, applied, refunded or withdrawn in a state in which it may not be",

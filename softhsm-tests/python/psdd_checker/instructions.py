@@ -1,5 +1,5 @@
-"""Owns the rules of kinds 17, 18 and 25: instructions of the authority, and that each has its effect, a kind 5, 18, 19, 25, 26 or 27, and no
-effect but a revocation of a key, which operators make as well, lacks one."""
+"""Owns the rules of kinds 17, 18, 25 and 28: instructions of the authority, and that each has its effect, a kind 5, 18, 19, 25, 26, 27 or 28,
+and no effect but a revocation of a key, which operators make as well, lacks one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .loaded import PERIODS
 from .record import (
     ACKNOWLEDGED,
     AUDIT_ACCEPTED,
+    AUTHORITY_POLICY,
     CEILING,
     INSPECTION_PERIODS,
     KEY_CHANGE,
@@ -68,6 +69,8 @@ class InstructionRules:
             self._findings.leaf(leaf, "effect", f"periods of inspection of {record[8]!r} without an instruction before it")
         elif record[0] == AUDIT_ACCEPTED:
             self._findings.leaf(leaf, "effect", f"report {record[8].hex()} is accepted without an instruction before it")
+        elif record[0] == AUTHORITY_POLICY:
+            self._findings.leaf(leaf, "effect", f"version {record[8]} of the policy comes without an instruction before it")
         elif record[0] == KEY_CHANGE:
             self._findings.leaf(leaf, "effect", f"a change of the key of role {record[8]} is ordered without an instruction before it")
         elif _of_a_key(record) == "acknowledge":
@@ -109,6 +112,13 @@ class InstructionRules:
         else:
             self._state.ceilings.pop((record[8], record[9]), None)
 
+    def policy(self, leaf: int, record: Record) -> None:
+        """Kind 28, once judged by `follow`."""
+        last = self._state.policy_version
+        if record[8] != last + 1:
+            self._findings.leaf(leaf, "policy-version", f"version {record[8]} of the authority's policy after version {last}")
+        self._state.policy_version = record[8]
+
     def periods(self, record: Record) -> None:
         """Kind 25, once judged by `follow`."""
         if 10 in record:
@@ -120,9 +130,10 @@ class InstructionRules:
 def _effect_fault(order: _Order, record: Record, psd: Psd | None) -> str | None:
     if (record[1], record[2]) != order.reading:
         return f"clock reading {record[1]} {record[2]}, not {order.reading[0]} {order.reading[1]}"
-    if order.purpose == POLICY:
-        return _ceiling_fault(order.claims, record)
     claims = order.claims
+    if order.purpose == POLICY:
+        policy = record[0] == AUTHORITY_POLICY if claims is None else claims["act"] == "policy"
+        return _policy_fault(claims, record) if policy else _ceiling_fault(claims, record)
     of_a_key = _of_a_key(record) if claims is None else claims["act"]
     if order.purpose == INSPECTION and of_a_key in _OF_A_KEY.values():
         return _key_fault(of_a_key, claims, record, psd)
@@ -177,6 +188,14 @@ def _ceiling_fault(claims: dict[str, Any] | None, record: Record) -> str | None:
     said = record[8], PERIODS[record[9]], record.get(10)
     wanted = said if claims is None else (claims["licence"], claims["period"], claims.get("amount"))
     return None if said == wanted else f"ceiling {said}, not {wanted}"
+
+
+def _policy_fault(claims: dict[str, Any] | None, record: Record) -> str | None:
+    if record[0] != AUTHORITY_POLICY:
+        return f"kind {record[0]} is no policy"
+    if claims is None or (record[8], record[9]) == (claims["version"], claims["text"]):
+        return None
+    return f"version {record[8]} and {len(record[9])} characters, not what the instruction of version {claims['version']} has"
 
 
 def _lock_fault(claims: dict[str, Any] | None, reason: int, record: Record, psd: Psd | None) -> str | None:

@@ -13,7 +13,7 @@ VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
 VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12, 13, 14, 15
 INDICIUM, INSTRUCTION, CEILING, KEY_STATE = 16, 17, 18, 19
 CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED = 20, 21, 22, 23, 24
-INSPECTION_PERIODS, AUDIT_ACCEPTED, KEY_CHANGE = 25, 26, 27
+INSPECTION_PERIODS, AUDIT_ACCEPTED, KEY_CHANGE, AUTHORITY_POLICY = 25, 26, 27, 28
 
 ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED, ACKNOWLEDGED = 1, 2, 3, 4, 5  # steps of kind 19
 DONE, GIVEN_UP = 1, 2  # ends of kind 22
@@ -28,6 +28,7 @@ IBI, VOUCHER = "ibi", "voucher"
 FORMATS = (IBI, VOUCHER)
 LOCK_BITS = 1 | 2 | 4 | 8 | 16 | 32
 LARGEST_RECORD = 65_535
+LONGEST_POLICY = 24 * 1_024
 LARGEST_AMOUNT = (1 << 63) - 1
 _PSD_ID = re.compile(r"[A-Z0-9]{4}[0-9]{10}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -44,6 +45,11 @@ def is_uint(value: Any) -> bool:
 
 def _text(value: Any) -> bool:
     return type(value) is str and value != ""
+
+
+def is_policy(value: Any) -> bool:
+    """The text of a policy of the authority, which may be empty."""
+    return type(value) is str and len(value.encode()) <= LONGEST_POLICY
 
 
 def _name(value: Any) -> bool:
@@ -191,6 +197,7 @@ KINDS: dict[int, dict[int, Check]] = {
     INSPECTION_PERIODS: {8: _name},
     AUDIT_ACCEPTED: {8: _exactly(32)},
     KEY_CHANGE: {8: _one_of(ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE)},
+    AUTHORITY_POLICY: {8: _positive, 9: is_policy},
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_CREATED: {13: _exactly(32)},
@@ -207,6 +214,7 @@ _OPTIONAL: dict[int, dict[int, Check]] = {
 NEVER_PSD = frozenset({
     GENESIS, STATE_DIGEST, STARTED, REFUSALS, AUTHORITY_KEY, INSTRUCTION, CEILING,
     CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED, INSPECTION_PERIODS,
+    AUTHORITY_POLICY,
 })  # fmt: skip
 ALWAYS_PSD = frozenset(KINDS) - NEVER_PSD
 

@@ -46,6 +46,7 @@ class Replay:
             kinds.CEILING: lambda leaf, record, _: self._instructions.ceiling(record),
             kinds.INSPECTION_PERIODS: lambda leaf, record, _: self._instructions.periods(record),
             kinds.AUDIT_ACCEPTED: self._audit_accepted,
+            kinds.AUTHORITY_POLICY: lambda leaf, record, _: self._instructions.policy(leaf, record),
             **dict.fromkeys(self._values.kinds, self._value),
             **dict.fromkeys(self._keys.kinds, self._key),
             **dict.fromkeys(self._governance.kinds, lambda leaf, record, _: self._governance.check(leaf, record)),

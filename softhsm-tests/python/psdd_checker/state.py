@@ -17,6 +17,7 @@ from .record import (
     ACTIVATED,
     AUDIT_ACCEPTED,
     AUTHORITY_KEY,
+    AUTHORITY_POLICY,
     CEILING,
     CEREMONY_BEGUN,
     CEREMONY_ENDED,
@@ -60,6 +61,7 @@ _SLOTS = {
     WITHDRAWN: "withdrawn",
     OPERATORS: "operators",
     AUDIT_ACCEPTED: "audit-accepted",
+    AUTHORITY_POLICY: "authority-policy",
 }
 _STEP_SLOTS = {
     ACTIVATED: "activated",
@@ -195,6 +197,7 @@ class State:
     loaded: Loaded = field(default_factory=Loaded)
     ceilings: dict[tuple[str, int], int] = field(default_factory=dict)
     periods: dict[str, int] = field(default_factory=dict)  # hours without an inspection after which a licence's PSDs lock
+    policy_version: int = 0  # of the authority's own
     hashed: dict[int, bytes] = field(default_factory=dict)
     wrapped: set[int] = field(default_factory=set)
     erased: dict[int, int] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from encodings_of_ledger import cbor, decimal, uuid7
 from ledger_base import EPOCH_MS, Base, Device, Record
 from ledger_custody import Custody
 from ledger_governance import Governance
-from ledger_instructions import Instructions
+from ledger_instructions import FORBID, Instructions
 from ledger_values import AUTHORISATION, REQUEST, VOID, Values
 
 ONE, TWO, THREE = "ABCD0000000001", "ABCD0000000002", "ABCD0000000003"
@@ -70,6 +70,7 @@ def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     _instructed(b, one, two, three)
     _custody(b, one)
     _inspected(b, one, two)
+    _policies(b)
     _governance(b)
     b.request("request3", two, 2_000)
     b.digest("digest3")
@@ -144,6 +145,13 @@ def _inspected(b: Builder, one: Device, two: Device) -> None:
     b.request("inspected-request", one, 1_000)
     b.apply("inspected-apply", one, 1_000)
     b.periods("periods-away", "licence", None, None)
+
+
+def _policies(b: Builder) -> None:
+    """A policy of the authority, another in its place, and one that lifts it."""
+    b.policy("policy1", 1, FORBID)
+    b.policy("policy2", 2, FORBID * (24_576 // len(FORBID)))
+    b.policy("policy3", 3, "")
 
 
 def _governance(b: Builder) -> None:

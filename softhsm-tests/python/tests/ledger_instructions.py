@@ -1,4 +1,4 @@
-"""Owns the instructions of built ledgers: kind 17 and its effect, a kind 5, 18, 25 or 26; those about keys stand in `ledger_builder`."""
+"""Owns the instructions of built ledgers: kind 17 and its effect, a kind 5, 18, 25, 26 or 28; those about keys stand in `ledger_builder`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from ledger_base import Base, Device
 
 INSTRUCTION = "application/psdd-instruction+cbor"
 REASONS = {1: 16, 2: 8}
+FORBID = '@id("most") forbid (principal, action == Action::"sign_indicium", resource) when { context.largest > 1000 };\n'
 
 
 class Instructions(Base):
-    """Kinds 17, 18, 25 and 26. The effect of the instruction `label` is labelled `label:effect`."""
+    """Kinds 17, 18, 25, 26 and 28. The effect of the instruction `label` is labelled `label:effect`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -53,6 +54,11 @@ class Instructions(Base):
         self.instruct(label, 2, {"act": "accept-audit", "psd": device.name, "digest": digest})
         device.locks &= ~1
         self.add(f"{label}:effect", 26, {8: digest}, device, slot="audit-accepted", step=0)
+
+    def policy(self, label: str, version: int, text: str) -> None:
+        """Put the authority's own policy in force."""
+        self.instruct(label, 3, {"act": "policy", "text": text, "version": version})
+        self.add(f"{label}:effect", 28, {8: version, 9: text}, slot="authority-policy", step=0)
 
     def ceiling(self, label: str, licence: str, period: int, amount: int | None) -> None:
         """Set a ceiling, or take it away."""

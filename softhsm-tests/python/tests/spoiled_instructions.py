@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from authority import der, new_key
 from ledger_builder import TWO, Builder, Record
+from ledger_instructions import FORBID
 from ledger_values import AUTHORISATION
 from spoiled_custody import of_the_appliance
 from twists import Row, Twist, as_lifecycle, both, broken, claiming, setting, without
@@ -27,6 +28,11 @@ def later(b: Builder, record: Record) -> None:
 def at(shift: int) -> Twist:
     """So many milliseconds later."""
     return lambda b, record: record.__setitem__(1, record[1] + shift)
+
+
+def as_policy(b: Builder, record: Record) -> Record:
+    """In place of the record a policy of the authority."""
+    return {0: 28, 1: record[1], 2: record[2], 8: 1, 9: FORBID}
 
 
 def started(b: Builder, record: Record) -> Record:
@@ -148,6 +154,26 @@ INSTRUCTIONS: list[Row] = [
     ("overdue with another reason", "overdue", setting(9, 1 | 4), "inspection"),
     ("overdue cleared by an operator", "overdue-operator-gone", setting(9, 0), "inspection"),
     ("overdue too early after a download", "overdue-two", at(-1), "inspection"),
+    ("policy of a PSD", "policy1:effect", lambda b, r: r.update({3: TWO, 4: 1, 5: [0, 0, 0, 0]}), "owner"),
+    ("policy too long", "policy1:effect", setting(9, "a" * 24_577), "value"),
+    ("policy too long in bytes", "policy1:effect", setting(9, "é" * 12_289), "value"),
+    ("policy of version 0", "policy1:effect", setting(8, 0), "value"),
+    ("policy without a text", "policy1:effect", without(9), "keys"),
+    ("policy by the inspection key", LOCK, claiming(10, act="policy", psd=None, version=1, text=""), "instruction"),
+    ("policy by another key", "policy1", claiming(10, key=new_key()), "instruction"),
+    ("policy signed wrongly", "policy1", broken(10), "instruction"),
+    ("policy of no version", "policy1", claiming(10, version=None), "instruction"),
+    ("policy of no text", "policy1", claiming(10, text=None), "instruction"),
+    ("policy longer than can be", "policy1", claiming(10, text="a" * 24_577), "instruction"),
+    ("policy of a licence", "policy1", claiming(10, licence="licence"), "instruction"),
+    ("another policy", "policy1", claiming(10, text="forbid"), "effect"),
+    ("policy of another version", "policy1", claiming(10, version=2), "effect"),
+    ("policy that stays", "policy3:effect", setting(9, FORBID), "effect"),
+    ("policy where a ceiling was said", "policy3", claiming(10, act="ceiling", text=None, version=None, licence="l", period="day"), "effect"),
+    ("ceiling where a policy was said", "month:effect", as_policy, "effect"),
+    ("policy without instruction", "policy3", started, "effect"),
+    ("policy's version again", "policy2:effect", setting(8, 1), "policy-version"),
+    ("policy's version skips", "policy2:effect", setting(8, 4), "policy-version"),
     ("authority's reason gone", "operator-lock", setting(9, 16 | 4), "locks"),
     ("funds' reason gone", "operator-lock", setting(9, 8 | 4), "locks"),
     ("authority's reason come", "lock", setting(9, 8), "locks"),
@@ -166,6 +192,10 @@ INSTRUCTIONS_LATER = {
     "change of another role": CHANGED,
     "change at another PSD": CHANGED,
     "change without instruction": CHANGED,
+    "another policy": "policy1:effect",
+    "policy of another version": "policy1:effect",
+    "policy where a ceiling was said": "policy3:effect",
+    "policy without instruction": "policy3:effect",
     "acknowledgement of another serial": KNOWN,
     "acknowledgement of another role": KNOWN,
     "acknowledgement at another PSD": KNOWN,
@@ -191,6 +221,10 @@ INSTRUCTIONS_ALSO = {
     "revoked key is another": {"live"},
     "change without effect": {"live", "sequence", "state-digest"},
     "changed key is another": {"live", "state-digest"},
+    "policy without instruction": {"live", "state-digest"},
+    "ceiling where a policy was said": {"policy-version"},
+    "policy's version again": {"effect"},
+    "policy's version skips": {"effect"},
     "acknowledged key is another": {"live", "key-step"},
     "acknowledgement later": {"key-step"},  # what follows from a spoiled record besides its own code
     "no key of the purpose": {"live", "state-digest"},

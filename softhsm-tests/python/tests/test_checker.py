@@ -22,7 +22,7 @@ from spoiled_records import LATER, RECORDS
 from spoiled_values import VALUES, VALUES_ALSO, VALUES_LATER
 from spoiled_vouchers import VOUCHERS, VOUCHERS_ALSO, VOUCHERS_LATER
 from tampered_tables import TAMPERED
-from twists import chain_of, setting
+from twists import chain_of, claiming, setting
 from unapproved import UNAPPROVED, UNAPPROVED_ALSO, UNAPPROVED_BIRTHS, UNAPPROVED_CEREMONIES
 
 from psdd_checker.__main__ import main
@@ -76,6 +76,16 @@ def test_expired_certificate_at_installation(tmp_path) -> None:
 
     found = run(write(scenario(pieces=2, twists={f"{ONE}:certificate": expired}), tmp_path))
     assert "is not valid at" in found["chain"].line()
+
+
+@pytest.mark.parametrize("version", [0, 1, 3])
+def test_a_version_of_a_policy_that_its_instruction_says_too_must_rise_by_one(tmp_path, version) -> None:
+    twists = {"policy2": claiming(10, version=version), "policy2:effect": setting(8, version)}
+    b = scenario(pieces=2, twists=twists)
+    found = run(write(b, tmp_path))
+    code = "policy-version" if version else "value"
+    assert found[code].where == f"leaf {b.labels['policy2:effect']}"
+    assert version == 0 or found.keys() == {code}
 
 
 def test_a_chain_of_four_is_no_finding(tmp_path) -> None:

@@ -7,6 +7,7 @@ use crate::run;
 use crate::value::{Funds, answer_to, apply, ask, assert_code};
 use psd::authority::{Act, Period};
 use psd::key::Role;
+use psd::policy::{LONGEST_POLICY, PolicyText};
 use psd::{PostageAmount, PsdId};
 use psdctl::dev::ClientIdentity;
 use psdd_wire::cose::{INSTRUCTION, VALUE_REQUEST};
@@ -66,6 +67,7 @@ fn the_authority_locks_unlocks_and_sets_ceilings_whoever_carries_it() {
         let (lock, unlock) = (Act::Lock(psd), Act::Unlock(psd));
         let elsewhere: PsdId = "ZZ990000001".parse().expect("a PSD");
 
+        let of_policy = |version, text| Act::Policy { version, text: PolicyText::new(text).expect("a text") };
         let acknowledge = |serial| Act::Acknowledge { psd, role: Role::Indicium, serial };
         let in_use = wire.get(&format!("/v1/psds/{psd}")).await.body.get("psd").get("certificate").u64();
         let in_use = u32::try_from(in_use).expect("a serial number");
@@ -126,6 +128,34 @@ fn the_authority_locks_unlocks_and_sets_ceilings_whoever_carries_it() {
                 signed(inspection, &authority.claims(&Act::AcceptAudit { psd, digest: [7; 32] }, 1)),
                 409,
                 "report-unknown",
+            ),
+            (
+                "a policy that permits",
+                signed(
+                    policy,
+                    &authority.claims(&of_policy(1, r#"@id("p") permit (principal, action, resource);"#), 1),
+                ),
+                400,
+                "policy-invalid",
+            ),
+            (
+                "a policy too long",
+                signed(
+                    policy,
+                    &InstructionClaims {
+                        text: Some("/".repeat(LONGEST_POLICY + 1)),
+                        ..authority.claims(&of_policy(1, ""), 1)
+                    },
+                ),
+                400,
+                "instruction-malformed",
+            ),
+            ("a policy not the next", signed(policy, &authority.claims(&of_policy(2, ""), 1)), 409, "policy-version"),
+            (
+                "a policy by the inspection key",
+                signed(inspection, &authority.claims(&of_policy(1, ""), 1)),
+                400,
+                "instruction-wrong-signer",
             ),
         ];
         for (name, bytes, status, code) in rows {

@@ -1,7 +1,7 @@
 //! Numbers of signed instructions: each key counts for each appliance, and a number is used up before its instruction exists.
 
 use super::fault::Fault;
-use super::rows::{column, unsigned};
+use super::rows::{column, parsed, unsigned};
 use super::{Books, CertifiedView, Entry};
 use psd::{ApplianceId, PsdId, UnixMillis};
 
@@ -12,9 +12,9 @@ pub struct StoredInstruction<'a> {
     pub purpose: &'a str,
     /// The appliance it is for.
     pub appliance: &'a ApplianceId,
-    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods`, `accept-audit`, `revoke-key` or `change-key`.
+    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods`, `accept-audit`, `revoke-key`, `change-key` or `policy`.
     pub act: &'a str,
-    /// The PSD, the licence, or the PSD and the serial number of a certificate or the role of a key.
+    /// The PSD, the licence, the PSD and the serial number of a certificate or the role of a key, or the version of a policy.
     pub subject: &'a str,
     /// The certificate that it speaks of, which must have been issued to a PSD of the appliance.
     pub certificate: Option<NamedCertificate>,
@@ -90,6 +90,17 @@ impl Books {
             )?;
             Ok(Ok((unsigned(sequence)?, bytes)))
         })
+    }
+}
+
+impl Books {
+    /// The version of the policy that was last signed for an appliance, whether it was taken there or not; 0 where none was.
+    pub fn newest_policy(&mut self, appliance: &ApplianceId) -> Result<u64, Fault> {
+        // Of what is signed under rising numbers the last counts: a version that was never taken may have been signed again.
+        let sql = "SELECT subject FROM instruction WHERE purpose = 'policy' AND act = 'policy' AND appliance = ?1
+                   ORDER BY sequence DESC LIMIT 1";
+        let newest: Option<String> = self.enter(|entry| entry.one(sql, [appliance.as_str()], |row| row.get(0)))?;
+        newest.map_or(Ok(0), |version| parsed(&version))
     }
 }
 

@@ -207,6 +207,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
     if path == "/v1/appliance" {
         return ok(&ApplianceResponse {
             origin: ORIGIN.to_owned(),
+            policy: None,
             version: "0".to_owned(),
             log_spki: state.log_key().spki,
             appliance: "test".to_owned(),

@@ -1,9 +1,10 @@
 //! Why a command of the authority did not do what it was asked.
 
+use super::policy::PolicyTextError;
 use crate::error::CtlError;
 use crate::output::OutputError;
-use psd::LicenceNumber;
 use psd::inspection::PeriodsError;
+use psd::{ApplianceId, LicenceNumber};
 use psdd_authority::audit_report::ReportRefusal;
 use psdd_authority::books::{Fault, LicenceError, RevokeError};
 use psdd_authority::config::ConfigError;
@@ -58,6 +59,20 @@ pub enum AuthorityError {
         /// What is wrong with it.
         source: PeriodsError,
     },
+    /// A policy's text that is not to be signed.
+    #[error("{}: {source}", .path.display())]
+    PolicyText {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PolicyTextError,
+    },
+    /// There is no version after the last.
+    #[error("the policy of {appliance} has the last version there is")]
+    PolicyVersions {
+        /// Whose.
+        appliance: ApplianceId,
+    },
     /// The funds system.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -111,6 +126,8 @@ impl AuthorityError {
             | AuthorityError::Countersign(CountersignError::Malformed(_) | CountersignError::Environment(_))
             | AuthorityError::Unreadable { .. }
             | AuthorityError::Periods { .. }
+            | AuthorityError::PolicyText { .. }
+            | AuthorityError::PolicyVersions { .. }
             | AuthorityError::NotRegisters { .. } => 2,
             AuthorityError::Books(_)
             | AuthorityError::Pki(

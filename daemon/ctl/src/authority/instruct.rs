@@ -22,10 +22,10 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub struct Order {
     #[command(flatten)]
-    at: At,
+    pub(super) at: At,
     /// The appliance it is for
     #[arg(long)]
-    appliance: ApplianceId,
+    pub(super) appliance: ApplianceId,
     /// How long it can be carried out, hours
     #[arg(long, value_name = "HOURS", default_value_t = 72, value_parser = value_parser!(u32).range(1..=8760))]
     valid: u32,
@@ -241,7 +241,8 @@ fn role(word: &str) -> Result<Role, String> {
     known.ok_or_else(|| "one of indicium, certification, device, token-mac".to_owned())
 }
 
-fn instruct(global: &Global, order: &Order, act: &Act) -> Result<Exit, AuthorityError> {
+/// Signs an instruction and gives it out.
+pub(super) fn instruct(global: &Global, order: &Order, act: &Act) -> Result<Exit, AuthorityError> {
     let (dir, mut books) = order.at.books()?;
     let now = now()?;
     let expires = UnixMillis(now.0 + u64::from(order.valid) * 3_600_000);

@@ -8,6 +8,7 @@ mod error;
 mod instruct;
 mod keys;
 mod pki;
+mod policy;
 mod report;
 mod serve;
 
@@ -65,6 +66,8 @@ pub enum AuthorityCommand {
     RevokeKey(instruct::RevokeKey),
     /// Sign an instruction that has a new key of a role take over at a PSD
     ChangeKey(instruct::ChangeKey),
+    /// Sign an instruction that puts the authority's own policy in force: what no permit of the vendor overrides
+    Policy(policy::Policy),
     /// Reconcile what was authorised with what PSDs say
     Report(report::ReportArgs),
     /// Settle a finding of the report, with a word on how
@@ -119,6 +122,7 @@ pub fn run(global: &Global, command: AuthorityCommand) -> Result<Exit, CtlError>
         AuthorityCommand::AcceptAudit(command) => instruct::accept_audit(global, &command),
         AuthorityCommand::RevokeKey(command) => instruct::revoke_key(global, &command),
         AuthorityCommand::ChangeKey(command) => instruct::change_key(global, &command),
+        AuthorityCommand::Policy(command) => policy::policy(global, &command),
         AuthorityCommand::Report(command) => report::report(global, &command),
         AuthorityCommand::Settle(command) => report::settle(global, &command),
     };

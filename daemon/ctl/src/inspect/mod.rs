@@ -21,6 +21,7 @@ use crate::vendor::{drawn, read_cose, taken};
 use clap::{Args, Subcommand};
 use config::InspectorConfig;
 use psdd_client::AuthorityClient;
+use psdd_wire::message::AuthorityPolicyView;
 use std::path::{Path, PathBuf};
 
 const HELP: &str =
@@ -167,5 +168,8 @@ async fn appliance(global: &Global, door: &AuthorityClient) -> Result<Exit, Insp
         told.origin,
         hex(&told.log_spki),
     ))?;
+    if let Some(AuthorityPolicyView { digest, version }) = told.policy {
+        print(&format!("policy       version {version} of the authority's own; SHA-256 {}\n", hex(&digest)))?;
+    }
     Ok(Exit::Done)
 }

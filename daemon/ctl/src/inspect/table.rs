@@ -166,6 +166,9 @@ fn tail(look: &Look, text: &mut String) -> std::fmt::Result {
         "clock        {}, within {} ms at the last record, {} ms at the most (record {})",
         clock.source, clock.error_ms, clock.largest_error_ms, clock.largest_error_leaf
     )?;
+    if let Some(policy) = &view.policy {
+        writeln!(text, "policy       version {} of the authority's own; SHA-256 {}", policy.version, policy.digest)?;
+    }
     let Some(audit) = &view.audit else { return Ok(()) };
     for name in ["token", "program", "scrub"] {
         let mut said: BTreeMap<&str, usize> = BTreeMap::new();

@@ -173,6 +173,14 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ],
             )
         }
+        Event::AuthorityPolicySet { version, text } => (
+            "authority policy set",
+            vec![
+                ("version", version.to_string()),
+                ("text, SHA-256", hex(&text.digest())),
+                ("text", if text.as_str().is_empty() { "empty".to_owned() } else { text.as_str().to_owned() }),
+            ],
+        ),
         Event::AuditAccepted { digest, .. } => ("audit accepted", vec![("report, SHA-256", hex(digest))]),
         Event::KeyChangeOrdered { role, .. } => ("key change ordered", vec![("role", role.to_string())]),
         Event::ValueVoided { tenant, value_sequence, amount, .. } => {

@@ -93,6 +93,7 @@ impl Fold {
             | FollowError::Ceiling(_)
             | FollowError::Loaded
             | FollowError::NotDue(_)
+            | FollowError::Policy(_)
             | FollowError::Psd(_) => drop(appliance.fold(record)),
         }
         let last = stamp.and_then(|stamp| self.tallies.get(&stamp.psd)).map(|tally| tally.last_leaf);
@@ -114,6 +115,7 @@ impl Fold {
             | FollowError::Ceiling(_)
             | FollowError::Loaded
             | FollowError::NotDue(_)
+            | FollowError::Policy(_)
             | FollowError::Psd(ReplayError::UnknownPsd(_) | ReplayError::Contradiction { .. }) => {
                 (Code::NotPermitted, vec![leaf], format!("record {leaf}: {error}"))
             }

@@ -8,7 +8,7 @@ mod tables;
 
 use crate::finding::Severity;
 use crate::rules::Rules;
-use crate::view::FleetView;
+use crate::view::{FleetView, PolicyView};
 use psd::UnixMillis;
 use std::collections::BTreeMap;
 
@@ -33,6 +33,7 @@ fn written(view: &FleetView, evidence: Option<String>) -> String {
         ("Registers", Some(tables::registers(&view.psds, &view.lights()))),
         ("Keys in use", Some(tables::keys(&view.psds, view.inspected_ms))),
         ("Clock", Some(clock(view))),
+        ("The authority&#39;s policy", view.policy.as_ref().map(policy)),
         ("Device audit", view.audit.as_ref().map(audit::reports)),
         ("Evidence", evidence),
     ];
@@ -104,6 +105,16 @@ fn clock(view: &FleetView) -> String {
         grouped(u64::from(clock.largest_error_ms)),
         clock.largest_error_leaf
     )
+}
+
+/// What the authority instructed, word for word.
+fn policy(policy: &PolicyView) -> String {
+    let text = match policy.text.as_str() {
+        "" => "<p>It forbids nothing more.</p>\n".to_owned(),
+        text => format!("<pre>{}</pre>\n", escaped(text)),
+    };
+    let PolicyView { version, leaf, digest, .. } = policy;
+    format!("<p>Version {version}, record {leaf}; SHA-256 of its text: <code>{}</code></p>\n{text}", escaped(digest))
 }
 
 /// Text as HTML shows it.

@@ -35,7 +35,7 @@ pub struct Evidence {
     pin: Pin,
     /// The signed checkpoint.
     note: String,
-    /// The genesis, the last record of every PSD and that by which its life ended, and what reports and findings name.
+    /// The genesis, the last record of every PSD and that by which its life ended, that of the authority's policy, and what reports and findings name.
     records: Vec<Included>,
     audit: Audit,
     /// What the log had of each PSD at the record that its report names.
@@ -72,7 +72,8 @@ impl Evidence {
         let named = view.findings.iter().flat_map(|finding| finding.leaves.iter().copied());
         let last = view.psds.iter().map(|psd| psd.last_leaf).chain(held.values().filter_map(|held| held.leaf));
         let ended = view.psds.iter().filter_map(|psd| psd.ended_leaf);
-        let leaves: BTreeSet<u64> = [0].into_iter().chain(named).chain(last).chain(ended).collect();
+        let policy = view.policy.iter().map(|policy| policy.leaf);
+        let leaves: BTreeSet<u64> = [0].into_iter().chain(named).chain(last).chain(ended).chain(policy).collect();
         let size = mirror.size();
         let mut records = Vec::with_capacity(leaves.len());
         for leaf in leaves.into_iter().filter(|leaf| *leaf < size) {

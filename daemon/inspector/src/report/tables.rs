@@ -5,7 +5,7 @@ use super::verify::{ReportError, record};
 use crate::audit::{Audit, end_of, state_word};
 use crate::finding::Severity;
 use crate::mirror::hex;
-use crate::view::{KeyView, PsdView};
+use crate::view::{KeyView, PolicyView, PsdView};
 use psd::record::{Event, Stamp};
 use psdd_wire::audit::{AuditKey, Logged};
 use psdd_wire::checkpoint::Checkpoint;
@@ -31,7 +31,7 @@ impl Cells<'_> {
     }
 }
 
-/// Name, environment, size and root.
+/// Name, environment, size and root, and the authority's policy, where one is shown.
 pub(super) fn head(
     evidence: &Evidence,
     checkpoint: &Checkpoint,
@@ -44,6 +44,15 @@ pub(super) fn head(
     cells.same("the root", &view.root, &hex(&checkpoint.root))?;
     if let Some(psd::record::Record { event: Event::Genesis(genesis), .. }) = record(records, 0)? {
         cells.same("the environment", &view.environment.as_str(), &genesis.environment.as_str())?;
+    }
+    if let Some(PolicyView { version, digest, text, leaf }) = &view.policy {
+        let given = record(records, *leaf)?.and_then(|record| match record.event {
+            Event::AuthorityPolicySet { version, text } => {
+                Some((version, hex(&text.digest()), text.as_str().to_owned()))
+            }
+            _ => None,
+        });
+        cells.same("the authority's policy", &Some((*version, digest.clone(), text.clone())), &given)?;
     }
     cells.same("the number of pieces", &view.pieces, &view.psds.iter().map(|psd| psd.pieces).sum())
 }

@@ -25,6 +25,10 @@ impl Rig {
     pub fn new(psds: usize) -> Self {
         let mut world = World::born(psds);
         world.sign_many(0, 3);
+        Self::over(world)
+    }
+
+    pub fn over(world: World) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (mirror, fold) = world.inspected(dir.path());
         Self { world, mirror, fold, _dir: dir }

@@ -7,7 +7,8 @@ use psd::custody::KeyStep;
 use psd::inspection::InspectionPeriods;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
-use psd::record::{Event, Record};
+use psd::policy::PolicyText;
+use psd::record::{AuthorityPurpose, Event, Record};
 use psd::{Registers, UnixMillis};
 use psdd_inspector::{Code, Finding, Fold, FoldError, Mirror, Rules, Severity, UpdateError};
 use std::sync::Arc;
@@ -347,6 +348,45 @@ fn a_change_of_a_key_that_the_authority_ordered_is_shown_until_it_is_done_and_on
     let leaf = world.push(Event::KeyChangeOrdered { stamp: world.next_stamp(0), role });
     let finding = shown(&world, Code::Instruction, Some(0), &[leaf]);
     assert!(finding.says.contains("without an instruction"), "{}", finding.says);
+}
+
+#[test]
+fn the_authoritys_policy_is_shown_and_its_versions_rise_by_one() {
+    let text = PolicyText::new("@id(\"f\") forbid (principal, action, resource);").unwrap();
+    let set = |world: &mut World, number, version| {
+        world.instruct_as(AuthorityPurpose::Policy, number, &Act::Policy { version, text: text.clone() });
+        Event::AuthorityPolicySet { version, text: text.clone() }
+    };
+    let mut world = World::born(1);
+    for number in [1, 2] {
+        let event = set(&mut world, number, number);
+        world.push(event);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    // From its records, and again from what the fold has saved.
+    for _ in 0..2 {
+        let (mirror, fold) = world.inspected(dir.path());
+        let view = fold.view(&mirror, &Rules::default(), UnixMillis(world.now)).unwrap();
+        assert_eq!(view.findings, []);
+        let policy = view.policy.unwrap();
+        assert_eq!((policy.version, policy.text.as_str()), (2, text.as_str()));
+        assert_eq!((policy.leaf, policy.digest.len()), (world.size() - 1, 64));
+    }
+    let event = set(&mut world, 3, 4);
+    let at = world.at();
+    let leaf = world.push_wrong(&Record { at, event });
+    let finding = shown(&world, Code::NotPermitted, None, &[leaf]);
+    assert!(finding.says.contains("version 4 of the authority's policy does not follow version 2"), "{finding:?}");
+}
+
+#[test]
+fn a_policy_that_the_authority_did_not_instruct() {
+    let mut world = World::born(1);
+    let text = |text| PolicyText::new(text).unwrap();
+    world.instruct_as(AuthorityPurpose::Policy, 1, &Act::Policy { version: 1, text: text("forbid") });
+    let leaf = world.push(Event::AuthorityPolicySet { version: 1, text: text("") });
+    let finding = shown(&world, Code::Instruction, None, &[leaf]);
+    assert!(finding.says.contains("not the one instructed"), "{finding:?}");
 }
 
 /// Every bit of what a fold keeps: damage is told as such, and nothing of it becomes a verdict on the log.

@@ -2,7 +2,7 @@
 
 use crate::world::{DAY, Key, World, psd_id};
 use psd::UnixMillis;
-use psdd_inspector::{Code, Finding, FleetView, Rules, Severity, page};
+use psdd_inspector::{Code, Finding, FleetView, PolicyView, Rules, Severity, page};
 
 fn view(world: &World) -> FleetView {
     let dir = tempfile::tempdir().unwrap();
@@ -89,10 +89,12 @@ fn what_the_log_says_is_text() {
     view.findings = vec![view.findings[0].clone(); 60];
     psd.keys[0].role = hostile.to_owned();
     psd.keys[0].algorithm = hostile.to_owned();
+    view.policy = Some(PolicyView { version: 3, digest: hostile.to_owned(), text: hostile.to_owned(), leaf: 9 });
     view.appliance = hostile.to_owned();
     view.root = hostile.to_owned();
     let html = page(&view);
     assert!(!html.contains("<script"));
     assert!(html.contains("10 more <code>mark-differs</code>"));
-    assert!(html.matches("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;").count() >= 11);
+    assert!(html.matches("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;").count() >= 13);
+    assert!(html.contains("Version 3, record 9; SHA-256 of its text"));
 }

@@ -5,14 +5,27 @@ use crate::world::{Key, World, ca};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use psd::UnixMillis;
+use psd::authority::Act;
+use psd::policy::PolicyText;
+use psd::record::{AuthorityPurpose, Event};
 use psd::tree::{leaf_hash, root_of_path};
 use psdd_inspector::Rules;
 use psdd_inspector::report::{Anchors, Evidence, ReportError, verify};
 use serde_cbor::Value;
 
-/// A fleet of two with a red finding: the second says that it signed less than it did.
+const FORBID: &str = "@id(\"f\") forbid (principal, action, resource);";
+
+fn text_of(text: &str) -> PolicyText {
+    PolicyText::new(text).unwrap()
+}
+
+/// A fleet of two with a policy of the authority and a red finding: the second says that it signed less than it did.
 fn inspected() -> (Rig, Evidence, Anchors) {
-    let mut rig = Rig::new(2);
+    let mut world = World::born(2);
+    world.sign_many(0, 3);
+    world.instruct_as(AuthorityPurpose::Policy, 1, &Act::Policy { version: 1, text: text_of(FORBID) });
+    world.push(Event::AuthorityPolicySet { version: 1, text: text_of(FORBID) });
+    let mut rig = Rig::over(world);
     let mut second = rig.claims(1);
     second.logged.registers.pieces += 1;
     let audit = rig.audit(vec![rig.signed(&rig.claims(0)), rig.signed(&second)]);
@@ -102,7 +115,7 @@ fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
 fn who_changes_page_and_evidence_together_is_found_by_the_signatures() {
     let (_rig, evidence, anchors) = inspected();
     let text = |text: &str| Value::Text(text.to_owned());
-    let rows: [(&str, &[&str], Value, &str); 12] = [
+    let rows: [(&str, &[&str], Value, &str); 16] = [
         ("a register", &["view", "psds", "0", "ascending"], text("0.00"), "the ascending register"),
         ("pieces", &["view", "psds", "1", "pieces"], Value::Integer(7), "the number of pieces"),
         ("a lock", &["view", "psds", "0", "locks"], Value::Array(vec![text("operator")]), "the locks"),
@@ -115,6 +128,10 @@ fn who_changes_page_and_evidence_together_is_found_by_the_signatures() {
         ("the findings", &["view", "findings"], Value::Array(vec![]), "missing is audit-contradicted"),
         ("the audit", &["view", "audit", "reports", "1", "lines", "1", "standing"], text("proven"), "registers"),
         ("the environment", &["view", "environment"], text("production"), "the environment"),
+        ("the policy", &["view", "policy", "text"], text(""), "the authority's policy"),
+        ("its version", &["view", "policy", "version"], Value::Integer(2), "the authority's policy"),
+        ("its digest", &["view", "policy", "digest"], text("00"), "the authority's policy"),
+        ("its record", &["view", "policy", "leaf"], Value::Integer(0), "the authority's policy"),
     ];
     for (name, path, value, told) in rows {
         let html = forged(&evidence, |evidence| *at(evidence, path) = value.clone());

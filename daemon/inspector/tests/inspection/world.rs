@@ -148,8 +148,8 @@ impl World {
             keys: 0,
         };
         world.append(&leaf_0);
-        // One key for both purposes does here.
-        for purpose in [AuthorityPurpose::Funds, AuthorityPurpose::Inspection] {
+        // One key for all purposes does here.
+        for purpose in [AuthorityPurpose::Funds, AuthorityPurpose::Inspection, AuthorityPurpose::Policy] {
             let certificate = funds_certificate.as_slice().into();
             world.push(Event::AuthorityKeyInstalled { purpose, certificate });
         }
@@ -324,9 +324,13 @@ impl World {
 
     /// An instruction of the authority's inspection key; its effect is the caller's to push.
     pub fn instruct(&mut self, number: u64, act: &Act) -> u64 {
+        self.instruct_as(AuthorityPurpose::Inspection, number, act)
+    }
+
+    pub fn instruct_as(&mut self, purpose: AuthorityPurpose, number: u64, act: &Act) -> u64 {
         let claims = claims_of(act, "test-1".to_owned(), number, self.now + DAY);
         let instruction = self.funds.message(INSTRUCTION, Some(&self.funds_certificate), psdd_wire::encode(&claims));
-        self.push(Event::InstructionTaken { purpose: AuthorityPurpose::Inspection, number, instruction })
+        self.push(Event::InstructionTaken { purpose, number, instruction })
     }
 
     /// All that is left goes back; the authority's acknowledgement is signed by this key.

@@ -324,6 +324,7 @@ impl<'j, J: Judge> Walk<'j, J> {
             | Event::InspectionPeriodsSet { .. }
             | Event::AuditAccepted { .. }
             | Event::KeyChangeOrdered { .. }
+            | Event::AuthorityPolicySet { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }

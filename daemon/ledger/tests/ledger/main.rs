@@ -8,6 +8,7 @@ mod inspection;
 mod journal;
 mod key_orders;
 mod open;
+mod policy;
 mod reading;
 mod scrub;
 mod tampering;

@@ -12,6 +12,7 @@ use psd::inspection::InspectionPeriods;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
+use psd::policy::PolicyText;
 use psd::record::{Applied, AuthorityPurpose, Charter, Environment, Event, Genesis, Record};
 use psd::{ApplianceId, MailingDate, PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
 use psdd_ledger::open::{LedgerLock, OpenError, ProvenHead};
@@ -124,7 +125,8 @@ impl Judge for TestJudge {
     }
 
     /// `NUMBER lock PSD`, `NUMBER unlock PSD`, `NUMBER ceiling MILLS`, `NUMBER acknowledge PSD ROLE SERIAL`,
-    /// `NUMBER periods WARN BLOCK`, `NUMBER accept PSD BYTE`, `NUMBER revoke PSD ROLE SERIAL SINCE`, `NUMBER change PSD ROLE`.
+    /// `NUMBER periods WARN BLOCK`, `NUMBER accept PSD BYTE`, `NUMBER revoke PSD ROLE SERIAL SINCE`, `NUMBER change PSD ROLE`,
+    /// `NUMBER policy VERSION TEXT`.
     fn instruction(
         &self,
         bytes: &[u8],
@@ -165,6 +167,10 @@ impl Judge for TestJudge {
             },
             "change" => {
                 Act::ChangeKey { psd: words[2].parse().unwrap(), role: Role::certified_named(words[3]).unwrap() }
+            }
+            "policy" => {
+                let text = PolicyText::new(&words[3..].join(" ")).unwrap();
+                Act::Policy { version: words[2].parse().unwrap(), text }
             }
             _ => return Err(refuted("instruction")),
         };

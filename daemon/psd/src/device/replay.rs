@@ -177,6 +177,7 @@ impl Psd {
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
             | Event::InspectionPeriodsSet { .. }
+            | Event::AuthorityPolicySet { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }
@@ -217,6 +218,7 @@ impl Psd {
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
             | Event::InspectionPeriodsSet { .. }
+            | Event::AuthorityPolicySet { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }

@@ -14,6 +14,7 @@ use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
 use crate::money::PostageAmount;
+use crate::policy::PolicyText;
 use crate::register::Registers;
 use crate::time::UnixMillis;
 use std::str::FromStr;
@@ -162,6 +163,10 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
         },
         26 => Event::AuditAccepted { stamp: read_stamp(map)?, digest: map.array(8)? },
         27 => Event::KeyChangeOrdered { stamp: read_stamp(map)?, role: numbered(map, 8, psd_role)? },
+        28 => Event::AuthorityPolicySet {
+            version: map.uint(8)?,
+            text: map.text(9).and_then(|text| PolicyText::new(text).ok().ok_or(RecordError::BadValue(9)))?,
+        },
         other => return Err(RecordError::UnknownKind(other)),
     })
 }

@@ -59,6 +59,7 @@ impl Event {
             Event::InspectionPeriodsSet { .. } => 25,
             Event::AuditAccepted { .. } => 26,
             Event::KeyChangeOrdered { .. } => 27,
+            Event::AuthorityPolicySet { .. } => 28,
         }
     }
 }
@@ -179,6 +180,10 @@ fn write_event(map: &mut MapWriter, event: &Event) {
         }
         Event::AuditAccepted { digest, .. } => map.bytes(8, digest),
         Event::KeyChangeOrdered { role, .. } => map.uint(8, u64::from(role.number())),
+        Event::AuthorityPolicySet { version, text } => {
+            map.uint(8, *version);
+            map.text(9, text.as_str());
+        }
         Event::StateDigest { digest, psds } => {
             map.bytes(8, digest);
             map.uint(9, *psds);

@@ -26,6 +26,7 @@ use crate::key::{Algorithm, Role};
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::limits::Limits;
 use crate::money::PostageAmount;
+use crate::policy::PolicyText;
 use crate::register::Registers;
 use crate::time::UnixMillis;
 use std::sync::Arc;
@@ -368,6 +369,13 @@ pub enum Event {
         /// The role.
         role: Role,
     },
+    /// The authority's own policy came in the place of the one before.
+    AuthorityPolicySet {
+        /// Rises by one.
+        version: u64,
+        /// From now on; empty where it forbids nothing more.
+        text: PolicyText,
+    },
     /// A ceremony that a quorum approved begins.
     CeremonyBegun {
         /// Rises by one.
@@ -468,6 +476,7 @@ impl Event {
             | Event::InstructionTaken { .. }
             | Event::CeilingSet { .. }
             | Event::InspectionPeriodsSet { .. }
+            | Event::AuthorityPolicySet { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }
@@ -513,6 +522,7 @@ impl Event {
             Event::InspectionPeriodsSet { licence, .. } => format!("inspection-periods:{licence}"),
             Event::AuditAccepted { .. } => "audit-accepted".to_owned(),
             Event::KeyChangeOrdered { role, .. } => format!("key-change:{}", role.number()),
+            Event::AuthorityPolicySet { .. } => "authority-policy".to_owned(),
             Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
             Event::StateDigest { .. } | Event::Started { .. } | Event::RefusalsNoted { .. } | Event::Indicium(_) => {
                 return None;

@@ -46,6 +46,7 @@ impl Repeated {
             | Event::InspectionPeriodsSet { .. }
             | Event::AuditAccepted { .. }
             | Event::KeyChangeOrdered { .. }
+            | Event::AuthorityPolicySet { .. }
             | Event::CeremonyBegun { .. }
             | Event::CeremonyStep { .. }
             | Event::CeremonyEnded { .. }

@@ -11,6 +11,7 @@ use psd::inspection::InspectionPeriods;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
 use psd::limits::Limits;
+use psd::policy::PolicyText;
 use psd::record::{
     Applied, AuthorityPurpose, Charter, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, RecordError,
     Stamp,
@@ -235,6 +236,9 @@ fn small_events() -> impl Strategy<Value = Event> {
         (stamp(), 1u8..=4).prop_map(|(stamp, role)| {
             let role = Role::from_number(role).unwrap();
             Event::KeyChangeOrdered { stamp, role }
+        }),
+        (any::<u64>(), prop_oneof![Just(String::new()), ".{0,300}"]).prop_map(|(version, text)| {
+            Event::AuthorityPolicySet { version, text: PolicyText::new(&text).unwrap() }
         }),
     ]
 }

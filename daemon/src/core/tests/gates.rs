@@ -1,7 +1,7 @@
 //! What binds the very next item, inside a batch as well: policy, the log's signature, the token.
 
 use super::shell::{Setup, Shell};
-use crate::core::{Event, PolicyGeneration, TokenIndex};
+use crate::core::{Event, TokenIndex};
 
 /// A batch of four, of which the window has let two through.
 fn half_through() -> (Shell, crate::core::RequestId) {
@@ -14,7 +14,7 @@ fn half_through() -> (Shell, crate::core::RequestId) {
 #[test]
 fn each_gate_closes_for_the_rest_of_a_batch() {
     let cases = [
-        (Event::Policy(PolicyGeneration(2)), "stale"),
+        (Event::PolicyFiles(2), "stale"),
         (Event::LogOverdue(true), "log-unsigned"),
         (Event::TokenDown(TokenIndex(0)), "token-unavailable"),
     ];
@@ -58,7 +58,7 @@ fn stored_results_pass_every_gate() {
     let mut shell = Shell::new(Setup::default());
     shell.submit(0, &[(1, 700)]);
     shell.settle();
-    shell.events(vec![Event::Policy(PolicyGeneration(2)), Event::LogOverdue(true), Event::TokenDown(TokenIndex(0))]);
+    shell.events(vec![Event::PolicyFiles(2), Event::LogOverdue(true), Event::TokenDown(TokenIndex(0))]);
     let request = shell.submit(0, &[(1, 700), (1, 701), (2, 700)]);
     shell.settle();
     assert_eq!(shell.words(request), ["signed", "key-reused", "stale"]);

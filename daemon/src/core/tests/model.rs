@@ -465,8 +465,8 @@ impl World {
             Step::Token(token, false) => shell.event(Event::TokenDown(TokenIndex(*token))),
             Step::LogOverdue(overdue) => shell.event(Event::LogOverdue(*overdue)),
             Step::Policy => {
-                shell.policy.0 += 1;
-                shell.event(Event::Policy(shell.policy));
+                shell.policy.files += 1;
+                shell.event(Event::PolicyFiles(shell.policy.files));
             }
             Step::AskValue(psd, amount) => {
                 let request = shell.request_id();

@@ -16,6 +16,7 @@ use psd::{PieceKey, PsdId, Registers, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_ledger::open::LedgerLock;
 use psdd_ledger::{Appliance, Durable, Journal, Ledger, NewRecord, Reader, Recovered, Rules};
+use psdd_policy::InstructedPolicy;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -52,6 +53,8 @@ pub struct Shell {
     pub needs: Vec<(PsdId, u64)>,
     /// Every order in which chunks were handed over.
     pub handed_over: Vec<ChunkId>,
+    /// What the authority instructed as its own policy, version by version.
+    pub policies: Vec<(u64, Arc<InstructedPolicy>)>,
     pub policy: PolicyGeneration,
     next_request: u64,
 }
@@ -76,6 +79,7 @@ impl Shell {
         let (journal, appliance, _, lock) = recovered.into_parts();
         let reader = Reader::open(dir.path()).unwrap();
         let engine = engine(&setup, &appliance, &reader);
+        let policy = engine.policy();
         let mut shell = Self {
             engine,
             setup,
@@ -97,7 +101,8 @@ impl Shell {
             key_news: Vec::new(),
             needs: Vec::new(),
             handed_over: Vec::new(),
-            policy: PolicyGeneration(1),
+            policies: Vec::new(),
+            policy,
             next_request: 1,
         };
         shell.sample_clock();
@@ -171,6 +176,7 @@ impl Shell {
                 Action::ViewReply(request, view) => assert!(self.views.insert(request, view).is_none()),
                 Action::Fleet(fleet) => self.fleets.push(fleet),
                 Action::Keys(news) => self.key_news.push(news),
+                Action::Policy(version, policy) => self.policies.push((version, policy)),
                 Action::Drained(reading) => self.drained.push(reading),
             }
         }
@@ -396,5 +402,5 @@ fn engine(setup: &Setup, appliance: &Appliance, reader: &Reader) -> Engine {
     let greatest = reader.greatest_keys().unwrap();
     let psds = appliance.psds.values().cloned();
     let held = (appliance.authority.clone(), appliance.governance.clone());
-    Engine::new(setup.engine(), clock, psds, held, greatest, PolicyGeneration(1))
+    Engine::new(setup.engine(), clock, psds, held, greatest)
 }

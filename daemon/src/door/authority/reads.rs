@@ -3,22 +3,24 @@
 use super::AuthorityState;
 use crate::core::{Sight, View};
 use crate::door::failure::Failure;
-use crate::door::views::{key_views, psd_view};
+use crate::door::views::{key_views, policy_view, psd_view};
 use psd::device::Identity;
 use psd::{PsdId, State};
 use psdd_wire::message::{ApplianceResponse, CertificatesResponse, PsdResponse, PsdView, PsdsResponse};
 use std::sync::Arc;
 
-pub(super) fn appliance(state: &AuthorityState) -> Vec<u8> {
-    psdd_wire::encode(&ApplianceResponse {
+pub(super) async fn appliance(state: &AuthorityState) -> Result<Vec<u8>, Failure> {
+    let View { policy, .. } = view(state, Sight::Appliance).await?;
+    Ok(psdd_wire::encode(&ApplianceResponse {
         origin: state.origin.clone(),
+        policy: policy_view(&policy),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         log_spki: state.log_key.spki.clone(),
         appliance: state.appliance.to_string(),
         checkpoint: state.newest.note(),
         environment: state.environment.to_owned(),
         authority_root: state.authority_root.to_vec(),
-    })
+    }))
 }
 
 pub(super) async fn psds(state: &AuthorityState) -> Result<Vec<u8>, Failure> {

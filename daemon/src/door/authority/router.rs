@@ -47,7 +47,7 @@ async fn route(state: &AuthorityState, inspector: &str, request: Request<Incomin
         ["v1", "log", "inclusion"] if get => proofs::inclusion(state, inspector, query).await,
         ["v1", "log", "consistency"] if get => proofs::consistency(state, inspector, query).await,
         ["v1", "log", "receipt"] if get => proofs::receipt(state, inspector, query).await,
-        ["v1", "appliance"] if get => Ok(reads::appliance(state)),
+        ["v1", "appliance"] if get => reads::appliance(state).await,
         ["v1", "psds"] if get => reads::psds(state).await,
         ["v1", "psds", psd] if get => reads::psd(state, psd).await,
         ["v1", "psds", psd, "certificates"] if get => reads::certificates(state, psd).await,

@@ -2,9 +2,10 @@
 //!
 //! PSDs that the policies in force cannot tell apart share question and answer, so what is kept does not grow with the fleet.
 
+use super::VendorState;
 use super::places::TenantPlace;
+use super::policies::PolicyInForce;
 use super::problems::Failure;
-use super::{PolicyInForce, VendorState};
 use crate::core::{Licences, PolicyGeneration, Span};
 use crate::door::identity::VendorIdentity;
 use psd::device::Identity;

@@ -2,6 +2,7 @@
 
 mod connection;
 mod places;
+mod policies;
 mod problems;
 mod reads;
 mod refund;
@@ -11,27 +12,19 @@ mod value;
 mod withdrawal;
 
 pub use places::TenantPlaces;
+pub use policies::Policies;
 pub(super) use problems::of_value;
 
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
-use crate::core::{Licences, PolicyGeneration};
+use crate::core::Licences;
 use crate::door::listener::Limits;
 use crate::spine::{Handle, Metrics, Newest};
 use arc_swap::ArcSwap;
 use psd::ApplianceId;
-use psdd_policy::PolicySet;
 use psdd_wire::checkpoint::LogKey;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-
-/// A policy in force, with the generation that the core knows it by.
-pub struct PolicyInForce {
-    /// Counts replacements.
-    pub generation: PolicyGeneration,
-    /// The policy.
-    pub policies: PolicySet,
-}
 
 /// What every connection of the door shares.
 pub struct VendorState {
@@ -40,7 +33,7 @@ pub struct VendorState {
     /// What signs the status list.
     pub ceremonies: Ceremonies,
     /// The policy in force.
-    pub policy: ArcSwap<PolicyInForce>,
+    pub policy: Arc<Policies>,
     /// Connections of each tenant.
     pub places: Arc<TenantPlaces>,
     /// Every licence with its PSDs, as the core knows them.

@@ -75,7 +75,7 @@ pub(in crate::door) fn of_value(reply: ValueReply, psd: &str) -> Failure {
                 | InstructionRefusal::UnknownLicence(_)
                 | InstructionRefusal::UnknownCertificate { .. }
                 | InstructionRefusal::Unchangeable { why: Unchangeable::NoKey, .. } => StatusCode::NOT_FOUND,
-                InstructionRefusal::WrongSigner(_) => StatusCode::BAD_REQUEST,
+                InstructionRefusal::WrongSigner(_) | InstructionRefusal::PolicyInvalid(_) => StatusCode::BAD_REQUEST,
                 InstructionRefusal::WrongAppliance(_)
                 | InstructionRefusal::Stale { .. }
                 | InstructionRefusal::NotWaiting { .. }
@@ -84,6 +84,7 @@ pub(in crate::door) fn of_value(reply: ValueReply, psd: &str) -> Failure {
                 | InstructionRefusal::KeyDestroyed { .. }
                 | InstructionRefusal::SinceAhead { .. }
                 | InstructionRefusal::Unchangeable { why: Unchangeable::Ended(_) | Unchangeable::Ordered(_), .. }
+                | InstructionRefusal::PolicyVersion(_)
                 | InstructionRefusal::Expired(_) => StatusCode::CONFLICT,
             };
             Failure::lasting(status, refusal.code(), refusal.to_string())

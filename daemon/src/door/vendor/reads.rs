@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::problems::Failure;
 use super::sign::signed_piece;
 use crate::core::{Sight, View};
-use crate::door::views::{key_views, psd_view};
+use crate::door::views::{key_views, policy_view, psd_view};
 use http::StatusCode;
 use psd::device::Identity;
 use psd::{PieceKey, PsdId, State};
@@ -51,11 +51,13 @@ pub(super) async fn certificates(connection: &Connection, psd: &str) -> Result<V
     }))
 }
 
-pub(super) fn appliance(connection: &Connection) -> Result<Vec<u8>, Failure> {
+pub(super) async fn appliance(connection: &Connection) -> Result<Vec<u8>, Failure> {
     connection.may_on_appliance(ApplianceAction::Read)?;
+    let View { policy, .. } = view(connection, Sight::Appliance).await?;
     let state = &connection.state;
     Ok(psdd_wire::encode(&ApplianceResponse {
         origin: state.origin.clone(),
+        policy: policy_view(&policy),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         log_spki: state.log_key.spki.clone(),
         appliance: state.appliance.to_string(),

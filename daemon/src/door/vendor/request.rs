@@ -42,7 +42,7 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         ["v1", "psds"] if get => reads::psds(connection).await,
         ["v1", "psds", psd] if get => reads::psd(connection, psd).await,
         ["v1", "psds", psd, "certificates"] if get => reads::certificates(connection, psd).await,
-        ["v1", "appliance"] if get => reads::appliance(connection),
+        ["v1", "appliance"] if get => reads::appliance(connection).await,
         ["v1", "status"] if get => {
             let tenant = Some(connection.identity.tenant.clone());
             operator::status(connection.state.ceremonies.clone(), tenant).await

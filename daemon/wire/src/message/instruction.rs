@@ -18,7 +18,7 @@ pub struct Instruction {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct InstructionClaims {
-    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods`, `accept-audit`, `revoke-key` or `change-key`.
+    /// `lock`, `unlock`, `ceiling`, `acknowledge`, `inspection-periods`, `accept-audit`, `revoke-key`, `change-key` or `policy`.
     pub act: String,
     /// Device ID, of a lock, an acknowledgement, an acceptance or an order about a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,6 +26,9 @@ pub struct InstructionClaims {
     /// Of an acknowledgement or a revocation: `indicium`, `certification` or `device`. Of a change of a key: one of these or `token-mac`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// Of a policy: Cedar, at most 24,576 bytes; empty to forbid nothing more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Of periods of inspection: hours after which it is warned. Absent: none, and no periods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warn: Option<u32>,
@@ -55,6 +58,9 @@ pub struct InstructionClaims {
     /// Of a ceiling or of periods of inspection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
+    /// Of a policy: one more than that of the one before; the first has 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
     /// Rises with every instruction of this key to this appliance.
     pub sequence: u64,
     /// The appliance's name.

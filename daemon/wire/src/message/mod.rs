@@ -334,6 +334,9 @@ pub struct KeyView {
 pub struct ApplianceResponse {
     /// Origin of the log.
     pub origin: String,
+    /// What the authority instructed as its own policy; absent where it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<AuthorityPolicyView>,
     /// Of the daemon.
     pub version: String,
     /// Public key of the log, SPKI DER.
@@ -349,6 +352,17 @@ pub struct ApplianceResponse {
     /// DER.
     #[serde(with = "serde_bytes")]
     pub authority_root: Vec<u8>,
+}
+
+/// The authority's own policy, as its newest instruction set it.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityPolicyView {
+    /// SHA-256 of its text.
+    #[serde(with = "serde_bytes")]
+    pub digest: [u8; 32],
+    /// Rises by one with every text.
+    pub version: u64,
 }
 
 /// GET /v1/status, at the vendor, the operator and the authority door.

@@ -53,7 +53,7 @@ impl Shell {
         let (appliance, expires) = ("test-1".parse().unwrap(), UnixMillis(START + self.now_ms + 86_400_000));
         let instruction = Instruction { purpose, appliance, number, expires, act };
         let bytes = b"instructed"[..].into();
-        self.event(Event::Instruct(InstructionCommand { request, instruction, bytes }));
+        self.event(Event::Instruct(InstructionCommand::new(request, instruction, bytes)));
         request
     }
 }

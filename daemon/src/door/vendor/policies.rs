@@ -1,0 +1,98 @@
+//! The policies in force at the vendor door: those of the files, and what the postal authority instructed beside them.
+//!
+//! Each half is replaced by itself and never without the other: the files at SIGHUP, the instructed policy when the core takes one. Who replaces
+//! one waits for the other; who asks waits for nobody.
+
+use crate::core::PolicyGeneration;
+use arc_swap::{ArcSwap, Guard};
+use psdd_policy::{InstructedPolicy, PolicySet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A policy in force, with the generation that the core knows it by.
+pub struct PolicyInForce {
+    /// Which reading of the files, and which version of the instructed policy.
+    pub generation: PolicyGeneration,
+    /// Both together.
+    pub policies: PolicySet,
+    instructed: Arc<InstructedPolicy>,
+}
+
+/// The policies in force.
+pub struct Policies {
+    in_force: ArcSwap<PolicyInForce>,
+    replacing: Mutex<()>,
+}
+
+impl Policies {
+    /// These files and this instructed policy.
+    pub fn new(files: &PolicySet, instructed: Arc<InstructedPolicy>, generation: PolicyGeneration) -> Self {
+        let policies = files.with(&instructed);
+        let in_force = ArcSwap::from_pointee(PolicyInForce { generation, policies, instructed });
+        Self { in_force, replacing: Mutex::new(()) }
+    }
+
+    /// Those in force now.
+    pub fn load(&self) -> Guard<Arc<PolicyInForce>> {
+        self.in_force.load()
+    }
+
+    /// Puts the policies of files that were read anew in force, and gives which reading that is.
+    pub fn replace_files(&self, files: &PolicySet) -> u64 {
+        let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let PolicyInForce { generation, instructed, .. } = &**self.in_force.load();
+        let generation = PolicyGeneration { files: generation.files + 1, ..*generation };
+        let (policies, instructed) = (files.with(instructed), Arc::clone(instructed));
+        self.in_force.store(Arc::new(PolicyInForce { generation, policies, instructed }));
+        generation.files
+    }
+
+    /// Puts in force what the authority instructed under this version.
+    pub fn replace_instructed(&self, version: u64, instructed: Arc<InstructedPolicy>) {
+        let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let PolicyInForce { generation, policies, .. } = &**self.in_force.load();
+        let generation = PolicyGeneration { instructed: version, ..*generation };
+        let policies = policies.with(&instructed);
+        self.in_force.store(Arc::new(PolicyInForce { generation, policies, instructed }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use psd::policy::PolicyText;
+    use psdd_policy::{Action, Decision, Pairing, Resource, Subject};
+
+    const OWN: &str =
+        r#"@id("own") permit (principal, action, resource is Psd) when { principal in resource.tenant };"#;
+
+    fn instructed(text: &str) -> Arc<InstructedPolicy> {
+        Arc::new(InstructedPolicy::read(&PolicyText::new(text).unwrap()).unwrap())
+    }
+
+    /// The generation in force, and whether registers can be read and certificates.
+    fn state(policies: &Policies) -> (u64, u64, bool, bool) {
+        let tenant = "acme".parse().unwrap();
+        let psd = Resource::new("062S0007358267".parse().unwrap(), &"L-1".parse().unwrap(), &tenant);
+        let pairing = Pairing::new(&Subject::new(&tenant, "b"), &psd);
+        let in_force = policies.load();
+        let may = |action| in_force.policies.decide(&pairing, action) == Decision::Permit;
+        let PolicyGeneration { files, instructed } = in_force.generation;
+        (files, instructed, may(Action::ReadRegisters), may(Action::ReadCertificates))
+    }
+
+    #[test]
+    fn each_half_is_replaced_by_itself_and_keeps_the_other() {
+        let forbid = |action: &str| format!(r#"@id("x") forbid (principal, action == Action::"{action}", resource);"#);
+        let files = |authority: &str| PolicySet::from_texts(OWN, authority).unwrap();
+        let generation = PolicyGeneration { files: 1, instructed: 4 };
+        let policies = Policies::new(&files(""), instructed(&forbid("read_registers")), generation);
+        assert_eq!(state(&policies), (1, 4, false, true), "from the start on");
+        assert_eq!(policies.replace_files(&files(&forbid("read_certificates"))), 2);
+        assert_eq!(state(&policies), (2, 4, false, false), "the instructed one stays");
+        policies.replace_instructed(5, instructed(""));
+        assert_eq!(state(&policies), (2, 5, true, false), "the file's stays, whatever its name");
+        policies.replace_instructed(6, instructed(&forbid("read_registers")));
+        assert_eq!(policies.replace_files(&files("")), 3);
+        assert_eq!(state(&policies), (3, 6, false, true));
+    }
+}
