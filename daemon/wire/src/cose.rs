@@ -22,6 +22,8 @@ pub const WITHDRAWAL_REPORT: &str = "application/psdd-withdrawal-report+cbor";
 pub const ENROLMENT: &str = "application/psdd-enrolment+cbor";
 /// Content type of an instruction of the postal authority.
 pub const INSTRUCTION: &str = "application/psdd-instruction+cbor";
+/// Content type of a rate table: the payload is its TOML text.
+pub const RATES: &str = "application/psdd-rates+toml";
 
 const SIGN1: u64 = 18;
 

@@ -4,6 +4,7 @@
 //! have effect is the business of `psdd`. Called by the daemon, the SDK and `psdctl`.
 
 pub mod audit;
+pub mod authority_key;
 pub mod ceremony;
 pub mod certificate;
 pub mod checkpoint;

@@ -15,7 +15,7 @@ use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
-const UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
+pub(crate) const UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 const YEAR_MS: u64 = 366 * 86_400_000;
 
 /// The key that a certificate must be for.
@@ -206,7 +206,7 @@ fn has(leaf: &Certificate, kind: ObjectIdentifier) -> bool {
 }
 
 /// The one attribute of its kind in the subject, where it is text.
-fn only(leaf: &Certificate, kind: ObjectIdentifier) -> Option<String> {
+pub(crate) fn only(leaf: &Certificate, kind: ObjectIdentifier) -> Option<String> {
     let mut found = leaf.tbs_certificate().subject().iter().filter(|attribute| attribute.oid == kind);
     let (Some(attribute), None) = (found.next(), found.next()) else { return None };
     let value = AnyRef::from(&attribute.value);
