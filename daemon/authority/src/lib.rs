@@ -2,7 +2,7 @@
 //!
 //! Owns what the authority decides and remembers: licences with prepaid accounts, the PSDs it certified, every download it
 //! authorised, a double-entry journal of all value, the keys and certificates of each purpose, revocations and their lists, and signed
-//! instructions: locks, ceilings, acknowledgements of keys, inspection periods, accepted audits. Refuses to authorise what the books do not
+//! instructions: locks, ceilings, acknowledgements of keys, inspection periods, accepted audits. Signs rate tables. Refuses to authorise what the books do not
 //! cover, to credit anything twice, and to go on after a failed write. `psdctl authority` and the tests call it; the daemon never does.
 
 pub mod audit_report;
@@ -14,5 +14,6 @@ pub mod funds;
 pub mod instructions;
 pub mod keys;
 pub mod pki;
+pub mod rates;
 pub mod serve;
 pub mod statement;

@@ -1,7 +1,7 @@
 //! The top of the command line: global options and the groups.
 
 use crate::error::{CtlError, Exit};
-use crate::{authority, ceremony, completions, dev, indicium, inspect, key, ledger, operator, vendor};
+use crate::{authority, ceremony, completions, dev, indicium, inspect, key, ledger, operator, rate, vendor};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +61,9 @@ pub enum Command {
     Operator(operator::OperatorCommand),
     /// What an inspector of the postal authority does: the whole fleet at a glance, evidence of its log, instructions
     Inspect(inspect::Inspect),
+    /// Rate tables: price a piece or a run, check a table, compare two; needs no connection
+    #[command(subcommand)]
+    Rate(rate::RateCommand),
     /// A development appliance on this machine, for trying things out
     #[command(subcommand)]
     Dev(dev::DevCommand),
@@ -79,6 +82,7 @@ pub fn run(cli: Cli) -> Result<Exit, CtlError> {
         Command::Key(command) => key::run(&cli.global, command),
         Command::Operator(command) => operator::run(&cli.global, command),
         Command::Inspect(command) => inspect::run(&cli.global, command),
+        Command::Rate(command) => rate::run(&cli.global, command),
         Command::Dev(command) => dev::run(&cli.global, command),
         Command::Completions(command) => completions::run(&command),
     }

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod operator;
 pub mod output;
 pub mod progress;
+pub mod rate;
 pub mod render;
 pub mod vendor;
 

@@ -10,6 +10,7 @@ use psdd_authority::books::{Fault, LicenceError, RevokeError};
 use psdd_authority::config::ConfigError;
 use psdd_authority::instructions::InstructionError;
 use psdd_authority::pki::{CountersignError, IssueError, PkiError};
+use psdd_authority::rates::PublishError;
 use psdd_authority::serve::{ClockError, ServeError, TlsError};
 use std::path::PathBuf;
 
@@ -50,6 +51,14 @@ pub enum AuthorityError {
         path: PathBuf,
         /// Why.
         source: ReportRefusal,
+    },
+    /// A rate table that is not signed.
+    #[error("{}: {source}", .path.display())]
+    Rates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PublishError,
     },
     /// Periods of inspection that cannot be.
     #[error("{option}: {source}")]
@@ -119,6 +128,7 @@ impl AuthorityError {
             | AuthorityError::Countersign(CountersignError::OtherRoot)
             | AuthorityError::Report { .. }
             | AuthorityError::Instruction(InstructionError::Certificate(_) | InstructionError::SinceAhead(_))
+            | AuthorityError::Rates { source: PublishError::Table(_), .. }
             | AuthorityError::Pki(PkiError::UnknownClient(_))
             | AuthorityError::Issue(IssueError::Register(_) | IssueError::Request { .. }) => 1,
             AuthorityError::Config(_)
@@ -128,6 +138,7 @@ impl AuthorityError {
             | AuthorityError::Periods { .. }
             | AuthorityError::PolicyText { .. }
             | AuthorityError::PolicyVersions { .. }
+            | AuthorityError::Rates { source: PublishError::NotText(_), .. }
             | AuthorityError::NotRegisters { .. } => 2,
             AuthorityError::Books(_)
             | AuthorityError::Pki(
@@ -140,6 +151,7 @@ impl AuthorityError {
             )
             | AuthorityError::Countersign(CountersignError::Pki(_))
             | AuthorityError::Issue(IssueError::Pki(_))
+            | AuthorityError::Rates { source: PublishError::Key(_) | PublishError::Sign(_), .. }
             | AuthorityError::Instruction(InstructionError::Key(_) | InstructionError::Books(_))
             | AuthorityError::Serve(_)
             | AuthorityError::Tls(_)

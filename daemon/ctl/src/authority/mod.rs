@@ -9,6 +9,7 @@ mod instruct;
 mod keys;
 mod pki;
 mod policy;
+mod rates;
 mod report;
 mod serve;
 
@@ -68,6 +69,8 @@ pub enum AuthorityCommand {
     ChangeKey(instruct::ChangeKey),
     /// Sign an instruction that puts the authority's own policy in force: what no permit of the vendor overrides
     Policy(policy::Policy),
+    /// Sign a rate table with the policy key
+    PublishRates(rates::PublishRates),
     /// Reconcile what was authorised with what PSDs say
     Report(report::ReportArgs),
     /// Settle a finding of the report, with a word on how
@@ -123,6 +126,7 @@ pub fn run(global: &Global, command: AuthorityCommand) -> Result<Exit, CtlError>
         AuthorityCommand::RevokeKey(command) => instruct::revoke_key(global, &command),
         AuthorityCommand::ChangeKey(command) => instruct::change_key(global, &command),
         AuthorityCommand::Policy(command) => policy::policy(global, &command),
+        AuthorityCommand::PublishRates(command) => rates::publish_rates(global, &command),
         AuthorityCommand::Report(command) => report::report(global, &command),
         AuthorityCommand::Settle(command) => report::settle(global, &command),
     };

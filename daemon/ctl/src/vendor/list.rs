@@ -144,7 +144,8 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-pub(super) fn parse<R: Row>(bytes: &[u8]) -> (Vec<R>, Vec<Fault>) {
+/// The rows of a file that are in order, and the faults of all others.
+pub(crate) fn parse<R: Row>(bytes: &[u8]) -> (Vec<R>, Vec<Fault>) {
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
     let mut reader = csv::ReaderBuilder::new().from_reader(without_mark(bytes));
     let columns: Vec<&'static str> = R::REQUIRED.iter().chain(R::OPTIONAL).copied().collect();
@@ -209,6 +210,13 @@ fn list(path: &Path, faults: &[Fault], more: usize) -> String {
         lines.push(format!("and {more} more"));
     }
     lines.join("\n")
+}
+
+impl Fault {
+    /// A fault at a line and a column, both counted from one.
+    pub fn at(line: u64, column: usize, what: String) -> Self {
+        Self { line, column, what }
+    }
 }
 
 impl Display for Fault {

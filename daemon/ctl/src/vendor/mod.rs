@@ -24,6 +24,7 @@ use crate::error::{CtlError, Exit};
 use clap::Subcommand;
 
 pub(crate) use funds::taken;
+pub(crate) use list::parse as parse_rows;
 pub(crate) use psds::drawn;
 pub(crate) use value::read_cose;
 

@@ -1,0 +1,39 @@
+//! Rate tables signed by the policy key, which is what makes them the authority's.
+
+use crate::directory::AuthorityDir;
+use crate::instructions::Purpose;
+use crate::keys::{KeyError, SignError};
+use psdd_rates::{CONTENT_TYPE, Table, TableError};
+
+/// A table with the authority's signature.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignedTable {
+    /// The table.
+    pub table: Table,
+    /// COSE_Sign1 by the policy key over the bytes of its text.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a table is not signed.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Not text.
+    #[error("not a rate table: {0}")]
+    NotText(#[from] std::str::Utf8Error),
+    /// Not in order.
+    #[error("the rate table is not in order, and was not signed:\n{0}")]
+    Table(#[from] TableError),
+    /// The policy key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// It did not sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+/// Signs a table that is in order.
+pub fn publish(dir: &AuthorityDir, text: &[u8]) -> Result<SignedTable, PublishError> {
+    let table = Table::parse(std::str::from_utf8(text)?)?;
+    let bytes = Purpose::Policy.key(dir)?.sign(CONTENT_TYPE, text.to_vec())?;
+    Ok(SignedTable { table, bytes })
+}
