@@ -371,7 +371,7 @@ fn pieces_without_a_price() {
         refused(&us, "letter", &of_size("4.999 x 3.5 x 0.1 in")),
         "the length is 4.999 in; class letter takes at least 5 in (shape letter)"
     );
-    // 26 x 26 x 15 in are 10,140 cubic inches, 61.1 lb: within 70. A divisor of 200 and a limit of 20 kg are not.
+    // 26 x 26 x 15 in are 10,140 cubic inches: by 200 a pound 50.7 lb, which is more than 20 kg.
     assert_eq!(
         refused(&postland, "parcel", &of_size("26 x 26 x 15 in")),
         "26 in x 26 in x 15 in counts as more than class parcel holds, which ends at 20000 g"
