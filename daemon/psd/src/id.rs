@@ -77,6 +77,10 @@ short_name!(
     /// The postal authority's licence; one licence may cover many PSDs.
     LicenceNumber, "licence number"
 );
+short_name!(
+    /// A scale, as the registry of scales and its signed readings name it.
+    ScaleId, "scale id"
+);
 
 /// The device ID of a PSD: manufacturer and model of two characters each, and a serial number.
 ///

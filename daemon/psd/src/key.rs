@@ -5,6 +5,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// What every message begins with that a key of the role token MAC may MAC, so that its MACs are good for nothing else. A MAC has no
+/// structure, so what follows begins with the name of what the MAC is for (docs/certification.md); one byte at least
+/// does.
+pub const TOKEN_MAC_DOMAIN: &[u8] = b"psdd/token-mac/v1\0";
+
 /// What a key may sign. One key, one role (DESIGN.md §6).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Role {
@@ -12,7 +17,7 @@ pub enum Role {
     Indicium,
     /// Signs certifications of corrected mail.
     Certification,
-    /// Makes digital tokens.
+    /// Makes digital tokens, and the keys of certification numbers.
     TokenMac,
     /// Signs value requests, audits and refunds.
     Device,

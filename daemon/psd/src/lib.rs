@@ -33,7 +33,7 @@ pub mod tree;
 pub use appliance::{Appliance, FollowError};
 pub use currency::Currency;
 pub use device::{Identity, PreparedPiece, Psd, State};
-pub use id::{ApplianceId, LicenceNumber, OperatorName, PieceKey, PsdId, TenantName};
+pub use id::{ApplianceId, LicenceNumber, OperatorName, PieceKey, PsdId, ScaleId, TenantName};
 pub use money::PostageAmount;
 pub use refusal::Refusal;
 pub use register::Registers;

@@ -26,6 +26,8 @@ pub mod problem;
 pub mod profile;
 pub mod proof;
 pub mod receipt;
+pub mod reviewed_file;
+pub mod scale;
 mod sign_item;
 mod sign_request;
 pub mod spki;

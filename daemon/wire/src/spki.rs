@@ -2,7 +2,14 @@
 //!
 //! Refused rather than guessed: compressed points, other curves, bytes before or after the key.
 
-use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// First line of a public key in PEM (RFC 7468 §13).
+pub(crate) const PEM_BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
+/// Its last line.
+pub(crate) const PEM_END: &str = "-----END PUBLIC KEY-----";
 
 /// Before an uncompressed point on P-256 (RFC 5480 §2).
 const P256_PREFIX: &[u8] = &[
@@ -96,11 +103,24 @@ impl<'a> PublicKey<'a> {
         self.raw
     }
 
+    /// Whether its bytes are a point of the curve, which no signature has to show first.
+    #[must_use]
+    pub fn is_point(&self) -> bool {
+        ParsedPublicKey::new(self.kind.algorithm(), self.raw).is_ok()
+    }
+
     /// Whether this key signed the message. ECDSA signatures are r‖s.
     #[must_use]
     pub fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(self.kind.algorithm(), self.raw).verify(message, signature).is_ok()
     }
+}
+
+/// The SPKI (DER) in a PEM block of a public key (RFC 7468 §13) and nothing else; `None` where the text is none.
+pub fn spki_of_pem(text: &str) -> Option<Vec<u8>> {
+    let body = text.trim().strip_prefix(PEM_BEGIN)?.strip_suffix(PEM_END)?;
+    let body: String = body.split_ascii_whitespace().collect();
+    STANDARD.decode(body).ok()
 }
 
 #[cfg(test)]
@@ -123,7 +143,9 @@ mod tests {
             assert_eq!(key.map(|key| key.kind()), kind);
             if let Some(key) = key {
                 assert_eq!(key.raw(), pair.der_bytes());
+                assert!(key.is_point());
             }
+            assert_eq!(spki_of_pem(&pair.public_key_pem()), Some(spki.clone()));
             for wrong in [&spki[1..], &spki[..spki.len() - 1], &[&spki[..], &[0]].concat()] {
                 assert_eq!(PublicKey::of_spki(wrong), None, "{kind:?}");
             }
@@ -132,6 +154,10 @@ mod tests {
         let mut hybrid = spki.clone();
         hybrid[P256_PREFIX.len()] = 6;
         assert_eq!(PublicKey::of_spki(&hybrid), None);
+        let mut beside = spki.clone();
+        beside[P256_PREFIX.len() + 1] ^= 1;
+        let beside = PublicKey::of_spki(&beside).map(|key| key.is_point());
+        assert_eq!((beside, spki_of_pem("-----BEGIN PUBLIC KEY-----"), spki_of_pem("MAA=")), (Some(false), None, None));
         assert_eq!(PublicKey::of_spki(&[]), None);
     }
 }

@@ -4,6 +4,7 @@ mod audit;
 mod authority;
 mod contract;
 mod operator;
+mod scale;
 
 use contract::{Contract, V, deterministic};
 use psd::indicium::voucher::{CONTENT_TYPE, Vouchers};
@@ -364,6 +365,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.extend(authority::key_messages(full));
         all.extend(operator::messages(full));
         all.extend(audit::messages(full));
+        all.extend(scale::messages(full));
         let problem = if full { problem } else { Problem { detail: None, ..problem } };
         all.push(("problem", encode(&problem)));
     }
@@ -430,6 +432,7 @@ fn the_test_above_leaves_no_rule_out() {
         "audit-asserted",
         "audit-hsm",
         "audit-scrub",
+        "scale-id",
     ];
     let messages = messages();
     let known = |rule: &str| parts.contains(&rule) || messages.iter().any(|(name, _)| *name == rule);

@@ -15,6 +15,7 @@ mod welcome;
 
 pub use heartbeat::{CallAge, Heartbeat, WorkerState};
 pub use messages::Messages;
+pub use psd::key::TOKEN_MAC_DOMAIN;
 pub use reply::{FaultClass, HsmFault, KEYS_PER_FRAME, Reply};
 pub use request::Request;
 pub(crate) use request::RequestRef;
@@ -25,12 +26,8 @@ use minicbor::{Decode, Encode};
 /// The version both sides state in their Hello.
 pub const VERSION: u32 = 3;
 
-/// What every message to be MACed for a digital token begins with, so that no MAC of a token key is good for anything
-/// else. One byte at least follows.
-pub const TOKEN_MAC_DOMAIN: &[u8] = b"psdd/token-mac/v1\0";
-
 /// What a MAC key is told by: it has no public half, so the MAC of these bytes stands wherever a key pair has its
-/// SubjectPublicKeyInfo. They do not begin with [`TOKEN_MAC_DOMAIN`], so that no digital token has this MAC.
+/// SubjectPublicKeyInfo. They do not begin with [`TOKEN_MAC_DOMAIN`], so that nothing that is made of a MAC has this one.
 pub const KEY_CHECK: &[u8] = b"psdd/key-check/v1\0";
 
 /// The code by which a key is not made: there is one of its CKA_ID.
@@ -55,7 +52,7 @@ pub enum Form {
     /// A PKCS#10 CertificationRequestInfo for the signing key itself (RFC 2986 §4.1).
     #[n(4)]
     CertificationRequest,
-    /// [`TOKEN_MAC_DOMAIN`] and the input of a digital token.
+    /// [`TOKEN_MAC_DOMAIN`], and behind it what the MAC is for and of what.
     #[n(5)]
     TokenMac,
 }

@@ -72,7 +72,7 @@ pub fn is_allowed(role: Role, form: Form) -> bool {
         (Role::Indicium, Form::CoseSign1 | Form::Checkpoint | Form::TokenMac)
         | (Role::Certification | Role::Device, Form::Indicium | Form::Checkpoint | Form::TokenMac)
         | (Role::Log, Form::Indicium | Form::TokenMac)
-        // Digital tokens are MACs, not signatures.
+        // A MAC is no signature.
         | (Role::TokenMac, Form::Indicium | Form::CoseSign1 | Form::Checkpoint | Form::CertificationRequest) => false,
     }
 }
@@ -160,12 +160,13 @@ fn checkpoint(message: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// The domain of digital tokens and what the token is made of. The domain is what keeps MACs apart: a MAC has no structure.
+/// The domain of MAC keys and behind it what is MACed (docs/certification.md). The domain is what keeps MACs apart: a MAC has no
+/// structure.
 fn token_mac(message: &[u8]) -> Result<(), &'static str> {
     match message.strip_prefix(TOKEN_MAC_DOMAIN) {
         Some([_, ..]) => Ok(()),
-        Some([]) => Err("nothing after the domain of digital tokens"),
-        None => Err("does not begin with the domain of digital tokens"),
+        Some([]) => Err("nothing after the domain of MAC keys"),
+        None => Err("does not begin with the domain of MAC keys"),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The ceremony file: one reviewed TOML file for one act.
 
 use super::act::Written;
-use super::{Act, CeremonyError, LONGEST_WINDOW_MS, effects, field, read};
+use super::{Act, CeremonyError, LONGEST_FILE, LONGEST_WINDOW_MS, effects, field};
+use crate::reviewed_file;
 use psd::{ApplianceId, UnixMillis};
 use std::fmt;
 
@@ -37,7 +38,7 @@ impl Ceremony {
     ///
     /// With line and field, what is wrong and what to do.
     pub fn read(bytes: &[u8]) -> Result<Self, CeremonyError> {
-        let written: Written = read::read(bytes)?;
+        let written: Written = reviewed_file::read(bytes, LONGEST_FILE)?;
         let head = Head {
             appliance: written.appliance.clone(),
             genesis: written.genesis,

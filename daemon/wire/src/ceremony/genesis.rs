@@ -1,6 +1,7 @@
 //! The genesis file: what an appliance is born with, approved by every operator and countersigned by the authority.
 
-use super::{CeremonyError, NewOperator, P256PublicKey, TokenName, effects, field, instant, operator, read};
+use super::{CeremonyError, LONGEST_FILE, NewOperator, P256PublicKey, TokenName, effects, field, instant, operator};
+use crate::reviewed_file;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use der::Decode;
@@ -60,7 +61,7 @@ impl GenesisFile {
     ///
     /// With line and field, what is wrong and what to do.
     pub fn read(bytes: &[u8]) -> Result<Self, CeremonyError> {
-        let written: Written = read::read(bytes)?;
+        let written: Written = reviewed_file::read(bytes, LONGEST_FILE)?;
         match operator::fault(&written.operators, written.quorum) {
             None => Ok(Self { bytes: bytes.to_vec(), written }),
             Some((field, problem)) => Err(CeremonyError::new(field, problem)),

@@ -17,7 +17,6 @@ mod operator;
 pub mod plan;
 mod public_key;
 mod quorum;
-mod read;
 pub mod transcript;
 
 pub use act::Act;

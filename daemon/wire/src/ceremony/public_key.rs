@@ -1,5 +1,6 @@
 //! Public keys of operators, holders of shares and hosts: ECDSA or ECDH keys on P-256, in their one DER form.
 
+use crate::spki::{PEM_BEGIN as BEGIN, PEM_END as END, spki_of_pem};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
@@ -11,8 +12,6 @@ const PREFIX: [u8; 27] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
 ];
-const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
-const END: &str = "-----END PUBLIC KEY-----";
 
 /// A point of P-256 as SubjectPublicKeyInfo.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,10 +84,7 @@ impl FromStr for P256PublicKey {
 
     /// From PEM (RFC 7468 §13).
     fn from_str(text: &str) -> Result<Self, PublicKeyError> {
-        let body =
-            text.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).ok_or(PublicKeyError::Pem)?;
-        let body: String = body.split_ascii_whitespace().collect();
-        Self::from_spki(&STANDARD.decode(body).ok().ok_or(PublicKeyError::Pem)?)
+        Self::from_spki(&spki_of_pem(text).ok_or(PublicKeyError::Pem)?)
     }
 }
 
