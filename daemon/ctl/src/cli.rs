@@ -1,7 +1,9 @@
 //! The top of the command line: global options and the groups.
 
 use crate::error::{CtlError, Exit};
-use crate::{authority, ceremony, completions, dev, indicium, inspect, key, ledger, operator, rate, vendor};
+use crate::{
+    authority, ceremony, certify, completions, dev, indicium, inspect, key, ledger, operator, rate, scale, vendor,
+};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,12 @@ pub enum Command {
     /// Read, verify and draw marks; needs no connection
     #[command(subcommand)]
     Indicium(indicium::IndiciumCommand),
+    /// Certifications of corrected mail, from what stands on the piece; needs no connection
+    #[command(subcommand)]
+    Certify(certify::CertifyCommand),
+    /// The registry of scales and how their calibrations stand; needs no connection
+    #[command(subcommand)]
+    Scale(scale::ScaleCommand),
     /// Verify a ledger offline and read its records; needs no connection
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -76,6 +84,8 @@ pub fn run(cli: Cli) -> Result<Exit, CtlError> {
     match cli.command {
         Command::Vendor(command) => vendor::run(&cli.global, command),
         Command::Indicium(command) => indicium::run(&cli.global, command),
+        Command::Certify(command) => certify::run(&cli.global, command),
+        Command::Scale(command) => scale::run(&cli.global, command),
         Command::Ledger(command) => ledger::run(&cli.global, command),
         Command::Authority(command) => authority::run(&cli.global, command),
         Command::Ceremony(command) => ceremony::run(&cli.global, command),

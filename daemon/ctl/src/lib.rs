@@ -7,6 +7,7 @@
 
 pub mod authority;
 pub mod ceremony;
+pub mod certify;
 pub mod cli;
 pub mod completions;
 pub mod config;
@@ -22,6 +23,7 @@ pub mod output;
 pub mod progress;
 pub mod rate;
 pub mod render;
+pub mod scale;
 pub mod vendor;
 
 pub use cli::{Cli, main, run};

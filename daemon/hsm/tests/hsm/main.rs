@@ -1,5 +1,6 @@
 //! psdd-hsm as it runs: the real keeper, real workers, SoftHSM2 in a directory of its own, and the link.
 
+mod certification;
 mod destroy;
 mod foreign_keys;
 mod latch;
