@@ -225,19 +225,19 @@ fn the_quick_start_does_what_it_says() {
         let (code, said) = desk.refused(&[&order[..], &["--warn", warn, "--block", block]].concat());
         assert!(code == 2 && said.contains(why), "{code}: {said}");
     }
-    let (text, file) = (desk.text("policy.cedar"), desk.text("policy.cose"));
-    let order = ["policy", "DIR", "--appliance", "post-1", "--file", &text, "--out", &file];
-    std::fs::write(&text, "@id(\"p\")\npermit (principal, action, resource);").unwrap();
+    let (cedar, file) = (desk.text("policy.cedar"), desk.text("policy.cose"));
+    let order = ["policy", "DIR", "--appliance", "post-1", "--file", &cedar, "--out", &file];
+    std::fs::write(&cedar, "@id(\"p\")\npermit (principal, action, resource);").unwrap();
     let (code, said) = desk.refused(&order);
     assert!(
         code == 2 && said.contains("policy.cedar: ") && said.contains("instruction:1:1: p permits"),
         "{code}: {said}"
     );
-    std::fs::write(&text, "/".repeat(24_577)).unwrap();
+    std::fs::write(&cedar, "/".repeat(24_577)).unwrap();
     let (code, said) = desk.refused(&order);
     assert!(code == 2 && said.contains("the policy has 24577 bytes, more than 24576"), "{code}: {said}");
     let forbid = "@id(\"f\") forbid (principal, action, resource);";
-    std::fs::write(&text, forbid).unwrap();
+    std::fs::write(&cedar, forbid).unwrap();
     for (further, sequence, version) in [(&[][..], 1, 1), (&[], 2, 2), (&["--follows", "0"], 3, 1), (&[], 4, 2)] {
         let said = desk.json(&[&order[..], further].concat());
         assert_eq!((said["purpose"].as_str(), said["sequence"].as_u64()), (Some("policy"), Some(sequence)));
