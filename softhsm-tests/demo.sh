@@ -8,12 +8,12 @@ psdctl=target/debug/psdctl
 dir=target/demo
 mailing=softhsm-tests/mailing/spring-mailing.csv
 
-# An appliance that was interrupted while it was made, or is of a version without an authority, can only be made anew.
-[ -e "$dir/complete" ] && [ -e "$dir/authority/authority.toml" ] || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
+# An appliance that was interrupted while it was made, or is of a version that certified nothing, can only be made anew.
+[ -e "$dir/complete" ] && grep -qs "^\[certification\]" "$dir/psdd.toml" || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
 trap '"$psdctl" dev down "$dir" >/dev/null' EXIT
 
 echo "── a development appliance, whose PSD asks the postal authority for value when it runs low"
-"$psdctl" dev up "$dir" --value 2000 --top-up-below 150 --top-up-amount 250
+"$psdctl" dev up "$dir" --certifying --value 2000 --top-up-below 150 --top-up-amount 250
 "$psdctl" --config "$dir" vendor psds
 echo
 echo "── a mailing of $(($(wc -l < "$mailing") - 1)) pieces"
@@ -46,6 +46,19 @@ head -n 31 "$mailing" > "$dir/more.csv"
 "$psdctl" --config "$dir" vendor sign --csv "$dir/more.csv" --out "$dir/more.jsonl"
 "$psdctl" --config "$dir" indicium verify "$dir/results.jsonl" | tail -n 3
 "$psdctl" --config "$dir" indicium verify "$dir/more.jsonl" | tail -n 3
+echo
+echo "── corrected mail: five of these pieces on the scale once more, and two that carry no mark"
+if [ ! -e "$dir/corrected.csv" ]; then
+  weighed=$(date +%s%3N)
+  {
+    echo class,destination,weight_mg,scale,weighed,indicium
+    head -n 5 "$dir/more.jsonl" |
+      sed "s/.*\"indicium\":\"\([0-9a-f]*\)\".*/letter-metered,20260,90000,dev-1,$weighed,\1/"
+    for zip in 60601 94301; do echo "letter-metered,$zip,20000,dev-1,$weighed,"; done
+  } > "$dir/corrected.new"
+  mv "$dir/corrected.new" "$dir/corrected.csv"
+fi
+"$psdctl" --config "$dir" vendor certify --rates us-domestic --csv "$dir/corrected.csv" --out "$dir/corrected.jsonl"
 echo
 echo "── the authority's books against the PSDs"
 "$psdctl" --config "$dir" --json vendor psds > "$dir/registers.json"

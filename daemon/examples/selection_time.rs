@@ -143,7 +143,7 @@ fn engine(psds: u32, chunk_items: usize) -> Result<Engine, Box<dyn Error>> {
     };
     let clock = ClockGuard::resume(rules, 1, UnixMillis(NOW));
     let psds = (0..psds).map(active).collect::<Result<Vec<_>, _>>()?;
-    let mut engine = Engine::new(settings, clock, psds, Default::default(), Vec::new());
+    let mut engine = Engine::new(settings, clock, psds, Default::default(), Default::default());
     let sample = ClockSample { monotonic_ms: 0, wall: UnixMillis(NOW), error_ms: 1, synchronised: true };
     engine.handle(Event::Clock(sample), 0);
     engine.handle(Event::TokenUp(TokenIndex(0)), 0);

@@ -9,6 +9,7 @@ mod backoff;
 pub mod birth;
 mod breaker;
 pub mod ceremony;
+pub mod certify;
 pub mod cli;
 pub mod clock;
 pub mod config;

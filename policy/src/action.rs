@@ -5,14 +5,14 @@
 use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use psd::PostageAmount;
 
-/// The sums over the items of one signing request on one PSD.
+/// The sums over the items of one request on one PSD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SigningTotals {
     /// Items.
     pub count: u32,
-    /// Their postage together.
+    /// Their postage, or what is debited for them, together.
     pub total: PostageAmount,
-    /// The largest postage among them.
+    /// The largest of them.
     pub largest: PostageAmount,
 }
 
@@ -21,6 +21,13 @@ pub struct SigningTotals {
 pub enum Action {
     /// Signatures on indicia.
     SignIndicium(SigningTotals),
+    /// Certifications of corrected mail.
+    Certify {
+        /// What is debited.
+        totals: SigningTotals,
+        /// What is said to be printed on the pieces as paid, together: nothing proves it.
+        imprints: PostageAmount,
+    },
     /// A signed request for value.
     RequestValue {
         /// The value asked for.
@@ -49,6 +56,7 @@ impl Action {
     pub(crate) fn name(self) -> ActionName {
         match self {
             Action::SignIndicium(_) => ActionName::SignIndicium,
+            Action::Certify { .. } => ActionName::Certify,
             Action::RequestValue { .. } => ActionName::RequestValue,
             Action::ApplyValue => ActionName::ApplyValue,
             Action::VoidValue => ActionName::VoidValue,
@@ -66,6 +74,12 @@ impl Action {
             Action::SignIndicium(SigningTotals { count, total, largest }) => {
                 longs([("count", i64::from(count)), ("total", long(total)?), ("largest", long(largest)?)])
             }
+            Action::Certify { totals: SigningTotals { count, total, largest }, imprints } => longs([
+                ("count", i64::from(count)),
+                ("total", long(total)?),
+                ("largest", long(largest)?),
+                ("imprints", long(imprints)?),
+            ]),
             Action::RequestValue { amount } | Action::RequestRefund { amount } => longs([("amount", long(amount)?)]),
             Action::ApplyValue
             | Action::VoidValue
@@ -107,6 +121,7 @@ fn longs<const N: usize>(pairs: [(&str, i64); N]) -> Option<Context> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActionName {
     SignIndicium,
+    Certify,
     RequestValue,
     ApplyValue,
     VoidValue,
@@ -123,6 +138,7 @@ impl ActionName {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             ActionName::SignIndicium => "sign_indicium",
+            ActionName::Certify => "certify",
             ActionName::RequestValue => "request_value",
             ActionName::ApplyValue => "apply_value",
             ActionName::VoidValue => "void_value",

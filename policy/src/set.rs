@@ -25,6 +25,7 @@ const SHIPPED_AUTHORITY: &str = include_str!("../authority.cedar");
 #[derive(Debug)]
 pub struct PolicySet {
     sign_indicium: Slice,
+    certify: Slice,
     request_value: Slice,
     apply_value: Slice,
     void_value: Slice,
@@ -110,6 +111,7 @@ impl PolicySet {
         let slice = |action| Slice::new(action, &policies);
         Self {
             sign_indicium: slice(ActionName::SignIndicium),
+            certify: slice(ActionName::Certify),
             request_value: slice(ActionName::RequestValue),
             apply_value: slice(ActionName::ApplyValue),
             void_value: slice(ActionName::VoidValue),
@@ -199,6 +201,7 @@ impl PolicySet {
     fn slice(&self, action: ActionName) -> &Slice {
         match action {
             ActionName::SignIndicium => &self.sign_indicium,
+            ActionName::Certify => &self.certify,
             ActionName::RequestValue => &self.request_value,
             ActionName::ApplyValue => &self.apply_value,
             ActionName::VoidValue => &self.void_value,
@@ -270,6 +273,7 @@ mod tests {
         let amount = PostageAmount::MAX;
         let on_psd = [
             Action::SignIndicium(SigningTotals { count: u32::MAX, total: amount, largest: amount }),
+            Action::Certify { totals: SigningTotals { count: 1, total: amount, largest: amount }, imprints: amount },
             Action::RequestValue { amount },
             Action::ApplyValue,
             Action::VoidValue,

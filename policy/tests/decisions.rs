@@ -120,12 +120,20 @@ fn amounts_reach_policies_in_mills() {
     let authority = r#"@id("count") forbid (principal, action == Action::"sign_indicium", resource) when { context.count != 2 };
         @id("total") forbid (principal, action == Action::"sign_indicium", resource) when { context.total != 1460 };
         @id("largest") forbid (principal, action == Action::"sign_indicium", resource) when { context.largest != 1010 };
+        @id("imprints") forbid (principal, action == Action::"certify", resource) when { context.imprints != 500 };
+        @id("debited") forbid (principal, action == Action::"certify", resource) when { context.total != 230 };
         @id("amount") forbid (principal, action == Action::"request_value", resource) when { context.amount != 9223372036854775807 };"#;
     let set = PolicySet::from_texts(OWN_PSDS, authority).unwrap();
     let own = pairing("acme");
     assert_eq!(set.decide(&own, sign(1460, 1010)), Decision::Permit);
     assert_eq!(set.decide(&own, Action::RequestValue { amount: PostageAmount::MAX }), Decision::Permit);
     assert_eq!(names(&set.decide(&own, sign(1010, 1460))).len(), 2);
+    let certify = |total, imprints| Action::Certify {
+        totals: SigningTotals { count: 1, total: amount(total), largest: amount(total) },
+        imprints: amount(imprints),
+    };
+    assert_eq!(set.decide(&own, certify(230, 500)), Decision::Permit);
+    assert_eq!(names(&set.decide(&own, certify(500, 230))).len(), 2);
 }
 
 #[test]

@@ -20,6 +20,8 @@ mod bench;
 mod ceremonies;
 #[path = "door/certificates.rs"]
 mod certificates;
+#[path = "door/certify.rs"]
+mod certify;
 #[path = "door/client.rs"]
 mod client;
 #[path = "door/configuration.rs"]

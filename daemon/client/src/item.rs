@@ -46,9 +46,9 @@ pub struct VoucherItem {
 // A signed piece is the rule, so a box for it would be an allocation for nearly every piece.
 #[allow(clippy::large_enum_variant, reason = "the large variant is the common one")]
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum Outcome<P = SignedPiece> {
     /// Debited, signed and verified.
-    Signed(SignedPiece),
+    Signed(P),
     /// Neither. With `retry` in its facts the same item can succeed later; the retries of this call are spent.
     Refused(Problem),
 }

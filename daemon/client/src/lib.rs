@@ -9,6 +9,7 @@
 mod alert;
 mod authority;
 mod certification;
+mod certify;
 mod client;
 mod config;
 mod connection;
@@ -26,6 +27,7 @@ pub mod verify;
 
 pub use authority::AuthorityClient;
 pub use certification::CertificationAuthority;
+pub use certify::{CertifyItem, Payment};
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Files, Verification};
 pub use error::{ClientError, ConnectError, ContractError, InputError};
@@ -34,8 +36,8 @@ pub use item::{Item, Outcome, VoucherItem, new_key};
 pub use operator::OperatorClient;
 pub use psdd_wire::message::Select;
 pub use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, InspectionView, InstructionResponse, PsdView, RegisterView, SignedPiece,
-    ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse, WithdrawnResponse,
+    ApplianceResponse, CertificatesResponse, CertifiedPiece, InspectionView, InstructionResponse, PsdView,
+    RegisterView, SignedPiece, ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse, WithdrawnResponse,
 };
 pub use psdd_wire::problem::Problem;
 pub use signer::Signer;

@@ -9,6 +9,7 @@ use crate::signer::Signer;
 use crate::verify::history::Debit;
 use crate::verify::{Proven, VerificationError, fields_match, registers_of, verify_signatures};
 use psd::indicium::Format;
+use psd::key::Role;
 use psd::{Currency, PieceKey, PsdId, UnixMillis};
 use psdd_wire::MOST_ITEMS;
 use psdd_wire::message::{SignRequest, SignResponse, SignResult, SignedPiece};
@@ -51,7 +52,7 @@ impl Client {
         if all_or_none && items.len() > MOST_ITEMS {
             return Err(InputError::TooManyForAllOrNone { items: items.len() }.into());
         }
-        keys_differ(items)?;
+        keys_differ(items.iter().map(Ask::key))?;
         let mut outcomes = Vec::with_capacity(items.len());
         for part in items.chunks(MOST_ITEMS) {
             outcomes.extend(self.sign_part(signer, part, all_or_none).await?);
@@ -71,8 +72,7 @@ impl Client {
         loop {
             let asked: Vec<&T> = open.iter().map(|index| &items[*index]).collect();
             let told = self.sign_once(signer, &asked, all_or_none).await?;
-            let again = to_repeat(&told, all_or_none);
-            let hint_ms = told.iter().filter_map(passing).filter_map(|problem| problem.facts.retry_after_ms).max();
+            let (again, hint_ms) = to_repeat(&told, all_or_none);
             for (index, outcome) in open.iter().zip(told) {
                 outcomes[*index] = Some(outcome);
             }
@@ -140,13 +140,15 @@ impl Client {
             marks.push((*key, piece.psd, UnixMillis(piece.time), mark));
         }
         if let Some(book) = &self.shared.book {
-            let unknown = marks.iter().filter(|(_, psd, _, mark)| book.key(*psd, mark.certificate_serial).is_none());
+            let unknown = marks
+                .iter()
+                .filter(|(_, psd, _, mark)| book.key(*psd, Role::Indicium, mark.certificate_serial).is_none());
             for psd in unknown.map(|(_, psd, ..)| *psd).collect::<BTreeSet<PsdId>>() {
                 self.certificates(psd).await?;
             }
             let proven = marks.into_iter().map(|(key, psd, at, decoded)| {
                 let serial = decoded.certificate_serial;
-                let certified = book.key(psd, serial);
+                let certified = book.key(psd, Role::Indicium, serial);
                 let certified = certified.ok_or(VerificationError::UnknownCertificate { key, psd, serial })?;
                 Ok(Proven { key, at, decoded, certified })
             });
@@ -187,13 +189,16 @@ impl Client {
     }
 }
 
-/// Positions of what is worth repeating: the items with passing problems, or all of them where they stand and fall together.
-fn to_repeat(told: &[Outcome], all_or_none: bool) -> Vec<usize> {
+/// Positions of what is worth repeating: the items with passing problems, or all of them where they stand and fall together; and after how
+/// many milliseconds at the earliest, where that was told.
+pub(crate) fn to_repeat<P>(told: &[Outcome<P>], all_or_none: bool) -> (Vec<usize>, Option<u64>) {
+    let hint_ms = told.iter().filter_map(passing).filter_map(|problem| problem.facts.retry_after_ms).max();
     let passing: Vec<usize> = (0..told.len()).filter(|index| passing(&told[*index]).is_some()).collect();
-    if all_or_none && !passing.is_empty() { (0..told.len()).collect() } else { passing }
+    let again = if all_or_none && !passing.is_empty() { (0..told.len()).collect() } else { passing };
+    (again, hint_ms)
 }
 
-fn passing(outcome: &Outcome) -> Option<&Problem> {
+fn passing<P>(outcome: &Outcome<P>) -> Option<&Problem> {
     match outcome {
         Outcome::Refused(problem) if problem.facts.retry => Some(problem),
         Outcome::Refused(_) | Outcome::Signed(_) => None,
@@ -207,10 +212,10 @@ fn outcome(result: SignResult) -> Outcome {
     }
 }
 
-fn keys_differ<T: Ask>(items: &[T]) -> Result<(), InputError> {
-    let mut seen = HashMap::with_capacity(items.len());
-    for (second, item) in items.iter().enumerate() {
-        if let Some(first) = seen.insert(item.key(), second) {
+pub(crate) fn keys_differ(keys: impl ExactSizeIterator<Item = PieceKey>) -> Result<(), InputError> {
+    let mut seen = HashMap::with_capacity(keys.len());
+    for (second, key) in keys.enumerate() {
+        if let Some(first) = seen.insert(key, second) {
             return Err(InputError::SameKey { first, second });
         }
     }

@@ -28,6 +28,10 @@ pub enum Code {
     DuplicateKey,
     /// Two pieces of a device have the same ascending register.
     DuplicateMark,
+    /// An indicium paid for two certifications.
+    PaidTwice,
+    /// A certification says that something was debited, and its record debits something else.
+    CertificationWithoutDebit,
     /// Time runs backwards.
     TimeBackwards,
     /// A record stands where lifecycle, locks, limits or the order of things do not permit it.
@@ -91,6 +95,8 @@ impl Code {
             Code::SequenceGap => "sequence-gap",
             Code::DuplicateKey => "duplicate-key",
             Code::DuplicateMark => "duplicate-mark",
+            Code::PaidTwice => "paid-twice",
+            Code::CertificationWithoutDebit => "certification-without-debit",
             Code::TimeBackwards => "time-backwards",
             Code::NotPermitted => "not-permitted",
             Code::BadSignature => "bad-signature",
@@ -144,6 +150,8 @@ impl Code {
             | Code::SequenceGap
             | Code::DuplicateKey
             | Code::DuplicateMark
+            | Code::PaidTwice
+            | Code::CertificationWithoutDebit
             | Code::TimeBackwards
             | Code::NotPermitted
             | Code::BadSignature

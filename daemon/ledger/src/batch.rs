@@ -4,6 +4,7 @@
 //! the root each time, which costs as much again as the row.
 
 use crate::{AtStep, StoreFault, sql};
+use psd::certification::MarkId;
 use rusqlite::{Connection, ToSql};
 use std::fmt::Write;
 use std::ops::Range;
@@ -11,13 +12,14 @@ use std::ops::Range;
 /// Rows in a statement for many.
 const MANY: usize = 32;
 
-/// Rows of `entry` and `piece`.
+/// Rows of `entry`, `piece` and `paid_by`.
 #[derive(Default)]
 pub(crate) struct Batch {
     /// Encoded records, one after the other.
     records: Vec<u8>,
     entries: Vec<(u64, Range<usize>)>,
     pieces: Vec<(i64, [u8; 16], u64)>,
+    marks: Vec<(MarkId, u64)>,
 }
 
 impl Batch {
@@ -31,6 +33,11 @@ impl Batch {
     /// Takes a key.
     pub(crate) fn piece(&mut self, tenant: i64, key: [u8; 16], leaf: u64) {
         self.pieces.push((tenant, key, leaf));
+    }
+
+    /// Takes an indicium that paid for a certification.
+    pub(crate) fn paid_by(&mut self, mark: MarkId, leaf: u64) {
+        self.marks.push((mark, leaf));
     }
 
     /// Bytes of all records taken.
@@ -50,9 +57,15 @@ impl Batch {
             bind(&key.as_slice())?;
             bind(&sql(*leaf))
         })?;
+        insert(connection, "paid_by", 3, "writing a paying indicium", &self.marks, |(mark, leaf), bind| {
+            bind(&mark.psd.text().as_str())?;
+            bind(&sql(mark.ascending.mills()))?;
+            bind(&sql(*leaf))
+        })?;
         self.records.clear();
         self.entries.clear();
         self.pieces.clear();
+        self.marks.clear();
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ pub use log_reader::LogReader;
 pub use open::{Ledger, OpenError, Recovered};
 pub use psd::appliance::{Appliance, FollowError};
 pub use psd::tree::Hash;
-pub use reader::Reader;
+pub use reader::{Greatest, ReadError, Reader};
 
 use psd::record::Record;
 use std::sync::Arc;

@@ -3,8 +3,9 @@
 //! Every call is one short read transaction of its own, so no snapshot is ever held for long.
 
 use crate::{AtStep, Body, Durable, StoreFault, schema, sql};
+use psd::certification::MarkId;
 use psd::record::{Event, Record, RecordError};
-use psd::{PieceKey, TenantName};
+use psd::{PieceKey, PostageAmount, TenantName};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +36,15 @@ pub enum ReadError {
         /// The leaf.
         leaf: u64,
     },
+}
+
+/// The greatest of all that may be used but once.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Greatest {
+    /// The greatest key of each tenant.
+    pub keys: Vec<(TenantName, PieceKey)>,
+    /// Of each PSD, the one of its indicia with the greatest ascending register among those that paid for a certification.
+    pub marks: Vec<MarkId>,
 }
 
 /// A connection that only reads.
@@ -74,6 +84,19 @@ impl Reader {
             found.push(record);
         }
         Ok(found)
+    }
+
+    /// Which of these indicia have paid for a certification, in their order, from one snapshot.
+    pub fn paid<'a>(&mut self, marks: impl Iterator<Item = Option<&'a MarkId>>) -> Result<Vec<bool>, StoreFault> {
+        let step = "looking up paying indicia";
+        let transaction = self.connection.transaction().at(step)?;
+        let mut statement =
+            transaction.prepare_cached("SELECT 1 FROM paid_by WHERE psd = ?1 AND ascending = ?2").at(step)?;
+        let mut paid = |mark: Option<&MarkId>| match mark {
+            Some(mark) => statement.exists((mark.psd.text().as_str(), sql(mark.ascending.mills()))).at(step),
+            None => Ok(false),
+        };
+        marks.map(&mut paid).collect()
     }
 
     /// The record of a leaf.
@@ -132,8 +155,36 @@ impl Reader {
         crate::tile::Nodes::new(&self.connection).root(size)
     }
 
-    /// The greatest key of each tenant: a key above it was never used.
-    pub fn greatest_keys(&self) -> Result<Vec<(TenantName, PieceKey)>, StoreFault> {
+    /// What lies above was never used.
+    pub fn greatest(&self) -> Result<Greatest, StoreFault> {
+        Ok(Greatest { keys: self.greatest_keys()?, marks: self.greatest_marks()? })
+    }
+
+    fn greatest_marks(&self) -> Result<Vec<MarkId>, StoreFault> {
+        let step = "reading the greatest paying indicia";
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT psd, (SELECT ascending FROM paid_by WHERE paid_by.psd = register.psd ORDER BY ascending DESC LIMIT 1)
+                 FROM register",
+            )
+            .at(step)?;
+        let rows =
+            statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))).at(step)?;
+        let mut greatest = Vec::new();
+        for row in rows {
+            let (psd, ascending) = row.at(step)?;
+            let Some(ascending) = ascending else { continue };
+            let ascending = u64::try_from(ascending).ok().and_then(PostageAmount::from_mills);
+            match psd.parse().ok().zip(ascending) {
+                Some((psd, ascending)) => greatest.push(MarkId { psd, ascending }),
+                None => return Err(StoreFault::broken(step, "a PSD or a register in the table is not one")),
+            }
+        }
+        Ok(greatest)
+    }
+
+    fn greatest_keys(&self) -> Result<Vec<(TenantName, PieceKey)>, StoreFault> {
         let step = "reading the greatest keys";
         let mut statement = self
             .connection
@@ -159,7 +210,7 @@ impl Reader {
 }
 
 fn is_of(found: &Durable, tenant: &TenantName, key: &PieceKey) -> bool {
-    matches!(&found.record.event, Event::Indicium(piece) if piece.tenant == *tenant && piece.key == *key)
+    found.record.event.debit().is_some_and(|piece| piece.tenant == tenant && piece.key == *key)
 }
 
 pub(crate) fn durable((leaf, bytes): (i64, Vec<u8>)) -> Result<Durable, ReadError> {

@@ -8,7 +8,7 @@ use crate::{AtStep, StoreFault, sql};
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
 use psd::digest::{Facts, StateFacts};
-use psd::record::{Event, LONGEST_RECORD, Record, key_slot};
+use psd::record::{CertifiedPiece, Event, LONGEST_RECORD, Record, key_slot};
 use psd::tree::{FullTile, Tree, leaf_hash};
 use psd::{PsdId, TenantName};
 use rusqlite::Connection;
@@ -48,9 +48,12 @@ impl Pages {
         }
         self.batch.entry(leaf, &self.buffer);
         self.tree.append(leaf_hash(&self.buffer), tiles);
-        if let Event::Indicium(indicium) = event {
-            let tenant = self.tenant_number(connection, &indicium.tenant)?;
-            self.batch.piece(tenant, *indicium.key.as_bytes(), leaf);
+        if let Some(debit) = event.debit() {
+            let tenant = self.tenant_number(connection, debit.tenant)?;
+            self.batch.piece(tenant, *debit.key.as_bytes(), leaf);
+        }
+        if let Event::Certification(CertifiedPiece { mark: Some(mark), .. }) = event {
+            self.batch.paid_by(*mark, leaf);
         }
         if let Some(body) = &new.body {
             rows::insert_body(connection, leaf, body)?;

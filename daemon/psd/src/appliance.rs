@@ -76,9 +76,9 @@ pub enum FollowError {
 }
 
 impl Appliance {
-    /// The PSD of an event as it stands now, where the event is not one of the many, indicia, that no instruction can lead to.
+    /// The PSD of an event as it stands now, where the event is not one of the many, pieces, that no instruction can lead to.
     pub fn standing(&self, event: &Event) -> Option<State> {
-        let stamp = event.stamp().filter(|_| !matches!(event, Event::Indicium(_)))?;
+        let stamp = event.stamp().filter(|_| event.debit().is_none())?;
         Some(self.psds.get(&stamp.psd)?.state().clone())
     }
 

@@ -81,6 +81,10 @@ short_name!(
     /// A scale, as the registry of scales and its signed readings name it.
     ScaleId, "scale id"
 );
+short_name!(
+    /// A rate table, a class of mail in one, or a tariff of a class.
+    RateName, "name of rates"
+);
 
 /// The device ID of a PSD: manufacturer and model of two characters each, and a serial number.
 ///

@@ -6,6 +6,8 @@
 
 pub mod appliance;
 pub mod authority;
+pub mod certification;
+mod claims;
 pub mod clock;
 pub mod currency;
 pub mod custody;
@@ -33,7 +35,7 @@ pub mod tree;
 pub use appliance::{Appliance, FollowError};
 pub use currency::Currency;
 pub use device::{Identity, PreparedPiece, Psd, State};
-pub use id::{ApplianceId, LicenceNumber, OperatorName, PieceKey, PsdId, ScaleId, TenantName};
+pub use id::{ApplianceId, LicenceNumber, OperatorName, PieceKey, PsdId, RateName, ScaleId, TenantName};
 pub use money::PostageAmount;
 pub use refusal::Refusal;
 pub use register::Registers;

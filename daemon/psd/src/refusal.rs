@@ -3,13 +3,16 @@
 //! The variants stand in the order in which they are checked; where several hold, the first is told. The order is part
 //! of the contract (docs/protocol.md, "Order of refusals"), so a client may rely on it.
 
+use crate::certification::{MarkId, NotCertifiable};
 use crate::clock::ClockStop;
 use crate::custody::Revocation;
 use crate::indicium::Kind;
+use crate::key::Role;
 use crate::lifecycle::{Lifecycle, Locks};
 use crate::money::PostageAmount;
 use crate::time::MailingDate;
 use std::fmt;
+use std::sync::Arc;
 
 /// A refusal of one piece. Nothing was debited, and nothing is bound to the key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -40,6 +43,9 @@ pub enum Refusal {
     /// The key was used for another content.
     #[error("this key was used before for another content; a new piece needs a new key")]
     KeyReused,
+    /// The indicium that is to pay for the piece has paid for another.
+    #[error("the indicium of {} with the ascending register {} was certified before, with another key", .0.psd, .0.ascending)]
+    MarkCertified(MarkId),
     /// Of the PSDs of the licence that could sign, none has the funds. Rests on uncommitted state while debits are in flight.
     #[error("postage {postage} is above what any PSD of the licence can spend, {most}")]
     NoneHasFunds {
@@ -63,9 +69,9 @@ pub enum Refusal {
     /// There is no time that can be believed.
     #[error("no trusted time: {0}")]
     ClockStopped(#[from] ClockStop),
-    /// No certified indicium key.
-    #[error("the PSD has no certified indicium key")]
-    NoCertifiedKey,
+    /// No certified key of the role that signs.
+    #[error("the PSD has no certified {0} key")]
+    NoCertifiedKey(Role),
     /// The item is not of the kind that the PSD's layout takes.
     #[error("this PSD signs indicia of the {format} layout, made of a {takes}; this is a {asked}")]
     WrongKind {
@@ -76,6 +82,9 @@ pub enum Refusal {
         /// What was asked.
         asked: Kind,
     },
+    /// What was asked for cannot be certified.
+    #[error("{0}")]
+    NotCertifiable(Arc<NotCertifiable>),
     /// The date of mailing, or the first day of a voucher, is outside the window.
     #[error("the date {date} is outside {from} to {to}")]
     DateOutOfWindow {
@@ -157,20 +166,22 @@ fn list(locks: Locks) -> String {
 
 impl Refusal {
     /// The stable code on the wire.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Refusal::ClientRevoked(_) => "client-revoked",
             Refusal::KeyTooOld { .. } => "key-too-old",
             Refusal::KeyFromFuture { .. } => "key-from-future",
             Refusal::KeyReused => "key-reused",
+            Refusal::MarkCertified(_) => "indicium-certified",
             Refusal::NoneHasFunds { .. } => "insufficient-funds",
             Refusal::NoPsdAvailable(_) => "no-psd-available",
             Refusal::NotActive(_) => "psd-not-active",
             Refusal::Locked(_) => "psd-locked",
             Refusal::Withdrawing => "psd-withdrawing",
             Refusal::ClockStopped(_) => "clock-stopped",
-            Refusal::NoCertifiedKey => "no-certified-key",
+            Refusal::NoCertifiedKey(_) => "no-certified-key",
             Refusal::WrongKind { .. } => "item-wrong-kind",
+            Refusal::NotCertifiable(not) => not.code,
             Refusal::DateOutOfWindow { .. } => "date-out-of-window",
             Refusal::PostageTooSmall { .. } => "postage-too-small",
             Refusal::PostageTooLarge { .. } => "postage-too-large",

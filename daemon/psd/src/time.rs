@@ -65,7 +65,8 @@ impl MailingDate {
         era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
     }
 
-    pub(crate) fn from_day_number(days: i64) -> Option<Self> {
+    /// The day so many days after 1970-01-01, if it lies in the years 2000 to 2999.
+    pub fn from_day_number(days: i64) -> Option<Self> {
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);

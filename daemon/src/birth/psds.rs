@@ -13,8 +13,8 @@ use psdd_wire::ceremony::plan::{Group, Plan, PlanError};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Keys of a new PSD, in the order they are made.
-const ROLES: [Role; 2] = [Role::Indicium, Role::Device];
+/// Keys of a new PSD, in the order they are made; the last one where the plan says that it certifies.
+const ROLES: [Role; 3] = [Role::Indicium, Role::Device, Role::Certification];
 
 /// Why PSDs were not created. Those before the one named were, and the plan without them can be repeated.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,8 @@ pub fn create_psds(
                 continue;
             }
             let mut events = vec![psd_created(group, psd)];
-            for (role, sequence) in ROLES.into_iter().zip(2..) {
+            let roles = ROLES.into_iter().filter(|role| *role != Role::Certification || plan.certifying);
+            for (role, sequence) in roles.zip(2..) {
                 events.push(key_created(&link, group, psd, role, sequence, requests)?);
             }
             let at = clock.read().map_err(ConsoleError::from)?;

@@ -2,6 +2,7 @@
 //!
 //! Relative paths are relative to the file. Absence of a limit means its documented default, never "no limit".
 
+mod certification;
 mod clock;
 mod custodian;
 mod doors;
@@ -10,6 +11,7 @@ mod ledger;
 mod signing;
 mod token;
 
+pub use certification::CertificationConfig;
 pub use clock::ClockConfig;
 pub use custodian::{CustodianConfig, Rotation, RotationConfig, rule_for};
 pub use doors::{DoorConfig, LocalConfig};
@@ -55,6 +57,8 @@ pub struct Config {
     pub top_ups: Vec<TopUpConfig>,
     /// The custodian of keys; without it keys are rotated by order alone.
     pub custodian: Option<CustodianConfig>,
+    /// By which prices and scales corrected mail is certified; without it none is.
+    pub certification: Option<CertificationConfig>,
     /// The ledger.
     #[serde(default)]
     pub ledger: LedgerConfig,
@@ -105,6 +109,7 @@ impl Config {
             .chain(self.operator.iter_mut().chain(&mut self.authority).flat_map(DoorConfig::paths_mut))
             .chain(self.funds.iter_mut().flat_map(FundsConfig::paths_mut))
             .chain(self.custodian.iter_mut().filter_map(|it| it.ca.as_mut()).flat_map(FundsConfig::paths_mut))
+            .chain(self.certification.iter_mut().flat_map(CertificationConfig::paths_mut))
             .chain(self.tokens.iter_mut().map(|token| &mut token.socket));
         for path in paths {
             *path = base.join(&*path);
@@ -155,6 +160,7 @@ impl Config {
             None => {}
         }
         self.custodian.as_ref().map_or(Ok(()), CustodianConfig::check)?;
+        self.certification.as_ref().map_or(Ok(()), CertificationConfig::check)?;
         if self.crl_alarm_days > 366 {
             return wrong("crl_alarm_days", "0 to 366");
         }

@@ -15,6 +15,7 @@ use psd::Psd;
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
 use psd::device::Change as PsdChange;
+use psd::key::Role;
 use psd::record::{Event, LONGEST_RECORD, Record};
 use psdd_ledger::{Body, Durable, NewRecord};
 use std::collections::{BTreeMap, VecDeque};
@@ -83,7 +84,9 @@ impl Engine {
 
     /// A key is about to be revoked, by operators or by the authority: what it is to sign, or has signed, and is not on its way to the disk yet is dropped.
     pub(super) fn distrust(&mut self, device: usize, key_id: &[u8]) {
-        if self.devices[device].psd.signing_key().is_some_and(|key| *key.key_id == *key_id) {
+        let psd = &self.devices[device].psd;
+        let mut signing = [Role::Indicium, Role::Certification].into_iter().filter_map(|role| psd.signing_key(role));
+        if signing.any(|key| *key.key_id == *key_id) {
             let fault = Fault::KeyRevoked("its key is being revoked".to_owned());
             self.drop_uncommitted(device, &fault);
         }

@@ -11,18 +11,19 @@ use super::schedule::TenantQueue;
 use super::top_up::{Patience, Thirsty, TopUp};
 use super::value::{Loading, Waiting};
 use super::{
-    Action, ChunkId, Event, FIRST_FILES, Outcome, PolicyGeneration, RequestId, Selection, Sight, SignTarget,
-    Submission, SubmitReply, TokenIndex, ValueReply, View,
+    Action, ChunkId, Event, FIRST_FILES, Found, Outcome, PolicyGeneration, RequestId, Selection, Sight, SignTarget,
+    Sought, Submission, SubmitReply, TokenIndex, ValueReply, View,
 };
 use crate::config::TopUpRule;
 use psd::authority::AuthorityState;
 use psd::clock::{ClockGuard, ClockReading, ClockSample, ClockStop};
 use psd::device::{DateWindow, Piece};
 use psd::governance::Governance;
+use psd::key::Role;
 use psd::policy::AuthorityPolicy;
 use psd::record::{Environment, Event as RecordEvent, Record};
-use psd::{ApplianceId, PieceKey, Psd, PsdId, State, TenantName};
-use psdd_ledger::{Body, Durable};
+use psd::{ApplianceId, Psd, PsdId, State, TenantName};
+use psdd_ledger::{Body, Durable, Greatest};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -97,6 +98,8 @@ pub(super) struct Request {
     pub(super) tenant: TenantIndex,
     pub(super) client: Arc<str>,
     pub(super) target: Target,
+    /// Of the keys that sign its items.
+    pub(super) role: Role,
     pub(super) items: Vec<Item>,
     pub(super) outcomes: Vec<Option<Outcome>>,
     pub(super) remaining: usize,
@@ -116,6 +119,8 @@ pub(super) struct Item {
     pub(super) piece: Piece,
     pub(super) body: Option<Body>,
     pub(super) found: Option<Durable>,
+    /// Whether the indicium that is to pay for it is known to have paid before.
+    pub(super) mark_used: bool,
 }
 
 /// The core. See the module.
@@ -172,7 +177,7 @@ impl Engine {
         clock: ClockGuard,
         psds: impl IntoIterator<Item = Psd>,
         (authority, governance): (AuthorityState, Governance),
-        greatest: Vec<(TenantName, PieceKey)>,
+        greatest: Greatest,
     ) -> Self {
         let psds: Vec<Psd> = psds.into_iter().collect();
         let licences = Licences::of(psds.iter().map(Psd::identity));
@@ -199,7 +204,7 @@ impl Engine {
             by_id,
             licences: Arc::new(licences),
             pools,
-            keys: KeyBook::new(greatest),
+            keys: KeyBook::new(greatest.keys, greatest.marks),
             queues: BTreeMap::new(),
             turn: VecDeque::new(),
             requests: BTreeMap::new(),
@@ -323,12 +328,19 @@ impl Engine {
         if count == 0 {
             return self.actions.push(refused(SubmitReply::Judged(Vec::new())));
         }
-        let items = pieces.into_iter().map(|(piece, body)| Item { piece, body, found: None }).collect();
+        let role = pieces.first().map_or(Role::Indicium, |(piece, _)| piece.details.signed_by());
+        debug_assert!(
+            pieces.iter().all(|(piece, _)| piece.details.signed_by() == role),
+            "each door signs with one role"
+        );
+        let item = |(piece, body)| Item { piece, body, found: None, mark_used: false };
+        let items = pieces.into_iter().map(item).collect();
         let tag = self.keys.enter();
         let entry = Request {
             tenant,
             client,
             target,
+            role,
             items,
             outcomes: (0..count).map(|_| None).collect(),
             remaining: count,
@@ -369,20 +381,24 @@ impl Engine {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let unjudged = request.again.iter().copied().chain(request.next..request.items.len());
         request.looking = unjudged
-            .filter(|index| self.keys.needs_look_up(request.tenant, &request.items[*index].piece.key))
+            .filter(|index| {
+                let piece = &request.items[*index].piece;
+                self.keys.needs_look_up(request.tenant, &piece.key, piece.details.paying_mark())
+            })
             .collect();
         if request.looking.is_empty() {
             return self.enqueue(id, false);
         }
-        let keys = request.looking.iter().map(|index| request.items[*index].piece.key).collect();
+        let sought = request.looking.iter().map(|index| Sought::of(&request.items[*index].piece)).collect();
         let tenant = self.keys.name(request.tenant).clone();
-        self.actions.push(Action::LookUp(id, tenant, keys));
+        self.actions.push(Action::LookUp(id, tenant, sought));
     }
 
-    fn looked_up(&mut self, id: RequestId, found: Vec<Option<Durable>>) {
+    fn looked_up(&mut self, id: RequestId, found: Vec<Found>) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         for (index, found) in std::mem::take(&mut request.looking).into_iter().zip(found) {
-            request.items[index].found = found;
+            request.items[index].found = found.piece;
+            request.items[index].mark_used = found.mark_used;
         }
         self.enqueue(id, false);
     }
@@ -407,7 +423,12 @@ impl Engine {
         // Those a client cannot cause by mere lack of funds or a busy day: they point at misuse.
         if matches!(
             code,
-            "key-reused" | "value-wrong-amount" | "value-wrong-psd" | "value-wrong-control-total" | "value-wrong-piece"
+            "key-reused"
+                | "indicium-certified"
+                | "value-wrong-amount"
+                | "value-wrong-psd"
+                | "value-wrong-control-total"
+                | "value-wrong-piece"
         ) {
             *self.refusals.entry((self.keys.name(tenant).clone(), code)).or_default() += 1;
         }

@@ -1,14 +1,13 @@
 //! Judging items: duplicates first, then faults of ours, then which PSD, then the PSD's own order of refusals.
 
 use super::engine::{Engine, Target};
-use super::keys::KeyState;
+use super::keys::{KeyState, Use};
 use super::pipeline::Parked;
 use super::pool::{Need, Search};
 use super::turn::Turn;
 use super::{ChunkId, Fault, Outcome, RequestId};
 use psd::Refusal;
 use psd::device::{Piece, PieceContext, PreparedPiece};
-use psd::record::{Event, Record};
 use psdd_ledger::Durable;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -207,6 +206,16 @@ impl Engine {
             KeyState::Recent => return Some(Plan::LookUpAgain),
             KeyState::Unseen => {}
         }
+        if let Some(mark) = item.piece.details.paying_mark() {
+            if item.mark_used {
+                return Some(Plan::Settle(Outcome::Refused(Refusal::MarkCertified(mark))));
+            }
+            match self.keys.mark_state(mark) {
+                Use::InFlight(on) => return Some(Plan::Provisional(on, Refusal::MarkCertified(mark))),
+                Use::Recent => return Some(Plan::LookUpAgain),
+                Use::Unseen => {}
+            }
+        }
         let moved = match &request.target {
             Target::Licence { licences, .. } => !Arc::ptr_eq(licences, &self.licences),
             Target::Psd(_) => false,
@@ -250,7 +259,7 @@ impl Engine {
         let item = &request.items[index];
         let chosen = matches!(request.target, Target::Licence { .. });
         // Without a signing key the PSD itself refuses; a key in a token that is not configured never gets an answer.
-        let keyless = self.devices[draft.device].psd.signing_key().is_none();
+        let keyless = self.devices[draft.device].psd.signing_key(turn.role).is_none();
         if !keyless && !draft.token.is_some_and(|token| self.is_up(token)) {
             return Plan::Settle(Outcome::Fault(Fault::Token("it does not answer".to_owned())));
         }
@@ -328,10 +337,8 @@ impl Engine {
 
 /// A stored result is the answer to the same content, and a refusal of any other.
 fn from_ledger(found: &Durable, piece: &Piece) -> Outcome {
-    match found.record() {
-        Record { event: Event::Indicium(stored), .. } if stored.digest == piece.digest => {
-            Outcome::Signed(found.clone())
-        }
-        Record { .. } => Outcome::Refused(Refusal::KeyReused),
+    match found.record().event.debit() {
+        Some(stored) if *stored.digest == piece.digest => Outcome::Signed(found.clone()),
+        Some(_) | None => Outcome::Refused(Refusal::KeyReused),
     }
 }

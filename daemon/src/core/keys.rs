@@ -1,13 +1,17 @@
-//! Idempotency keys: which are surely new, which are in flight, which were committed since the oldest look-up.
+//! What may be used but once, idempotency keys and indicia that pay for certifications: which are surely new, which are in flight, which were
+//! committed since the oldest look-up.
 //!
-//! Keys rise with time, so in an ordered set those of now are neighbours, in the cache as well.
+//! Keys rise with time, and the indicia of a PSD with its ascending register, so in an ordered set those of now are neighbours, in the
+//! cache as well.
 //!
-//! A request enters with a tag, the number of commits at that time. As long as it is in the core, every key committed after its
+//! A request enters with a tag, the number of commits at that time. As long as it is in the core, all that was committed after its
 //! tag stays in `recent`, so that what a look-up could not yet see is never taken for new.
 
 use super::ChunkId;
-use psd::{PieceKey, TenantName};
+use psd::certification::MarkId;
+use psd::{PieceKey, PostageAmount, PsdId, TenantName};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::Hash;
 
 /// A tenant, by the order in which it was first met.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -21,44 +25,125 @@ pub(super) struct InFlight {
     pub(super) slot: usize,
 }
 
-/// What is known of a key without the disk.
+/// What is known without the disk of a key, or of an indicium.
 #[derive(Debug)]
-pub(super) enum KeyState {
+pub(super) enum Use<F> {
     /// Not in flight, not recent.
     Unseen,
     /// Prepared.
-    InFlight(InFlight),
+    InFlight(F),
     /// Committed after the oldest look-up began: the disk knows.
     Recent,
 }
+
+/// What is known of a key.
+pub(super) type KeyState = Use<InFlight>;
 
 /// Prepared keys remembered, of all tenants together. Requests of one client overtake each other, so a key that is new is often
 /// not the greatest; as long as those around it are remembered, the disk need not be asked. About 70 bytes each.
 const REMEMBERED: usize = 32_768;
 
+/// Things of one kind that may be used but once, each `K` within its scope `S`.
+struct Once<S, K, F> {
+    /// Per scope, the greatest that was ever prepared and is not in `remembered`: of those above it, all are.
+    horizon: BTreeMap<S, K>,
+    remembered: BTreeSet<(S, K)>,
+    /// The same, those first prepared first.
+    remembered_order: VecDeque<(S, K)>,
+    in_flight: BTreeMap<(S, K), F>,
+    recent: HashMap<(S, K), u64>,
+    recent_order: VecDeque<(u64, S, K)>,
+}
+
+impl<S, K, F> Default for Once<S, K, F> {
+    fn default() -> Self {
+        Self {
+            horizon: BTreeMap::new(),
+            remembered: BTreeSet::new(),
+            remembered_order: VecDeque::new(),
+            in_flight: BTreeMap::new(),
+            recent: HashMap::new(),
+            recent_order: VecDeque::new(),
+        }
+    }
+}
+
+impl<S: Copy + Ord + Hash, K: Copy + Ord + Hash, F: Copy> Once<S, K, F> {
+    fn needs_look_up(&self, scope: S, key: K) -> bool {
+        self.horizon.get(&scope).is_some_and(|horizon| key <= *horizon) || self.remembered.contains(&(scope, key))
+    }
+
+    fn state(&self, scope: S, key: K) -> Use<F> {
+        match self.in_flight.get(&(scope, key)) {
+            Some(found) => Use::InFlight(*found),
+            None if !self.recent.is_empty() && self.recent.contains_key(&(scope, key)) => Use::Recent,
+            None => Use::Unseen,
+        }
+    }
+
+    fn prepared(&mut self, scope: S, key: K, in_flight: F) {
+        self.remember(scope, key);
+        self.in_flight.insert((scope, key), in_flight);
+    }
+
+    fn remember(&mut self, scope: S, key: K) {
+        if !self.remembered.insert((scope, key)) {
+            return;
+        }
+        self.remembered_order.push_back((scope, key));
+        if self.remembered_order.len() > REMEMBERED
+            && let Some((scope, key)) = self.remembered_order.pop_front()
+        {
+            self.remembered.remove(&(scope, key));
+            let horizon = self.horizon.entry(scope).or_insert(key);
+            *horizon = (*horizon).max(key);
+        }
+    }
+
+    fn dropped(&mut self, scope: S, key: K) {
+        self.in_flight.remove(&(scope, key));
+    }
+
+    fn committed(&mut self, scope: S, key: K, in_commit: Option<u64>) {
+        self.in_flight.remove(&(scope, key));
+        if let Some(commit) = in_commit {
+            self.recent.insert((scope, key), commit);
+            self.recent_order.push_back((commit, scope, key));
+        }
+    }
+
+    /// Forgets what was committed up to then.
+    fn forget(&mut self, oldest: u64) {
+        while self.recent_order.front().is_some_and(|(commit, ..)| *commit <= oldest) {
+            if let Some((commit, scope, key)) = self.recent_order.pop_front()
+                && self.recent.get(&(scope, key)) == Some(&commit)
+            {
+                self.recent.remove(&(scope, key));
+            }
+        }
+    }
+}
+
+/// All of them, and who waits for the disk.
 #[derive(Default)]
 pub(super) struct KeyBook {
     tenants: HashMap<TenantName, TenantIndex>,
     names: Vec<TenantName>,
-    /// Per tenant, the greatest key that was ever prepared and is not in `remembered`: of those above it, all are.
-    horizon: Vec<Option<PieceKey>>,
-    remembered: BTreeSet<(TenantIndex, PieceKey)>,
-    /// The same keys, those first prepared first.
-    remembered_order: VecDeque<(TenantIndex, PieceKey)>,
-    in_flight: BTreeMap<(TenantIndex, PieceKey), InFlight>,
-    recent: HashMap<(TenantIndex, PieceKey), u64>,
-    recent_order: VecDeque<(u64, TenantIndex, PieceKey)>,
+    pieces: Once<TenantIndex, PieceKey, InFlight>,
+    marks: Once<PsdId, PostageAmount, ChunkId>,
     tags: BTreeMap<u64, usize>,
     commits: u64,
 }
 
 impl KeyBook {
-    pub(super) fn new(greatest: Vec<(TenantName, PieceKey)>) -> Self {
+    /// With the greatest key of each tenant and, of each PSD, the greatest of its indicia that paid for a certification.
+    pub(super) fn new(greatest: Vec<(TenantName, PieceKey)>, marks: Vec<MarkId>) -> Self {
         let mut book = Self::default();
         for (tenant, key) in greatest {
             let index = book.tenant(&tenant);
-            book.horizon[index.0] = Some(key);
+            book.pieces.horizon.insert(index, key);
         }
+        book.marks.horizon = marks.into_iter().map(|mark| (mark.psd, mark.ascending)).collect();
         book
     }
 
@@ -68,7 +153,6 @@ impl KeyBook {
         }
         let index = TenantIndex(self.names.len());
         self.names.push(name.clone());
-        self.horizon.push(None);
         self.tenants.insert(name.clone(), index);
         index
     }
@@ -77,53 +161,45 @@ impl KeyBook {
         &self.names[tenant.0]
     }
 
-    /// Whether the disk must be asked about a key.
-    pub(super) fn needs_look_up(&self, tenant: TenantIndex, key: &PieceKey) -> bool {
-        self.horizon[tenant.0].is_some_and(|horizon| *key <= horizon) || self.remembered.contains(&(tenant, *key))
+    /// Whether the disk must be asked about a key, or about the indicium that is to pay.
+    pub(super) fn needs_look_up(&self, tenant: TenantIndex, key: &PieceKey, mark: Option<MarkId>) -> bool {
+        self.pieces.needs_look_up(tenant, *key)
+            || mark.is_some_and(|mark| self.marks.needs_look_up(mark.psd, mark.ascending))
     }
 
     pub(super) fn state(&self, tenant: TenantIndex, key: &PieceKey) -> KeyState {
-        match self.in_flight.get(&(tenant, *key)) {
-            Some(found) => KeyState::InFlight(*found),
-            None if !self.recent.is_empty() && self.recent.contains_key(&(tenant, *key)) => KeyState::Recent,
-            None => KeyState::Unseen,
+        self.pieces.state(tenant, *key)
+    }
+
+    pub(super) fn mark_state(&self, mark: MarkId) -> Use<ChunkId> {
+        self.marks.state(mark.psd, mark.ascending)
+    }
+
+    pub(super) fn prepared(&mut self, tenant: TenantIndex, key: PieceKey, mark: Option<MarkId>, in_flight: InFlight) {
+        self.pieces.prepared(tenant, key, in_flight);
+        if let Some(MarkId { psd, ascending }) = mark {
+            self.marks.prepared(psd, ascending, in_flight.chunk);
         }
     }
 
-    pub(super) fn prepared(&mut self, tenant: TenantIndex, key: PieceKey, in_flight: InFlight) {
-        self.remember(tenant, key);
-        self.in_flight.insert((tenant, key), in_flight);
-    }
-
-    fn remember(&mut self, tenant: TenantIndex, key: PieceKey) {
-        if !self.remembered.insert((tenant, key)) {
-            return;
-        }
-        self.remembered_order.push_back((tenant, key));
-        if self.remembered_order.len() > REMEMBERED
-            && let Some((tenant, key)) = self.remembered_order.pop_front()
-        {
-            self.remembered.remove(&(tenant, key));
-            let horizon = &mut self.horizon[tenant.0];
-            *horizon = (*horizon).max(Some(key));
+    /// They were prepared in vain. They stay remembered: that only ever costs a look-up.
+    pub(super) fn dropped(&mut self, tenant: TenantIndex, key: &PieceKey, mark: Option<MarkId>) {
+        self.pieces.dropped(tenant, *key);
+        if let Some(MarkId { psd, ascending }) = mark {
+            self.marks.dropped(psd, ascending);
         }
     }
 
-    /// The key was prepared in vain. It stays remembered: that only ever costs a look-up.
-    pub(super) fn dropped(&mut self, tenant: TenantIndex, key: &PieceKey) {
-        self.in_flight.remove(&(tenant, *key));
-    }
-
-    /// Counts a commit; its keys are noted with [`KeyBook::committed`].
+    /// Counts a commit; what was in it is noted with [`KeyBook::committed`].
     pub(super) fn count_commit(&mut self) {
         self.commits += 1;
     }
 
-    pub(super) fn committed(&mut self, tenant: TenantIndex, key: &PieceKey) {
-        self.in_flight.remove(&(tenant, *key));
-        if !self.tags.is_empty() {
-            self.recent.insert((tenant, *key), self.commits);
-            self.recent_order.push_back((self.commits, tenant, *key));
+    pub(super) fn committed(&mut self, tenant: TenantIndex, key: &PieceKey, mark: Option<MarkId>) {
+        let commit = (!self.tags.is_empty()).then_some(self.commits);
+        self.pieces.committed(tenant, *key, commit);
+        if let Some(MarkId { psd, ascending }) = mark {
+            self.marks.committed(psd, ascending, commit);
         }
     }
 
@@ -142,20 +218,20 @@ impl KeyBook {
             }
         }
         let oldest = self.tags.keys().next().copied().unwrap_or(u64::MAX);
-        while self.recent_order.front().is_some_and(|(commit, ..)| *commit <= oldest) {
-            if let Some((commit, tenant, key)) = self.recent_order.pop_front()
-                && self.recent.get(&(tenant, key)) == Some(&commit)
-            {
-                self.recent.remove(&(tenant, key));
-            }
-        }
+        self.pieces.forget(oldest);
+        self.marks.forget(oldest);
     }
 
     /// Keys in flight, keys kept for look-ups, requests with a tag.
     #[cfg(test)]
     pub(super) fn held(&self) -> (usize, usize, usize) {
-        debug_assert_eq!(self.recent.len(), self.recent_order.len());
-        (self.in_flight.len(), self.recent.len(), self.tags.values().sum())
+        debug_assert_eq!(self.pieces.recent.len(), self.pieces.recent_order.len());
+        debug_assert_eq!(self.marks.recent.len(), self.marks.recent_order.len());
+        (
+            self.pieces.in_flight.len() + self.marks.in_flight.len(),
+            self.pieces.recent.len() + self.marks.recent.len(),
+            self.tags.values().sum(),
+        )
     }
 }
 
@@ -171,28 +247,34 @@ mod tests {
     #[test]
     fn a_key_that_was_prepared_is_looked_up_for_ever_and_no_other_within_memory() {
         let name = |name: &str| name.parse::<TenantName>().unwrap();
-        let mut book = KeyBook::new(vec![(name("old"), key(10))]);
+        let mut book = KeyBook::new(vec![(name("old"), key(10))], Vec::new());
         let (old, new) = (book.tenant(&name("old")), book.tenant(&name("new")));
-        assert!(book.needs_look_up(old, &key(10)) && book.needs_look_up(old, &key(9)), "the disk knows up to here");
-        assert!(!book.needs_look_up(old, &key(11)) && !book.needs_look_up(new, &key(9)));
+        assert!(
+            book.needs_look_up(old, &key(10), None) && book.needs_look_up(old, &key(9), None),
+            "the disk knows up to here"
+        );
+        assert!(!book.needs_look_up(old, &key(11), None) && !book.needs_look_up(new, &key(9), None));
 
         let most = u64::try_from(REMEMBERED).unwrap();
         let even = |n: u64| key(2 * n + 100);
         for n in 0..most {
-            book.prepared(new, even(n), in_flight());
-            book.committed(new, &even(n));
+            book.prepared(new, even(n), None, in_flight());
+            book.committed(new, &even(n), None);
         }
-        assert!((0..most).all(|n| book.needs_look_up(new, &even(n))), "prepared before");
-        assert!((0..most).all(|n| !book.needs_look_up(new, &key(2 * n + 101))), "overtaken, and never prepared");
+        assert!((0..most).all(|n| book.needs_look_up(new, &even(n), None)), "prepared before");
+        assert!((0..most).all(|n| !book.needs_look_up(new, &key(2 * n + 101), None)), "overtaken, and never prepared");
 
         // Those prepared first are forgotten, and with them what lies below.
         for n in most..most + 5 {
-            book.prepared(new, even(n), in_flight());
+            book.prepared(new, even(n), None, in_flight());
         }
-        assert!((0..most + 5).all(|n| book.needs_look_up(new, &even(n))), "no key that was prepared passes for new");
-        assert!(book.needs_look_up(new, &key(2 * 4 + 99)), "below what was forgotten");
-        assert!(!book.needs_look_up(new, &key(2 * 4 + 101)), "above it");
-        assert_eq!(book.remembered.len(), REMEMBERED);
-        assert!(!book.needs_look_up(old, &key(11)), "each tenant by itself");
+        assert!(
+            (0..most + 5).all(|n| book.needs_look_up(new, &even(n), None)),
+            "no key that was prepared passes for new"
+        );
+        assert!(book.needs_look_up(new, &key(2 * 4 + 99), None), "below what was forgotten");
+        assert!(!book.needs_look_up(new, &key(2 * 4 + 101), None), "above it");
+        assert_eq!(book.pieces.remembered.len(), REMEMBERED);
+        assert!(!book.needs_look_up(old, &key(11), None), "each tenant by itself");
     }
 }

@@ -25,6 +25,7 @@ pub use engine::{Engine, EngineSettings};
 pub use licence::{Licences, Members, Place, Span};
 
 use psd::authority::{Act, Instruction, InstructionRefusal};
+use psd::certification::MarkId;
 use psd::clock::{ClockReading, ClockSample, ClockStop};
 use psd::device::{Authorisation, Change as PsdChange, Identity, Piece, Purpose, ValueRefusal};
 use psd::governance::Governance;
@@ -77,7 +78,7 @@ pub struct Submission {
     pub client: Arc<str>,
     /// Who shall sign.
     pub target: SignTarget,
-    /// Its items, each with its personal field.
+    /// Its items, each with its personal field. All are signed by keys of one role.
     pub pieces: Vec<(Piece, Option<Body>)>,
     /// Whether one refusal refuses all.
     pub all_or_none: bool,
@@ -293,6 +294,31 @@ pub enum ValueStep {
     },
 }
 
+/// What is looked up of an item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sought {
+    /// Its key.
+    pub key: PieceKey,
+    /// The indicium that is to pay for it.
+    pub mark: Option<MarkId>,
+}
+
+impl Sought {
+    /// What a piece may use but once.
+    pub fn of(piece: &Piece) -> Self {
+        Self { key: piece.key, mark: piece.details.paying_mark() }
+    }
+}
+
+/// What the disk knows of it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The piece that the key was used for.
+    pub piece: Option<Durable>,
+    /// Whether the indicium has paid for a certification.
+    pub mark_used: bool,
+}
+
 /// What goes in.
 #[derive(Debug)]
 pub enum Event {
@@ -305,7 +331,7 @@ pub enum Event {
     /// A change by a ceremony or the custodian.
     Change(ChangeCommand),
     /// Answer to [`Action::LookUp`], in its order.
-    LookedUp(RequestId, Vec<Option<Durable>>),
+    LookedUp(RequestId, Vec<Found>),
     /// A frame is signed.
     Signed(ChunkId, Signatures),
     /// A frame could not be signed.
@@ -340,7 +366,7 @@ pub enum Event {
 #[derive(Debug)]
 pub enum Action {
     /// Read these keys from a snapshot not older than now.
-    LookUp(RequestId, TenantName, Vec<PieceKey>),
+    LookUp(RequestId, TenantName, Vec<Sought>),
     /// Have a frame signed.
     Sign(ChunkId, TokenIndex, SignFrame),
     /// Write records; chunks arrive in the order to write them in.

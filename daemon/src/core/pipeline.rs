@@ -4,6 +4,7 @@ use super::engine::Engine;
 use super::keys::TenantIndex;
 use super::value::ValueWork;
 use super::{Action, ChunkId, Fault, Outcome, RequestId};
+use psd::certification::MarkId;
 use psd::device::PreparedPiece;
 use psd::{PieceKey, Refusal, State};
 use psdd_hsm::link::Signatures;
@@ -44,6 +45,8 @@ pub(super) struct Slot {
     pub(super) index: usize,
     pub(super) tenant: TenantIndex,
     pub(super) key: PieceKey,
+    /// The indicium that pays for it, where one does.
+    pub(super) mark: Option<MarkId>,
 }
 
 pub(super) enum Stage {
@@ -148,7 +151,7 @@ impl Engine {
                     }
                 }
                 for (slot, durable) in slots.into_iter().zip(durable) {
-                    self.keys.committed(slot.tenant, &slot.key);
+                    self.keys.committed(slot.tenant, &slot.key, slot.mark);
                     self.settle(slot.request, slot.index, Outcome::Signed(durable));
                 }
             }
@@ -203,7 +206,7 @@ impl Engine {
                     let refused = self.pool_chunk_dropped(device_index, id);
                     self.release_parked(refused, &fault, &mut again);
                     for slot in slots {
-                        self.keys.dropped(slot.tenant, &slot.key);
+                        self.keys.dropped(slot.tenant, &slot.key, slot.mark);
                         self.settle(slot.request, slot.index, Outcome::Fault(fault.clone()));
                     }
                 }

@@ -10,6 +10,7 @@ use super::tree::{Sought, Tree};
 use super::{ChunkId, Selection};
 use psd::device::Piece;
 use psd::indicium::{Details, Kind, ZipRange};
+use psd::key::Role;
 use psd::lifecycle::Lifecycle;
 use psd::refusal::OutOfUse;
 use psd::{PostageAmount, PsdId, Refusal};
@@ -85,7 +86,8 @@ impl Need {
         // A voucher goes nowhere: by ZIP, those take it that are for all.
         let (first_zip, last_zip) = match &piece.details {
             Details::Postal(postal) => (postal.destination.zip(), postal.destination.zip()),
-            Details::Voucher(_) => (ZipRange::ALL.low(), ZipRange::ALL.high()),
+            Details::Voucher(_) | Details::NotCertifiable(..) => (ZipRange::ALL.low(), ZipRange::ALL.high()),
+            Details::Certification(piece) => (piece.destination.zip(), piece.destination.zip()),
         };
         let kind = Some(piece.details.kind());
         Self { kind, total: postage, smallest: postage, largest: postage, first_zip, last_zip }
@@ -337,7 +339,7 @@ impl Engine {
         if state.lifecycle != Lifecycle::Active || !state.locks.is_empty() || state.is_withdrawing() {
             return Standing::Barred;
         }
-        let Some(key) = device.psd.signing_key() else { return Standing::Uncertified };
+        let Some(key) = device.psd.signing_key(Role::Indicium) else { return Standing::Uncertified };
         if !device.commands.is_empty() {
             return Standing::Held;
         }

@@ -2,6 +2,7 @@
 //!
 //! One file a guarantee of DESIGN.md §4; [`model`] drives all of them at random against an independent model.
 
+mod certify;
 mod changes;
 mod commit_order;
 mod duplicates;

@@ -19,6 +19,8 @@ const SMALL_CHUNK: usize = 32;
 /// What one turn makes: a chunk of the PSD asked for, or chunks of PSDs of the licence asked for.
 pub(super) struct Turn {
     pub(super) number: u64,
+    /// Of the keys that sign what it makes.
+    pub(super) role: Role,
     pub(super) drafts: Vec<Draft>,
     /// Where the draft of a device is.
     of_device: BTreeMap<usize, usize>,
@@ -43,8 +45,8 @@ impl Engine {
     /// behind it.
     pub(super) fn take_turn(&mut self, tenant: TenantIndex, first: RequestId) {
         let Some(request) = self.requests.get(&first) else { return self.unqueue(first) };
-        let (target, all_or_none) = (request.target.clone(), request.all_or_none);
-        let mut turn = self.begin_turn();
+        let (target, role, all_or_none) = (request.target.clone(), request.role, request.all_or_none);
+        let mut turn = self.begin_turn(role);
         if all_or_none {
             self.unqueue(first);
             if let Some(turn) = self.judge_all_or_none(first, turn) {
@@ -63,7 +65,9 @@ impl Engine {
                 self.unqueue(id);
                 next = self.queues.get(&tenant).and_then(|queue| queue.requests.front().copied());
                 next = next.filter(|id| {
-                    let alike = |request: &Request| request.target.is_of(&target) && !request.all_or_none;
+                    let alike = |request: &Request| {
+                        request.target.is_of(&target) && request.role == role && !request.all_or_none
+                    };
                     turn.judged < enough && self.requests.get(id).is_some_and(alike)
                 });
             }
@@ -71,9 +75,9 @@ impl Engine {
         self.launch(tenant, turn);
     }
 
-    fn begin_turn(&mut self) -> Turn {
+    fn begin_turn(&mut self, role: Role) -> Turn {
         self.turns += 1;
-        Turn { number: self.turns, drafts: Vec::new(), of_device: BTreeMap::new(), plans: Vec::new(), judged: 0 }
+        Turn { number: self.turns, role, drafts: Vec::new(), of_device: BTreeMap::new(), plans: Vec::new(), judged: 0 }
     }
 
     /// Where the turn's draft of a device is.
@@ -83,7 +87,7 @@ impl Engine {
         }
         let id = self.next_chunk_id();
         let psd = &self.devices[device].psd;
-        let token = psd.signing_key().and_then(|key| self.token_named(&key.token));
+        let token = psd.signing_key(turn.role).and_then(|key| self.token_named(&key.token));
         let before = psd.state().clone();
         turn.drafts.push(Draft { id, device, token, before, slots: Vec::new(), prepared: Vec::new() });
         turn.of_device.insert(device, turn.drafts.len() - 1);
@@ -123,8 +127,14 @@ impl Engine {
             let piece = &request.items[index].piece;
             let draft = &mut turn.drafts[draft];
             let slot = draft.slots.len();
-            self.keys.prepared(request.tenant, piece.key, InFlight { digest: piece.digest, chunk: draft.id, slot });
-            draft.slots.push(Slot { request: id, index, tenant: request.tenant, key: piece.key });
+            let mark = piece.details.paying_mark();
+            self.keys.prepared(
+                request.tenant,
+                piece.key,
+                mark,
+                InFlight { digest: piece.digest, chunk: draft.id, slot },
+            );
+            draft.slots.push(Slot { request: id, index, tenant: request.tenant, key: piece.key, mark });
             draft.prepared.push(prepared);
         }
     }
@@ -134,7 +144,7 @@ impl Engine {
         for draft in turn.drafts {
             self.devices[draft.device].psd.restore(draft.before);
             for slot in &draft.slots {
-                self.keys.dropped(slot.tenant, &slot.key);
+                self.keys.dropped(slot.tenant, &slot.key, slot.mark);
             }
             self.refresh(draft.device);
         }
@@ -145,7 +155,7 @@ impl Engine {
         self.account_judged(tenant, turn.judged);
         for draft in turn.drafts {
             if !draft.slots.is_empty() {
-                self.send(draft);
+                self.send(draft, turn.role);
             }
         }
         for (request, index, plan) in turn.plans {
@@ -171,7 +181,7 @@ impl Engine {
         }
     }
 
-    fn send(&mut self, draft: Draft) {
+    fn send(&mut self, draft: Draft, role: Role) {
         let Draft { id, device: device_index, token, before, slots, prepared } = draft;
         let bodies = slots
             .iter()
@@ -181,9 +191,11 @@ impl Engine {
         let mut messages = Messages::with_capacity(prepared.len(), 64);
         prepared.iter().for_each(|piece| messages.push(piece.message()));
         // A piece was prepared, so there is a signing key.
-        let key_id = device.psd.signing_key().map_or_else(|| Arc::from([]), |key| Arc::clone(&key.key_id));
+        let key_id = device.psd.signing_key(role).map_or_else(|| Arc::from([]), |key| Arc::clone(&key.key_id));
         let floor = device.committed.registers.ascending().mills();
-        let frame = SignFrame { key_id, role: Role::Indicium, form: Form::Indicium, floor, messages };
+        // Only what moves the registers by itself has a floor for the worker to keep.
+        let form = if role == Role::Indicium { Form::Indicium } else { Form::CoseSign1 };
+        let frame = SignFrame { key_id, role, form, floor, messages };
         let after = device.psd.state().clone();
         device.pipeline.push_back(id);
         self.in_flight_items += slots.len();

@@ -28,7 +28,7 @@ pub(super) fn authority_state(
         log_key: vendor.log_key.clone(),
         origin: vendor.origin.clone(),
         appliance: vendor.appliance.clone(),
-        environment: vendor.environment,
+        environment: vendor.environment.as_str(),
         authority_root: Arc::clone(&vendor.authority_root),
         authority: vendor.authority.clone(),
         rotations: config.rotations(),

@@ -1,5 +1,6 @@
 //! Why the daemon did not start, and the exit code that says so.
 
+use crate::certify::LoadError;
 use crate::tokens::{GuardError, TokensError};
 use psd::clock::ClockStop;
 use psdd_ledger::{OpenError, StoreFault};
@@ -17,6 +18,9 @@ pub enum RunError {
     /// The policies.
     #[error("policy: {0}")]
     Policy(String),
+    /// Rate tables or scales.
+    #[error("certification: {0}")]
+    Certification(#[source] LoadError),
     /// TLS.
     #[error("{door} door: {source}")]
     Tls {
@@ -73,6 +77,7 @@ impl RunError {
             RunError::Ledger(OpenError::Format(_)) => 78,
             RunError::Ledger(_) | RunError::Store(_) => 74,
             RunError::Policy(_)
+            | RunError::Certification(_)
             | RunError::Tls { .. }
             | RunError::SharedCa { .. }
             | RunError::Unfit(_)

@@ -15,13 +15,17 @@ mod tls;
 pub use error::RunError;
 pub(crate) use fit::verify_note;
 
+use crate::certify::{Desk, LoadError};
 use crate::config::Config;
 use entrance::{Entrance, Signals};
 use error::io;
+use psd::UnixMillis;
 use psd::policy::AuthorityPolicy;
 use psdd_policy::{InstructedPolicy, PolicySet};
+use psdd_tls::UnixTime;
 use serve::serve;
 use start::{open, start};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tls::read_tls;
@@ -56,6 +60,13 @@ fn load_policies(config: &Config) -> Result<PolicySet, RunError> {
         None => PolicySet::shipped().map_err(|error| error.to_string()),
     };
     loaded.map_err(RunError::Policy)
+}
+
+/// Rate tables and scales, where the configuration names some; the authority's root (DER) says which tables count.
+fn load_desk(config: &Config, root: &[u8]) -> Result<Option<Arc<Desk>>, LoadError> {
+    let now = UnixMillis(UnixTime::now().as_secs().saturating_mul(1_000));
+    let loaded = config.certification.as_ref().map(|config| Desk::load(config, root, now)).transpose()?;
+    Ok(loaded.map(Arc::new))
 }
 
 /// What the authority instructed as its own policy, which a version of the program with another schema may not understand.

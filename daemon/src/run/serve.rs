@@ -3,9 +3,9 @@
 use super::authority::open_authority_door;
 use super::entrance::{Entrance, Signals};
 use super::error::{RunError, io};
-use super::load_policies;
 use super::notify::{notify, report, watchdog_interval};
 use super::start::Started;
+use super::{load_desk, load_policies};
 use crate::config::Config;
 use crate::core::Event;
 use crate::custodian::{self, CustodianParts, Running};
@@ -121,6 +121,16 @@ fn reload(config: &Config, started: &Started, local: &LocalState) {
             }
         }
         Err(error) => tracing::error!(%error, "the policy is not reloaded; the old one stays in force"),
+    }
+    match load_desk(config, &started.state.authority_root) {
+        Ok(Some(desk)) => {
+            let reading = started.state.policy.replace_desk(desk);
+            if started.core.tell(Event::PolicyFiles(reading)).is_err() {
+                tracing::debug!("the core is stopping");
+            }
+        }
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "rate tables and scales are not reloaded; the old ones stay in force"),
     }
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!("reloaded");

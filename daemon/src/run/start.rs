@@ -5,7 +5,7 @@ use super::error::{RunError, io};
 use super::fit::{authority_keys, check_fit, engine_settings, expected_keys, log_key, resume_clock, verify_note};
 use super::notify::status;
 use super::tls::{DoorsTls, read_tls};
-use super::{instructed_policy, load_policies};
+use super::{instructed_policy, load_desk, load_policies};
 use crate::audit::{AuditParts, Audits};
 use crate::birth::permits_software_token;
 use crate::ceremony::{Ceremonies, CeremonyParts, LogKeyParts};
@@ -159,18 +159,19 @@ fn finish_start(
             genesis.log_token
         ))
     })?;
-    let greatest = reader.greatest_keys()?;
+    let greatest = reader.greatest()?;
     let genesis_digest = genesis_digest(&reader)?;
     adopt_wrapped(config, &reader, &appliance, &tokens)?;
     let keys = appliance.psds.values().flat_map(|psd| psd.state().keys.iter());
     let keys = keys.filter(|certified| certified.life.destroyed.is_none()).map(|certified| &certified.key);
-    let indicium_keys = keys.filter(|key| key.role == Role::Indicium);
-    let indicium_keys = indicium_keys.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.spki))).collect();
+    let piece_keys = keys.filter(|key| matches!(key.role, Role::Indicium | Role::Certification));
+    let piece_keys = piece_keys.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.spki))).collect();
     let authority = authority_keys(&appliance)?;
+    let desk = load_desk(config, &genesis.authority_root).map_err(RunError::Certification)?;
     let (need, needs) = mpsc::channel(MOST_PSDS);
     let held = (appliance.authority, appliance.governance);
     let engine = Engine::new(settings, clock, appliance.psds.into_values(), held, greatest);
-    let policy = Arc::new(Policies::new(&policies, instructed, engine.policy()));
+    let policy = Arc::new(Policies::new(&policies, instructed, desk, engine.policy()));
     let licences = Arc::new(ArcSwap::new(engine.licences()));
     let (grown, router, in_force) = (Arc::clone(&licences), Arc::clone(&tokens.router), Arc::clone(&policy));
     let listeners = Listeners {
@@ -187,7 +188,7 @@ fn finish_start(
         log_key_id: Arc::clone(&genesis.log_key_id),
         log_token,
         newest: Arc::clone(&newest),
-        indicium_keys,
+        piece_keys,
         needs: need,
         listeners,
         metrics: Arc::clone(&metrics),
@@ -251,7 +252,7 @@ fn finish_start(
         log_key,
         origin,
         appliance: genesis.appliance.clone(),
-        environment: genesis.environment.as_str(),
+        environment: genesis.environment,
         authority_root: Arc::clone(&genesis.authority_root),
         authority,
         metrics: Arc::clone(&metrics),

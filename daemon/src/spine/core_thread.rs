@@ -61,8 +61,8 @@ pub struct SpineParts {
     pub log_token: TokenIndex,
     /// The newest checkpoint.
     pub newest: Arc<Newest>,
-    /// CKA_ID and public half, SPKI DER, of every indicium key.
-    pub indicium_keys: HashMap<Arc<[u8]>, Arc<[u8]>>,
+    /// CKA_ID and public half, SPKI DER, of every key that signs pieces.
+    pub piece_keys: HashMap<Arc<[u8]>, Arc<[u8]>>,
     /// Where to tell of PSDs that need value.
     pub needs: mpsc::Sender<Need>,
     /// Who is told of PSDs and keys that come and go.
@@ -243,7 +243,7 @@ impl Spine {
             engine: parts.engine,
             links: Arc::clone(&links),
             frames: HashMap::new(),
-            spot_check: SpotCheck::new(parts.indicium_keys),
+            spot_check: SpotCheck::new(parts.piece_keys),
             submit_replies: BTreeMap::new(),
             value_replies: BTreeMap::new(),
             view_replies: BTreeMap::new(),

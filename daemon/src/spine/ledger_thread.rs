@@ -6,7 +6,6 @@ use super::{Fatal, die};
 use crate::core::{ChunkId, Event};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use psd::clock::ClockReading;
-use psd::record::Event as RecordEvent;
 use psdd_ledger::{Hash, Journal, NewRecord};
 use psdd_wire::checkpoint::{Checkpoint, LogKey};
 use std::sync::Arc;
@@ -124,9 +123,9 @@ impl LedgerThread {
         for (chunk, count) in chunks {
             let of_chunk: Vec<_> = durable.by_ref().take(count).collect();
             for record in &of_chunk {
-                if let RecordEvent::Indicium(indicium) = &record.record().event {
+                if let Some(debit) = record.record().event.debit() {
                     Metrics::add(&self.metrics.pieces, 1);
-                    Metrics::add(&self.metrics.mills, indicium.postage.mills());
+                    Metrics::add(&self.metrics.mills, debit.amount.mills());
                 }
             }
             if let Some(chunk) = chunk

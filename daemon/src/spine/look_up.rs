@@ -1,16 +1,16 @@
 //! The look-up thread: idempotency keys and stored results, from short snapshots.
 
 use super::{Fatal, die};
-use crate::core::{Event, RequestId};
+use crate::core::{Event, Found, RequestId, Sought};
 use crossbeam_channel::{Receiver, Sender};
 use psd::{PieceKey, TenantName};
-use psdd_ledger::{DoneStep, Durable, Reader};
+use psdd_ledger::{DoneStep, Durable, ReadError, Reader};
 use tokio::sync::oneshot;
 
 /// What to read.
 pub(super) enum LookUp {
     /// Keys of a request in the core.
-    Keys(RequestId, TenantName, Vec<PieceKey>),
+    Keys(RequestId, TenantName, Vec<Sought>),
     /// A stored result, for a door.
     Piece(TenantName, PieceKey, oneshot::Sender<Option<Durable>>),
     /// The newest record in a slot of a PSD, for a door.
@@ -22,9 +22,9 @@ pub(super) enum LookUp {
 pub(super) fn run(mut reader: Reader, requests: &Receiver<LookUp>, core: &Sender<Event>) {
     while let Ok(request) = requests.recv() {
         let outcome = match request {
-            LookUp::Keys(id, tenant, keys) => reader
-                .look_up(keys.iter().map(|key| (&tenant, key)))
-                .map(|found| core.send(Event::LookedUp(id, found)).is_ok()),
+            LookUp::Keys(id, tenant, sought) => {
+                found(&mut reader, &tenant, &sought).map(|found| core.send(Event::LookedUp(id, found)).is_ok())
+            }
             LookUp::Piece(tenant, key, reply) => reader
                 .look_up(std::iter::once((&tenant, &key)))
                 .map(|mut found| reply.send(found.pop().flatten()).is_ok()),
@@ -39,4 +39,15 @@ pub(super) fn run(mut reader: Reader, requests: &Receiver<LookUp>, core: &Sender
             Err(error) => die(&Fatal::Ledger(error.to_string())),
         }
     }
+}
+
+/// What the disk knows of the items of a request, in their order.
+pub(crate) fn found(reader: &mut Reader, tenant: &TenantName, sought: &[Sought]) -> Result<Vec<Found>, ReadError> {
+    let pieces = reader.look_up(sought.iter().map(|sought| (tenant, &sought.key)))?;
+    // Most items are paid by no indicium, and ask about none.
+    let used = match sought.iter().any(|sought| sought.mark.is_some()) {
+        true => reader.paid(sought.iter().map(|sought| sought.mark.as_ref()))?,
+        false => vec![false; sought.len()],
+    };
+    Ok(pieces.into_iter().zip(used).map(|(piece, mark_used)| Found { piece, mark_used }).collect())
 }

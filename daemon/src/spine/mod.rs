@@ -7,7 +7,7 @@
 mod checkpoint;
 mod core_thread;
 mod ledger_thread;
-mod look_up;
+pub(crate) mod look_up;
 mod metrics;
 mod spot_check;
 

@@ -6,7 +6,7 @@
 use crate::core::{ChunkId, KeyNews};
 use psd::key::Role;
 use psdd_hsm::link::{SignFrame, Signatures};
-use psdd_wire::checkpoint::verify_p256;
+use psdd_wire::spki::PublicKey;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl SpotCheck {
     /// A key came or went.
     pub(super) fn note(&mut self, news: &KeyNews) {
         match news {
-            KeyNews::Made { key_id, role: Role::Indicium, spki, .. } => {
+            KeyNews::Made { key_id, role: Role::Indicium | Role::Certification, spki, .. } => {
                 self.keys.insert(Arc::clone(key_id), Arc::clone(spki));
             }
             KeyNews::Made { .. } | KeyNews::Ended { .. } => {}
@@ -55,7 +55,8 @@ impl SpotCheck {
     pub(super) fn sample(&mut self, frame: &SignFrame) -> Option<Sample> {
         let number = self.frames;
         self.frames = number.wrapping_add(1);
-        let checked = frame.role == Role::Indicium && (frame.messages.len() >= LARGE || number.is_multiple_of(EVERY));
+        let signs_pieces = matches!(frame.role, Role::Indicium | Role::Certification);
+        let checked = signs_pieces && (frame.messages.len() >= LARGE || number.is_multiple_of(EVERY));
         let spki = Arc::clone(self.keys.get(&frame.key_id).filter(|_| checked)?);
         let index = number % frame.messages.len().max(1);
         Some(Sample { spki, index, message: frame.messages.get(index)?.into() })
@@ -64,6 +65,7 @@ impl SpotCheck {
 
 impl Sample {
     pub(super) fn holds(&self, signatures: &Signatures) -> bool {
-        signatures.iter().nth(self.index).is_some_and(|signature| verify_p256(&self.spki, &self.message, signature))
+        let Some(key) = PublicKey::of_spki(&self.spki) else { return false };
+        signatures.iter().nth(self.index).is_some_and(|signature| key.signed(&self.message, signature))
     }
 }

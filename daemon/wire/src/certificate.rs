@@ -223,7 +223,13 @@ impl CertifiedKey {
     /// Whether the indicium's signature is of this key.
     #[must_use]
     pub fn signed(&self, indicium: &Decoded) -> bool {
-        self.key.verify_sig(&indicium.signed, &indicium.signature).is_ok()
+        self.verifies(&indicium.signed, &indicium.signature)
+    }
+
+    /// Whether a signature over these bytes is of this key. ECDSA signatures are r‖s.
+    #[must_use]
+    pub fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
+        self.key.verify_sig(signed, signature).is_ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The digest of an item's content: what an idempotency key is bound to.
 
-use crate::message::{PostalItem, SignItem, SignTarget, VoucherItem};
+use crate::message::{CertifyItem, PostalItem, SignItem, SignTarget, VoucherItem};
 
 /// SHA-256 over the content as received, with the PSD or the licence asked for and without the key. Texts count as they were written:
 /// `0.73` and `0.730` are different content. How a PSD is chosen among those of a licence is no content.
@@ -45,6 +45,30 @@ fn voucher(target: &SignTarget<'_>, item: &VoucherItem<'_>) -> [u8; 32] {
         item.reference.as_deref().map(str::as_bytes),
     ];
     of_fields(prefix, fields)
+}
+
+/// The same of a piece to be certified. What the appliance computes (what is due, by which table) is no content.
+pub fn certification_digest(psd: &str, rates: &str, item: &CertifyItem<'_>) -> [u8; 32] {
+    let (weight, weighed) = (item.weight.to_be_bytes(), item.weighed.to_be_bytes());
+    let size = item.size.as_ref().map(|size| size.join("\n"));
+    let surcharges = (!item.surcharges.is_empty()).then(|| item.surcharges.join("\n"));
+    let fields: [Option<&[u8]>; 14] = [
+        Some(psd.as_bytes()),
+        Some(rates.as_bytes()),
+        Some(item.class.as_bytes()),
+        Some(item.date.as_bytes()),
+        Some(item.destination.as_bytes()),
+        Some(item.scale.as_bytes()),
+        Some(&weight),
+        Some(&weighed),
+        item.reading.as_deref(),
+        size.as_deref().map(str::as_bytes),
+        surcharges.as_deref().map(str::as_bytes),
+        item.imprint.as_deref().map(str::as_bytes),
+        item.indicium.as_deref(),
+        item.reference.as_deref().map(str::as_bytes),
+    ];
+    of_fields(b"psdd-certification-1", fields)
 }
 
 fn of_fields<const N: usize>(prefix: &[u8], fields: [Option<&[u8]>; N]) -> [u8; 32] {

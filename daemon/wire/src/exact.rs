@@ -54,6 +54,13 @@ pub(crate) fn bytes<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Resul
     deserializer.deserialize_bytes(Bytes)
 }
 
+/// A byte string where there may be none; null is not absence.
+pub(crate) fn some_bytes<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Cow<'a, [u8]>>, D::Error> {
+    bytes(deserializer).map(Some)
+}
+
 /// A byte string, owned.
 pub(crate) fn byte_vec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     bytes(deserializer).map(Cow::into_owned)

@@ -1,12 +1,13 @@
 //! From an item as received to a piece that can be judged.
 
 use crate::digest::content_digest;
-use crate::message::{PostalItem, SignItem, SignTarget, VoucherItem};
-use psd::PieceKey;
+use crate::message::{CertifyItem, PostalItem, SignItem, SignTarget, VoucherItem};
 use psd::device::Piece;
-use psd::indicium::{AddressError, Details, Postal, Validity, Voucher, VoucherError};
+use psd::id::NameError;
+use psd::indicium::{AddressError, Destination, Details, Postal, Validity, Voucher, VoucherError};
 use psd::money::AmountError;
 use psd::time::DateError;
+use psd::{MailingDate, PieceKey, PostageAmount, RateName, ScaleId};
 use std::sync::Arc;
 
 /// Most bytes of a recipient.
@@ -44,6 +45,15 @@ pub enum ItemError {
     /// Empty or too long.
     #[error("recipient is 1 to {LONGEST_RECIPIENT} bytes, this one has {0}")]
     Recipient(usize),
+    /// Not the name of a scale.
+    #[error("scale: {0}")]
+    Scale(#[source] NameError),
+    /// Not the name of a class.
+    #[error("class: {0}")]
+    Class(#[source] NameError),
+    /// Paid in two ways.
+    #[error("a piece is paid by an indicium or by an imprint, not by both; leave out the imprint")]
+    PaidBothWays,
     /// Empty or too long.
     #[error("reference is 1 to {LONGEST_REFERENCE} bytes, this one has {0}")]
     Reference(usize),
@@ -69,7 +79,53 @@ impl ItemError {
             ItemError::Rate(_) => "rate-invalid",
             ItemError::Recipient(_) => "recipient-invalid",
             ItemError::Reference(_) => "reference-invalid",
+            ItemError::Scale(_) => "scale-invalid",
+            ItemError::Class(_) => "class-invalid",
+            ItemError::PaidBothWays => "paid-both-ways",
         }
+    }
+}
+
+/// A piece to be certified, as far as its item tells: valid in form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ToCertify {
+    /// The client's idempotency key.
+    pub key: PieceKey,
+    /// Day of mailing.
+    pub date: MailingDate,
+    /// Where it goes.
+    pub destination: Destination,
+    /// Class of mail.
+    pub class: RateName,
+    /// The scale.
+    pub scale: ScaleId,
+    /// Postage printed on it, where that is claimed.
+    pub imprint: Option<PostageAmount>,
+    /// The client's own reference.
+    pub reference: Option<Arc<str>>,
+}
+
+/// What an item asks to be certified. In the order of [`ItemError`]'s checks, those of an indicium first.
+pub fn to_certify(item: &CertifyItem<'_>) -> Result<ToCertify, ItemError> {
+    let key = <[u8; 16]>::try_from(&*item.key).ok().and_then(PieceKey::from_bytes).ok_or(ItemError::Key)?;
+    let imprint = item.imprint.as_deref().map(str::parse).transpose()?;
+    let date = item.date.parse()?;
+    let destination = item.destination.parse().map_err(ItemError::Destination)?;
+    let class = item.class.parse().map_err(ItemError::Class)?;
+    let scale = item.scale.parse().map_err(ItemError::Scale)?;
+    if imprint.is_some() && item.indicium.is_some() {
+        return Err(ItemError::PaidBothWays);
+    }
+    let reference = reference_of(item.reference.as_deref())?;
+    Ok(ToCertify { key, date, destination, class, scale, imprint, reference })
+}
+
+fn reference_of(reference: Option<&str>) -> Result<Option<Arc<str>>, ItemError> {
+    match reference {
+        Some(reference) if !(1..=LONGEST_REFERENCE).contains(&reference.len()) => {
+            Err(ItemError::Reference(reference.len()))
+        }
+        reference => Ok(reference.map(Into::into)),
     }
 }
 
@@ -89,10 +145,7 @@ pub fn piece_of(target: &SignTarget<'_>, item: &SignItem<'_>) -> Result<Piece, I
     if let Some(recipient) = item.recipient().filter(|r| !(1..=LONGEST_RECIPIENT).contains(&r.len())) {
         return Err(ItemError::Recipient(recipient.len()));
     }
-    if let Some(reference) = reference.as_deref().filter(|r| !(1..=LONGEST_REFERENCE).contains(&r.len())) {
-        return Err(ItemError::Reference(reference.len()));
-    }
-    let reference = reference.as_deref().map(Into::into);
+    let reference = reference_of(reference.as_deref())?;
     Ok(Piece { key, digest: content_digest(target, item), postage, details, recipient: None, reference, weight_g })
 }
 

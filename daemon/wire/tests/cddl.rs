@@ -2,6 +2,7 @@
 
 mod audit;
 mod authority;
+mod certify;
 mod contract;
 mod operator;
 mod scale;
@@ -366,6 +367,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.extend(operator::messages(full));
         all.extend(audit::messages(full));
         all.extend(scale::messages(full));
+        all.extend(certify::messages(full));
         let problem = if full { problem } else { Problem { detail: None, ..problem } };
         all.push(("problem", encode(&problem)));
     }
@@ -433,6 +435,10 @@ fn the_test_above_leaves_no_rule_out() {
         "audit-hsm",
         "audit-scrub",
         "scale-id",
+        "rate-name",
+        "certify-item",
+        "certify-result",
+        "certified-piece",
     ];
     let messages = messages();
     let known = |rule: &str| parts.contains(&rule) || messages.iter().any(|(name, _)| *name == rule);

@@ -1,14 +1,14 @@
-"""Owns the rules of kind 16: when an indicium may exist, its key, its symbol and the symbol's signature."""
+"""Owns the rules of kinds 16 and 29: when a piece may exist, its key, its symbol or certification, and the signature of that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from . import ibi, voucher
+from . import certification, ibi, voucher
 from .findings import Findings
-from .keys import verifies
-from .record import ROLE_INDICIUM, VOUCHER, WITHDRAWAL_REQUESTED
+from .keys import PublicKey, algorithm_of, verifies
+from .record import ROLE_CERTIFICATION, ROLE_INDICIUM, VOUCHER, WITHDRAWAL_REQUESTED
 from .state import ACTIVE, DEVELOPMENT, Psd, State
 
 
@@ -18,7 +18,7 @@ def is_uuid7(key: bytes) -> bool:
 
 
 class IndiciumRules:
-    """Checks kind 16; verifies all signatures, or a sample that the leaf hashes choose."""
+    """Checks kinds 16 and 29; verifies all signatures, or a sample that the leaf hashes choose."""
 
     def __init__(self, findings: Findings, share: float | None) -> None:
         """`share` is the part of the signatures to verify, None for all of them."""
@@ -26,12 +26,34 @@ class IndiciumRules:
         self.verified = 0
         self.seen = 0
         self._below = 1 << 64 if share is None else int(share * (1 << 64))
-        self._first: set[tuple[str, int]] = set()
+        self._first: set[tuple[str, int, int]] = set()
         self.leaf_hash = b"\0" * 32
 
     def check(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
         """Judge one indicium against its PSD as of the record before it."""
-        findings, key, postage = self.findings, record[9], record[11]
+        findings, postage = self.findings, record[11]
+        self._piece(leaf, record, psd, state)
+        if psd.limits is not None and not psd.limits[0] <= postage <= psd.limits[1]:
+            findings.leaf(leaf, "limits", f"postage {postage} not in {psd.limits[0]} to {psd.limits[1]}")
+        if 13 in record:
+            state.hashed[leaf] = record[13]
+        self._symbol(leaf, record, psd, state)
+
+    def certified(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
+        """Judge one certification against its PSD as of the record before it."""
+        findings, debited = self.findings, record[11]
+        self._piece(leaf, record, psd, state)
+        if psd.limits is not None and debited > psd.limits[1]:
+            findings.leaf(leaf, "limits", f"debit {debited} above {psd.limits[1]}")
+        if 15 in record:
+            mark = (record[15], record[16])
+            first = state.paid_by.setdefault(mark, leaf)
+            if first != leaf:
+                findings.leaf(leaf, "paid-twice", f"the indicium of {mark[0]} at {mark[1]} paid for leaf {first}")
+        self._certification(leaf, record, psd, state)
+
+    def _piece(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
+        findings, key = self.findings, record[9]
         self.seen += 1
         if psd.state != ACTIVE or psd.locks:
             findings.leaf(leaf, "not-active", f"{psd.name} in state {psd.state}, lock bits {psd.locks}")
@@ -44,11 +66,6 @@ class IndiciumRules:
             findings.leaf(leaf, "key-twice", f"key {key.hex()} of {record[8]!r} already stands in leaf {first}")
         else:
             state.pieces[record[8], key] = leaf
-        if psd.limits is not None and not psd.limits[0] <= postage <= psd.limits[1]:
-            findings.leaf(leaf, "limits", f"postage {postage} not in {psd.limits[0]} to {psd.limits[1]}")
-        if 13 in record:
-            state.hashed[leaf] = record[13]
-        self._symbol(leaf, record, psd, state)
 
     def _symbol(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
         read = _voucher if psd.format == VOUCHER else _ibi
@@ -61,21 +78,47 @@ class IndiciumRules:
         if wrong is not None:
             name, found, wanted = wrong
             self.findings.leaf(leaf, "indicium-field", f"{name} {found!r} in the symbol, {wanted!r} by the record")
-        public = psd.certified.get(symbol.serial)
+        self._signature(leaf, psd, symbol, ROLE_INDICIUM, psd.certified.get(symbol.serial))
+
+    def _certification(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
+        try:
+            read = certification.parse(record[12])
+        except ValueError as error:
+            self.findings.leaf(leaf, "certification", str(error))
+            return
+        fields = (
+            ("device", read.device, psd.name),
+            ("registers", read.registers, record[5]),
+            ("debit", read.debited, record[11]),
+            ("currency", read.currency, psd.currency),
+            ("specimen", read.specimen, state.environment == DEVELOPMENT),
+            ("paying indicium", read.mark, (record[15], record[16]) if 15 in record else None),
+        )
+        wrong = next((row for row in fields if row[1] != row[2]), None)
+        if wrong is not None:
+            name, found, wanted = wrong
+            self.findings.leaf(leaf, "certification", f"{name} {found!r} in it, {wanted!r} by the record")
+        public = psd.certifiers.get(read.serial)
+        if public is not None and algorithm_of(public) != read.algorithm:
+            self.findings.leaf(leaf, "certification", f"algorithm {read.algorithm} under a key of {algorithm_of(public)}")
+        symbol = _Symbol(read.serial, read.signed, read.signature, ())
+        self._signature(leaf, psd, symbol, ROLE_CERTIFICATION, public)
+
+    def _signature(self, leaf: int, psd: Psd, symbol: _Symbol, role: int, public: PublicKey | None) -> None:
         if public is None:
             self.findings.leaf(leaf, "indicium-key", f"serial {symbol.serial} is that of no certificate of {psd.name}")
             return
-        in_use = psd.in_use(ROLE_INDICIUM)
+        in_use = psd.in_use(role)
         if in_use is None or in_use.serial != symbol.serial:
             said = "none is in use" if in_use is None else f"that of the key in use is {in_use.serial}"
             self.findings.leaf(leaf, "key-in-use", f"serial {symbol.serial}; {said}")
         chosen = int.from_bytes(self.leaf_hash[:8]) < self._below
-        first = (psd.name, symbol.serial) not in self._first
+        first = (psd.name, role, symbol.serial) not in self._first
         if self._below and (chosen or first):
-            self._first.add((psd.name, symbol.serial))
+            self._first.add((psd.name, role, symbol.serial))
             self.verified += 1
             if not verifies(public, symbol.signature, symbol.signed):
-                message = f"symbol does not verify under the certificate with serial {symbol.serial}"
+                message = f"it does not verify under the certificate with serial {symbol.serial}"
                 self.findings.leaf(leaf, "indicium-signature", message)
 
 

@@ -20,6 +20,7 @@ from .record import (
     KEY_REVOKED,
     KEY_STATE,
     RETIRED,
+    ROLE_CERTIFICATION,
     ROLE_INDICIUM,
     ROLE_LOG,
     ROLE_MAC,
@@ -120,8 +121,11 @@ class KeyRules:
             check_chain(chain, self._state.root, record[1])
         except ValueError as error:
             self._findings.leaf(leaf, "chain", str(error))
-        if key is not None and key.role == ROLE_INDICIUM and key.public is not None and not fault:
-            psd.certified[serial] = key.public
+        if key is not None and key.public is not None and not fault:
+            if key.role == ROLE_INDICIUM:
+                psd.certified[serial] = key.public
+            elif key.role == ROLE_CERTIFICATION:
+                psd.certifiers[serial] = key.public
 
     def _step(self, leaf: int, record: Record, psd: Psd) -> None:
         cka_id, step, since = record[8], record[9], record[10]

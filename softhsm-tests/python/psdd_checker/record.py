@@ -13,7 +13,7 @@ VALUE_REQUESTED, VALUE_APPLIED, STATE_DIGEST, STARTED, REFUSALS = 6, 7, 8, 9, 10
 VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12, 13, 14, 15
 INDICIUM, INSTRUCTION, CEILING, KEY_STATE = 16, 17, 18, 19
 CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED = 20, 21, 22, 23, 24
-INSPECTION_PERIODS, AUDIT_ACCEPTED, KEY_CHANGE, AUTHORITY_POLICY = 25, 26, 27, 28
+INSPECTION_PERIODS, AUDIT_ACCEPTED, KEY_CHANGE, AUTHORITY_POLICY, CERTIFICATION = 25, 26, 27, 28, 29
 
 ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED, ACKNOWLEDGED = 1, 2, 3, 4, 5  # steps of kind 19
 DONE, GIVEN_UP = 1, 2  # ends of kind 22
@@ -198,6 +198,7 @@ KINDS: dict[int, dict[int, Check]] = {
     AUDIT_ACCEPTED: {8: _exactly(32)},
     KEY_CHANGE: {8: _one_of(ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE)},
     AUTHORITY_POLICY: {8: _positive, 9: is_policy},
+    CERTIFICATION: {8: _name, 9: _exactly(16), 10: _exactly(32), 11: _amount, 12: _bytes},
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_CREATED: {13: _exactly(32)},
@@ -209,6 +210,7 @@ _OPTIONAL: dict[int, dict[int, Check]] = {
     CEREMONY_ENDED: {10: _bytes},
     REVOKED: {10: _text},
     INSPECTION_PERIODS: {9: _positive, 10: _positive},
+    CERTIFICATION: {14: _reference, 15: _psd_id, 16: _amount},
 }
 
 NEVER_PSD = frozenset({
@@ -269,6 +271,13 @@ def _periods(record: Record) -> Fault | None:
     return None
 
 
+def _mark(record: Record) -> Fault | None:
+    """PSD and ascending register of the indicium that paid, or neither."""
+    if (15 in record) != (16 in record):
+        return "keys", f"kind {CERTIFICATION} has one of keys 15 and 16"
+    return None
+
+
 _BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
     GENESIS: _as_many(16, 10),
     KEY_CREATED: _check_value,
@@ -277,6 +286,7 @@ _BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
     OPERATORS: _as_many(8, 9),
     REVOKED: _only_with(10, 8, CLIENT),
     INSPECTION_PERIODS: _periods,
+    CERTIFICATION: _mark,
 }
 _NONE: dict[int, Check] = {}
 

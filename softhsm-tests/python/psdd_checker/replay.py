@@ -42,6 +42,7 @@ class Replay:
             kinds.REFUSALS: self._refusals,
             kinds.AUTHORITY_KEY: self._authority_key,
             kinds.INDICIUM: self._indicium,
+            kinds.CERTIFICATION: self._certification,
             kinds.INSTRUCTION: lambda leaf, record, _: self._instructions.instruction(leaf, record),
             kinds.CEILING: lambda leaf, record, _: self._instructions.ceiling(record),
             kinds.INSPECTION_PERIODS: lambda leaf, record, _: self._instructions.periods(record),
@@ -103,7 +104,7 @@ class Replay:
             message = f"ascending {ascending} + descending {descending} != control total {control_total}"
             self.findings.leaf(leaf, "registers", message)
         wanted = list(psd.registers)
-        if kind == kinds.INDICIUM:
+        if kind in (kinds.INDICIUM, kinds.CERTIFICATION):
             wanted = [wanted[0] + record[11], wanted[1] - record[11], wanted[2], wanted[3] + 1]
         elif kind in (kinds.VALUE_APPLIED, kinds.REFUNDED):
             wanted = [wanted[0], wanted[1] + record[10], wanted[2] + record[10], wanted[3]]
@@ -228,6 +229,11 @@ class Replay:
         assert psd is not None
         self.state.tenants.add(record[8])
         self._indicia.check(leaf, record, psd, self.state)
+
+    def _certification(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        self.state.tenants.add(record[8])
+        self._indicia.certified(leaf, record, psd, self.state)
 
 
 def _contradiction(smallest: int, largest: int, descending: int, smallest_refill: int, largest_refill: int) -> str | None:

@@ -19,6 +19,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "tile": ("level", "number", "hashes"),
     "head": ("id", "size", "root", "time"),
     "piece": ("tenant", "key", "leaf"),
+    "paid_by": ("psd", "ascending", "leaf"),
     "tenant": ("id", "name"),
     "live": ("psd", "slot", "leaf"),
     "register": ("psd", "sequence", "ascending", "descending", "control_total", "pieces"),

@@ -145,6 +145,7 @@ class Psd:
     keys: dict[bytes, Key] = field(default_factory=dict)
     certified: dict[int, PublicKey] = field(default_factory=dict)
     changes: dict[int, int] = field(default_factory=dict)  # the newest order to change the key of a role, its leaf
+    certifiers: dict[int, PublicKey] = field(default_factory=dict)
     pending: Pending | None = None
     ended: int = 0
 
@@ -191,6 +192,7 @@ class State:
     governance: Governance = field(default_factory=Governance)
     live: dict[str, dict[str, int]] = field(default_factory=dict)
     pieces: dict[tuple[str, bytes], int] = field(default_factory=dict)
+    paid_by: dict[tuple[str, int], int] = field(default_factory=dict)  # indicia that paid, by PSD and ascending register
     ended: dict[int, dict[tuple[str, int], int]] = field(default_factory=dict)
     refunded: dict[int, int] = field(default_factory=dict)
     instructed: dict[int, int] = field(default_factory=dict)

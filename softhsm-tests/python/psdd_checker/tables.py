@@ -25,6 +25,8 @@ class Tables:
             self._tiles()
         if {"piece", "tenant"} <= usable:
             self._pieces()
+        if "paid_by" in usable:
+            self._paid_by()
         if "live" in usable:
             self._live()
         for table, wanted in (("register", self._state.registers()), ("snapshot", self._state.snapshot)):
@@ -82,9 +84,19 @@ class Tables:
             recorded = left.pop((name, key), None)
             if recorded != leaf:
                 said = "none has" if recorded is None else f"leaf {recorded} has"
-                self._findings.add(where, "piece", f"row says leaf {leaf}; of the kinds 16 {said} this key of {name!r}")
+                self._findings.add(where, "piece", f"row says leaf {leaf}; {said} this key of {name!r}")
         for (tenant, key), leaf in left.items():
             self._findings.leaf(leaf, "piece", f"key {key.hex()} of {tenant!r} has no row in table piece")
+
+    def _paid_by(self) -> None:
+        left = dict(self._state.paid_by)
+        for psd, ascending, leaf in self._rows("paid_by", (str, int, int), "psd, ascending"):
+            recorded = left.pop((psd, ascending), None)
+            if recorded != leaf:
+                said = "none has" if recorded is None else f"leaf {recorded} has"
+                self._findings.add(f"paid_by {psd}/{ascending}", "paid-by", f"row says leaf {leaf}; {said} this indicium")
+        for (psd, ascending), leaf in left.items():
+            self._findings.leaf(leaf, "paid-by", f"the indicium of {psd} at {ascending} has no row in table paid_by")
 
     def _live(self) -> None:
         left = self._state.live_rows() | self._state.live_at_digest

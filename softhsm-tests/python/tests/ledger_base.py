@@ -14,9 +14,9 @@ from typing import Any
 
 from authority import Authority, der, new_key, spki
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from encodings_of_ledger import cbor, uuid7
+from encodings_of_ledger import cbor, shortest, uuid7
 from ledger_approvals import approval, countersignature
-from ledger_symbols import SYMBOLS
+from ledger_symbols import SYMBOLS, certification
 
 Record = dict[Any, Any]
 EPOCH_MS = 1_790_000_000_000
@@ -81,6 +81,8 @@ class Base:
         self.erased: dict[int, tuple[bytes, bytes]] = {}
         self.live_then: set[tuple[str, str, int]] = set()
         self.digests: list[int] = []
+        self.certifiers: dict[int, Any] = {}
+        self.certifying: dict[str, Any] = {}  # what the certification under way is made of
 
     def add(
         self, label: str, kind: int, further: Record, device: Device | None = None, slot: str | None = None, step: int = 7
@@ -180,6 +182,24 @@ class Base:
             further |= {13: sha256(salt + body).digest(), 14: "ref", 15: 28}
             self.bodies[len(self.records)] = (salt, body)
         return self.add(label, 16, further, device)
+
+    def certify(self, label: str, device: Device, key, serial: int, debited: int, mark: tuple[str, int, int] | None = None) -> int:
+        """Kind 29. `mark` is device, ascending register and postage of the indicium that paid, besides what is debited."""
+        a, d, c, n = device.registers
+        device.registers = [a + debited, d - debited, c, n + 1]
+        over: Record = {}
+        further: Record = {8: device.tenant, 9: uuid7(self.time), 10: os.urandom(32), 11: debited}
+        if mark is not None:
+            psd, ascending, postage = mark
+            over = {
+                "due": shortest(debited + postage), "paid": shortest(postage), "mark": bytes(32), "mark_psd": psd,
+                "mark_ascending": shortest(ascending),
+            }  # fmt: skip
+            further |= {14: "ref", 15: psd, 16: ascending}
+        further[12] = certification(device, device.registers, debited, key, serial, **over)
+        self.certifiers[serial] = key
+        self.certifying = {"key": key, "serial": serial, **over}
+        return self.add(label, 29, further, device)
 
     def digest(self, label: str) -> None:
         """Kind 8."""

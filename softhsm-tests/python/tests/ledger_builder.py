@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authority import new_key
+from authority import new_key, strong_key
 from encodings_of_ledger import cbor, decimal, uuid7
 from ledger_base import EPOCH_MS, Base, Device, Record
 from ledger_custody import Custody
@@ -71,6 +71,7 @@ def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     _custody(b, one)
     _inspected(b, one, two)
     _policies(b)
+    _certified(b, two, one)
     _governance(b)
     b.request("request3", two, 2_000)
     b.digest("digest3")
@@ -152,6 +153,17 @@ def _policies(b: Builder) -> None:
     b.policy("policy1", 1, FORBID)
     b.policy("policy2", 2, FORBID * (24_576 // len(FORBID)))
     b.policy("policy3", 3, "")
+
+
+def _certified(b: Builder, device: Device, other: Device) -> None:
+    """Certifications by keys of both curves: of pieces on which nothing, too little and enough was paid."""
+    key = b.certified_key("certifier", device, b"c", 2, 7201)
+    b.certify("certified", device, key, 7201, 730)
+    b.certify("certified-short", device, key, 7201, 230, (other.name, 1_000, 1_000))
+    b.certify("certified-paid", device, key, 7201, 0, (other.name, 2_000, 1_000))
+    stronger = b.certified_key("stronger-certifier", device, b"c2", 2, 7202, strong_key())
+    b.step("stronger-certifier:activated", device, device.id(b"c2"), 1)
+    b.certify("certified-384", device, stronger, 7202, 1_000)
 
 
 def _governance(b: Builder) -> None:

@@ -43,4 +43,21 @@ def voucher(device: Device, registers: list[int], value: int, /, key=None, heade
     return sign1(key or device.indicium_key, header or {1: -7, 3: VOUCHER}, claims)
 
 
+CERTIFICATION = "application/psdd-certification+cbor"
+
+
+def certification(device: Device, registers: list[int], debited: int, /, key, serial: int, header=None, **over) -> bytes:
+    """A certification of the device; `over` replaces claims before it is signed, and None leaves one away."""
+    claims = {
+        "due": shortest(debited), "psd": device.name, "date": "2026-11-20", "paid": "0.00", "class": "letter",
+        "count": registers[3], "rates": "postland", "scale": "dock-1", "tariff": "full", "weight": 20_000,
+        "debited": shortest(debited), "version": 1, "weighed": 1_790_000_000_000, "currency": device.currency,
+        "specimen": True, "ascending": shortest(registers[0]), "descending": shortest(registers[1]),
+        "certificate": serial, "destination": "20500", "rates_digest": bytes(32),
+        "control_total": shortest(registers[2]), **over,
+    }  # fmt: skip
+    claims = {name: claim for name, claim in claims.items() if claim is not None}
+    return sign1(key, header or {1: -35 if key.curve.key_size == 384 else -7, 3: CERTIFICATION}, claims)
+
+
 SYMBOLS = {"ibi": ibi, "voucher": voucher}

@@ -17,6 +17,7 @@ CREATE TABLE entry (leaf INTEGER PRIMARY KEY, record BLOB NOT NULL);
 CREATE TABLE tile (level INTEGER, number INTEGER, hashes BLOB NOT NULL, PRIMARY KEY (level, number));
 CREATE TABLE head (id INTEGER PRIMARY KEY, size INTEGER, root BLOB, time INTEGER);
 CREATE TABLE piece (tenant INTEGER, key BLOB, leaf INTEGER, PRIMARY KEY (tenant, key)) WITHOUT ROWID;
+CREATE TABLE paid_by (psd TEXT, ascending INTEGER, leaf INTEGER, PRIMARY KEY (psd, ascending)) WITHOUT ROWID;
 CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE live (psd TEXT, slot TEXT, leaf INTEGER, PRIMARY KEY (psd, slot, leaf));
 CREATE TABLE register (psd TEXT PRIMARY KEY, sequence, ascending, descending, control_total, pieces);
@@ -72,9 +73,11 @@ def write(b: Builder, directory: Path) -> Path:
         level, row = level + 1, [mth(t) for t in full]
     tenants: dict[str, int] = {}
     for leaf, record in enumerate(b.records):
-        if isinstance(record, dict) and record.get(0) == 16:
+        if isinstance(record, dict) and record.get(0) in (16, 29):
             number = tenants.setdefault(record[8], len(tenants) + 1)
             db.execute("INSERT OR IGNORE INTO piece VALUES (?, ?, ?)", (number, record[9], leaf))
+            if 16 in record and record[0] == 29:
+                db.execute("INSERT OR IGNORE INTO paid_by VALUES (?, ?, ?)", (record.get(15, ""), record[16], leaf))
     db.executemany("INSERT INTO tenant VALUES (?, ?)", [(n, name) for name, n in tenants.items()])
     db.executemany("INSERT INTO live VALUES (?, ?, ?)", sorted(b.live_now() | b.live_then))
     for table, rows in (("register", b.registers), ("snapshot", b.snapshot)):

@@ -68,5 +68,5 @@ VOUCHERS_LATER = {  # where a spoiled record shows only in a later one
 
 VOUCHERS_ALSO = {  # what follows from a spoiled record besides its own code
     "voucher above the limit": {"indicium-field", "registers-moved"},
-    "voucher that is a specimen in production": {"countersignature"},
+    "voucher that is a specimen in production": {"certification", "countersignature"},
 }

@@ -56,6 +56,8 @@ TAMPERED: list[tuple[str, Callable[[Builder, sqlite3.Connection], None], str]] =
     ("record changed", other_record, "head"),
     ("record changed, by its tile", other_record, "tile"),
     ("record changed, by a checkpoint", other_record, "checkpoint"),
+    ("paying indicium without a row", sql("DELETE FROM paid_by WHERE ascending = 1000"), "paid-by"),
+    ("row of an indicium that paid for nothing", sql("INSERT INTO paid_by VALUES ('ABCD0000000001', 7, 3)"), "paid-by"),
     ("entry missing", sql("DELETE FROM entry WHERE leaf = 100"), "gap"),
     ("last entry cut off", truncated, "checkpoint"),
     ("record is text", sql("UPDATE entry SET record = 'x' WHERE leaf = 100"), "row"),

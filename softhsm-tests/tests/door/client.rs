@@ -150,6 +150,8 @@ fn rule_of(method: &str, path: &str) -> &'static str {
     match (method, segments.as_slice()) {
         ("POST", ["v1", "indicia"]) => "sign-response",
         ("GET", ["v1", "indicia", _]) => "piece-response",
+        ("POST", ["v1", "psds", _, "certifications"]) => "certify-response",
+        ("GET", ["v1", "certifications", _]) => "certification-response",
         ("GET", ["v1", "psds"]) => "psds-response",
         ("GET", ["v1", "psds", _]) => "psd-response",
         ("GET", ["v1", "psds", _, "certificates"]) => "certificates-response",

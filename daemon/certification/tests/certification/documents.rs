@@ -17,9 +17,9 @@ fn the_examples_of_the_page_are_valid() {
     assert_eq!(number.parse::<CertificationNumber>().expect("a number").to_string(), number);
     assert_eq!(line.parse::<PrintedLine>().expect("a line").to_string(), line);
     assert_eq!(DigitalToken::parse(token, Lengths::default()).expect("a token").to_string(), token);
-    let (_, toml) = PAGE.split_once("```toml\n").expect("a registry");
+    let (_, toml) = PAGE.split_once("```toml\n[[scale]]").expect("a registry");
     let (toml, _) = toml.split_once("```").expect("its end");
-    let registry = Registry::parse(toml.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let registry = Registry::parse(format!("[[scale]]{toml}").as_bytes()).unwrap_or_else(|error| panic!("{error}"));
     let scale = registry.scales().next().expect("a scale");
     assert!(matches!(scale.signing(), Signing::Required(_)));
 }

@@ -4,16 +4,15 @@ use super::VerificationError;
 use super::chain::{AuthorityRoot, CertifiedKey};
 use crate::error::{ClientError, ContractError};
 use psd::PsdId;
+use psd::key::Role;
 use psdd_wire::message::{CertificatesResponse, KeyView};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-const INDICIUM: &str = "indicium";
-
 /// What was proven so far.
 pub(crate) struct Book {
     root: AuthorityRoot,
-    keys: RwLock<HashMap<(PsdId, u32), Arc<CertifiedKey>>>,
+    keys: RwLock<HashMap<(PsdId, Role, u32), Arc<CertifiedKey>>>,
 }
 
 impl Book {
@@ -26,17 +25,20 @@ impl Book {
         if authority_root == self.root.der() { Ok(()) } else { Err(VerificationError::OtherAuthority) }
     }
 
-    pub(crate) fn key(&self, psd: PsdId, serial: u32) -> Option<Arc<CertifiedKey>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(&(psd, serial)).cloned()
+    /// The key of this role that the certificate with this serial is for.
+    pub(crate) fn key(&self, psd: PsdId, role: Role, serial: u32) -> Option<Arc<CertifiedKey>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(&(psd, role, serial)).cloned()
     }
 
-    /// Takes in what the appliance lists for a PSD; every indicium certificate must lead to the root.
+    /// Takes in what the appliance lists for a PSD; every certificate of a key that signs pieces must lead to the root.
     pub(crate) fn learn(&self, told: &CertificatesResponse) -> Result<(), ClientError> {
         self.is_under(&told.authority_root)?;
-        for view in told.keys.iter().filter(|view| view.role == INDICIUM && !view.chain.is_empty()) {
+        for view in told.keys.iter().filter(|view| !view.chain.is_empty()) {
+            let role = Role::certified_named(&view.role);
+            let Some(role @ (Role::Indicium | Role::Certification)) = role else { continue };
             let certified = Arc::new(self.certify(told.psd, view)?);
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            keys.insert((told.psd, certified.serial()), certified);
+            keys.insert((told.psd, role, certified.serial()), certified);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub use revocation::Revocations;
 pub(crate) use book::Book;
 pub(crate) use checkpoints::Checkpoints;
 pub(crate) use history::History;
-pub(crate) use piece::{Proven, fields_match, registers_of, verify_signatures};
+pub(crate) use piece::{Proven, fields_match, registers_of, registers_of_view, verify_signatures};
 
 use psd::indicium::{DecodeError, Mismatch};
 use psd::{PieceKey, PsdId, UnixMillis};
@@ -113,30 +113,38 @@ pub enum VerificationError {
         /// The field, in the indicium and as asked or told.
         mismatch: Mismatch,
     },
+    /// A certification is not one, or says something else than was asked or told.
+    #[error("certification of piece {key}: {what}")]
+    Certification {
+        /// The piece.
+        key: PieceKey,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// The signature is not of the certified key.
-    #[error("indicium of piece {key}: the signature does not verify under certificate {serial}")]
+    #[error("piece {key}: the signature does not verify under certificate {serial}")]
     Signature {
         /// The piece.
         key: PieceKey,
-        /// Serial in the indicium.
+        /// Serial in what was signed.
         serial: u32,
     },
     /// The PSD has no certificate with the serial in the indicium.
-    #[error("indicium of piece {key}: {psd} has no indicium certificate with serial {serial}")]
+    #[error("piece {key}: {psd} has no certificate with serial {serial} for a key that signs such pieces")]
     UnknownCertificate {
         /// The piece.
         key: PieceKey,
         /// The device.
         psd: PsdId,
-        /// Serial in the indicium.
+        /// Serial in what was signed.
         serial: u32,
     },
     /// The certificate was not valid when the piece was signed.
-    #[error("indicium of piece {key}: certificate {serial} was not valid at {at}")]
+    #[error("piece {key}: certificate {serial} was not valid at {at}")]
     NotValidAt {
         /// The piece.
         key: PieceKey,
-        /// Serial in the indicium.
+        /// Serial in what was signed.
         serial: u32,
         /// Time of signing as told.
         at: UnixMillis,

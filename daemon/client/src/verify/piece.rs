@@ -4,8 +4,8 @@ use super::VerificationError;
 use super::chain::CertifiedKey;
 use crate::item::Asked;
 use psd::indicium::{Decoded, Format, Known, compare};
-use psd::{Currency, PieceKey, Registers, UnixMillis};
-use psdd_wire::message::SignedPiece;
+use psd::{Currency, PieceKey, PsdId, Registers, UnixMillis};
+use psdd_wire::message::{RegisterView, SignedPiece};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use tokio::task::JoinSet;
@@ -23,10 +23,17 @@ pub(crate) struct Proven {
 
 /// The registers told, if they add up.
 pub(crate) fn registers_of(piece: &SignedPiece) -> Result<Registers, VerificationError> {
-    let told = &piece.registers;
+    registers_of_view(piece.psd, piece.sequence, &piece.registers)
+}
+
+/// The same of any record of a PSD.
+pub(crate) fn registers_of_view(
+    psd: PsdId,
+    sequence: u64,
+    told: &RegisterView,
+) -> Result<Registers, VerificationError> {
     let registers = Registers::from_parts(told.ascending, told.descending, told.control_total, told.pieces);
-    let wrong = VerificationError::ControlTotal { psd: piece.psd, sequence: piece.sequence };
-    registers.ok().ok_or(wrong)
+    registers.ok().ok_or(VerificationError::ControlTotal { psd, sequence })
 }
 
 /// Decodes the indicium and compares every field with what was asked (where it is known) and told.

@@ -127,6 +127,10 @@ impl Layout {
         psdd_log = "run/psdd.log";
         /// Log of psdd-hsm.
         hsm_log = "run/psdd-hsm.log";
+        /// Rate tables that the authority published.
+        rates = "rates";
+        /// The registry of scales.
+        scales = "scales.toml";
         /// Configuration of psdctl.
         psdctl_config = "psdctl.toml";
         /// Written last: the appliance is complete.

@@ -6,6 +6,7 @@ use super::funds::{FundsError, load_value, pay_in};
 use super::genesis;
 use super::pki::{self, PkiError};
 use super::process::{self, ProcessError, Running};
+use super::rates;
 use psd::id::NameError;
 use psd::{ApplianceId, PostageAmount, PsdId};
 use std::collections::BTreeMap;
@@ -57,6 +58,8 @@ pub struct DevOptions {
     pub psds: u32,
     /// PSDs for vouchers, in euros.
     pub vouchers: u32,
+    /// Whether they certify corrected mail as well.
+    pub certifying: bool,
     /// Value of each; with automatic top-up, what is paid in for each.
     pub value: PostageAmount,
     /// Largest value a descending register may hold.
@@ -85,6 +88,7 @@ impl Default for DevOptions {
         Self {
             psds: 1,
             vouchers: 0,
+            certifying: false,
             value: mills(10_000_000),
             // The IBI layout has four bytes for the descending register.
             largest_descending: mills(4_000_000_000),
@@ -106,6 +110,9 @@ pub enum DevError {
     /// The PKI.
     #[error("PKI: {0}")]
     Pki(#[from] PkiError),
+    /// Rate tables and scales.
+    #[error(transparent)]
+    Rates(#[from] rates::RatesError),
     /// The postal authority.
     #[error("authority: {0}")]
     Authority(#[from] AuthorityError),
@@ -201,6 +208,9 @@ pub fn birth(layout: &Layout, options: &DevOptions) -> Result<(), DevError> {
     pki::make(layout, TENANT)?;
     let appliance: ApplianceId = format!("dev-{:08x}", std::process::id()).parse()?;
     authority::make(layout, &appliance)?;
+    if options.certifying {
+        rates::make(layout)?;
+    }
     write_configurations(layout, options, None)?;
     let serial = init_token(layout, options)?;
     write_configurations(layout, options, Some(&serial))?;
@@ -271,7 +281,8 @@ fn plan(options: &DevOptions) -> String {
     let wanted = groups.into_iter().filter(|(_, count, ..)| *count > 0);
     let groups: String =
         wanted.map(|(first, count, format, currency)| group((first, count), format, currency)).collect();
-    format!("# PSDs of a development appliance.\n{groups}")
+    let certifying = if options.certifying { "certifying = true\n\n" } else { "" };
+    format!("# PSDs of a development appliance.\n{certifying}{groups}")
 }
 
 fn init_token(layout: &Layout, options: &DevOptions) -> Result<String, DevError> {
@@ -331,6 +342,10 @@ fn write_configurations(layout: &Layout, options: &DevOptions, serial: Option<&s
         hsm.push_str(&format!("{name} = {value:?}\n"));
     }
     write(&layout.hsm_config(), &hsm)?;
+    let certification = match options.certifying {
+        true => "[certification]\nrates_dir = \"rates\"\nscales = \"scales.toml\"\n\n",
+        false => "",
+    };
     let psdd = format!(
         "# A development appliance.\nstate_dir = \"state\"\n\n[vendor]\nlisten = \"127.0.0.1:0\"\ncertificate = \"pki/server.pem\"\n\
          key = \"pki/server.key\"\nclient_ca = \"pki/vendor-ca.pem\"\nclient_crl = \"pki/vendor-ca.crl\"\n\n\
@@ -338,7 +353,7 @@ fn write_configurations(layout: &Layout, options: &DevOptions, serial: Option<&s
          client_ca = \"pki/operator-ca.pem\"\nclient_crl = \"pki/operator-ca.crl\"\n\n\
          [authority]\nlisten = \"127.0.0.1:0\"\ncertificate = \"pki/server.pem\"\nkey = \"pki/server.key\"\n\
          client_ca = \"pki/inspector-ca.pem\"\nclient_crl = \"pki/inspector-ca.crl\"\n\n[local]\n\
-         socket = \"run/local.sock\"\n\n[clock]\nsource = \"development\"\n\n[[token]]\nname = \"main\"\nsocket = \"run/token.sock\"\n{}",
+         socket = \"run/local.sock\"\n\n[clock]\nsource = \"development\"\n\n{certification}[[token]]\nname = \"main\"\nsocket = \"run/token.sock\"\n{}",
         options.psdd_extra
     );
     write(&layout.psdd_config(), &psdd)

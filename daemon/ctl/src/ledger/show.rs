@@ -6,6 +6,7 @@ use crate::error::{CtlError, Exit};
 use crate::output::{count, hex, money, print, print_json, table};
 use clap::Args;
 use psd::authority::Period;
+use psd::certification::Certification;
 use psd::indicium::{DecodedDetails, Voucher};
 use psd::inspection::InspectionPeriods;
 use psd::record::{Applied, Event, Record};
@@ -201,11 +202,35 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
             vec![("purpose", purpose.as_str().to_owned()), ("certificate", hex(certificate))],
         ),
         Event::Indicium(piece) => ("indicium", indicium_fields(piece)),
+        Event::Certification(piece) => ("certification", certification_fields(piece)),
     }
 }
 
 fn value_fields(tenant: &psd::TenantName, number: u64, amount: psd::PostageAmount) -> Vec<(&'static str, String)> {
     vec![("tenant", tenant.to_string()), ("download", number.to_string()), ("amount", money(amount))]
+}
+
+fn certification_fields(piece: &psd::record::CertifiedPiece) -> Vec<(&'static str, String)> {
+    let mut fields = vec![
+        ("tenant", piece.tenant.to_string()),
+        ("key", piece.key.to_string()),
+        ("debited", money(piece.debited)),
+        ("certification", hex(&piece.certification)),
+    ];
+    if let Ok(read) = psd::certification::decode(&piece.certification) {
+        let Certification { date, destination, weighed, rated, due, paid } = read.certification;
+        fields.push(("certificate", read.certifier.certificate_serial.to_string()));
+        fields.push(("due", money(due)));
+        fields.push(("paid", money(paid.amount())));
+        fields.push(("date of mailing", date.to_string()));
+        fields.push(("destination", destination.to_string()));
+        fields.push(("weight", format!("{} mg on scale {}", count(weighed.weight_mg), weighed.scale)));
+        fields
+            .push(("rated", format!("{} {} by {} version {}", rated.class, rated.tariff, rated.rates, rated.version)));
+    }
+    fields.extend(piece.mark.map(|mark| ("paid by", format!("{} at {}", mark.psd, money(mark.ascending)))));
+    fields.extend(piece.reference.as_deref().map(|reference| ("reference", reference.to_owned())));
+    fields
 }
 
 fn indicium_fields(piece: &psd::record::Indicium) -> Vec<(&'static str, String)> {

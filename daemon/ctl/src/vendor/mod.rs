@@ -1,5 +1,7 @@
 //! `psdctl vendor`: what a postage vendor's backend does, by hand.
 
+mod certify;
+mod certify_list;
 mod funds;
 mod journal;
 mod list;
@@ -33,6 +35,8 @@ pub(crate) use value::read_cose;
 pub enum VendorCommand {
     /// Sign a mailing or vouchers from a CSV file; running it again debits nothing twice
     Sign(sign::Sign),
+    /// Certify corrected mail from a CSV file: what it still owes is debited; running it again debits nothing twice
+    Certify(certify::Certify),
     /// List the PSDs with state, registers and value downloads
     Psds(psds::Psds),
     /// Fetch the signed status list of all keys, for `indicium verify --status`
@@ -61,6 +65,7 @@ pub fn run(global: &Global, command: VendorCommand) -> Result<Exit, CtlError> {
     runtime.block_on(async {
         match command {
             VendorCommand::Sign(command) => sign::run(global, &command).await,
+            VendorCommand::Certify(command) => certify::run(global, &command).await,
             VendorCommand::Psds(command) => psds::run(global, &command).await,
             VendorCommand::Status(command) => status::run(global, &command).await,
             VendorCommand::Registers(command) => registers::run(global, &command).await,

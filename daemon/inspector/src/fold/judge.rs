@@ -44,6 +44,10 @@ impl Fold {
                     let signed = psd::indicium::decode(&piece.indicium).map(|decoded| decoded.signed);
                     self.pieces.push(leaf, piece, mark_digest(&signed.unwrap_or_default()));
                 }
+                Event::Certification(piece) => {
+                    jobs.extend(self.certification(leaf, record.at.time, piece));
+                    self.pieces.push_certified(leaf, piece);
+                }
                 _ => self.signed(leaf, &record, mirror)?,
             }
         }

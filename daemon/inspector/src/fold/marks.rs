@@ -1,13 +1,14 @@
-//! Indicia: symbol against record, signatures on several threads, and the two indexes that find duplicates.
+//! Pieces: symbol or certification against record, signatures on several threads, and the indexes that find duplicates.
 
 use super::{Fold, FoldError};
 use crate::finding::Code;
 use crate::index::{Entry, Index};
 use crate::mirror::Mirror;
-use psd::indicium::{Decoded, decode_recorded};
+use psd::certification::{self, RecordedError};
+use psd::indicium::decode_recorded;
 use psd::key::Role;
-use psd::record::{Indicium, Record};
-use psd::{PostageAmount, PsdId, TenantName, UnixMillis};
+use psd::record::{CertifiedPiece, Indicium, Record};
+use psd::{PieceKey, PostageAmount, PsdId, TenantName, UnixMillis};
 use psdd_wire::certificate::CertifiedKey;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +25,8 @@ pub(super) struct Job {
     time: UnixMillis,
     psd: PsdId,
     key: Arc<CertifiedKey>,
-    decoded: Decoded,
+    signed: Vec<u8>,
+    signature: Vec<u8>,
 }
 
 /// Pieces on their way into the indexes, and the numbers of tenants there.
@@ -33,6 +35,7 @@ pub(super) struct Pieces {
     numbers: HashMap<TenantName, u32>,
     marks: Vec<Entry<16, MARK>>,
     keys: Vec<Entry<20, 8>>,
+    paid: Vec<Entry<16, 8>>,
 }
 
 impl Pieces {
@@ -48,13 +51,23 @@ impl Pieces {
         tenants.into_iter().map(|(_, tenant)| tenant).collect()
     }
 
-    pub(super) fn push(&mut self, leaf: u64, piece: &Indicium, digest: [u8; 24]) {
+    fn push_key(&mut self, leaf: u64, tenant: &TenantName, piece: PieceKey) {
         let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        let tenant = *self.numbers.entry(piece.tenant.clone()).or_insert(next);
+        let tenant = *self.numbers.entry(tenant.clone()).or_insert(next);
         let mut key = [0; 20];
         key[..4].copy_from_slice(&tenant.to_be_bytes());
-        key[4..].copy_from_slice(piece.key.as_bytes());
+        key[4..].copy_from_slice(piece.as_bytes());
         self.keys.push((key, leaf.to_be_bytes()));
+    }
+
+    pub(super) fn push_certified(&mut self, leaf: u64, piece: &CertifiedPiece) {
+        self.push_key(leaf, &piece.tenant, piece.key);
+        let mark = piece.mark.map(|mark| (symbol_key(mark.psd, mark.ascending), leaf.to_be_bytes()));
+        self.paid.extend(mark);
+    }
+
+    pub(super) fn push(&mut self, leaf: u64, piece: &Indicium, digest: [u8; 24]) {
+        self.push_key(leaf, &piece.tenant, piece.key);
         let mut mark = [0; MARK];
         mark[..8].copy_from_slice(&leaf.to_be_bytes());
         mark[8..].copy_from_slice(&digest);
@@ -116,14 +129,45 @@ impl Fold {
             let says = format!("the symbol at record {leaf} names certificate {serial}, {what}");
             self.find(Code::MarkKey, Some(id), &[leaf], time, says);
         }
-        key.map(|key| Job { leaf, time, psd: id, key, decoded })
+        key.map(|key| Job { leaf, time, psd: id, key, signed: decoded.signed, signature: decoded.signature })
+    }
+
+    /// The same of a certification.
+    pub(super) fn certification(&mut self, leaf: u64, time: UnixMillis, piece: &CertifiedPiece) -> Option<Job> {
+        let appliance = self.appliance.as_ref()?;
+        let id = piece.stamp.psd;
+        let psd = appliance.psds.get(&id)?;
+        let read = match certification::decode_recorded(piece, psd.identity(), appliance.genesis.environment) {
+            Ok(read) => read,
+            Err(error) => {
+                let unpaid = matches!(error, RecordedError::Field { field: "debit" | "registers" });
+                let code = if unpaid { Code::CertificationWithoutDebit } else { Code::MarkDiffers };
+                self.find(code, Some(id), &[leaf], time, format!("record {leaf}: {error}"));
+                return None;
+            }
+        };
+        let serial = read.certifier.certificate_serial;
+        let in_use = psd.key_in_use(Role::Certification).and_then(|certified| certified.key.certificate_serial);
+        let key = self.certifiers.get(&(id, serial)).cloned();
+        let what = match (&key, in_use == Some(serial)) {
+            (Some(_), true) => None,
+            (None, _) => Some("which was not certified by the authority for a certification key of this PSD"),
+            (Some(_), false) => Some("whose key was not in use"),
+        };
+        if let Some(what) = what {
+            let says = format!("the certification at record {leaf} names certificate {serial}, {what}");
+            self.find(Code::MarkKey, Some(id), &[leaf], time, says);
+        }
+        key.map(|key| Job { leaf, time, psd: id, key, signed: read.signed, signature: read.signature })
     }
 
     /// Verifies the signatures that wait, on all cores.
     pub(super) fn signatures(&mut self, jobs: &mut Vec<Job>) {
         let share = jobs.len().div_ceil(self.threads).max(1);
         let bad: Vec<usize> = std::thread::scope(|scope| {
-            let verify = |jobs: &[Job]| -> Vec<bool> { jobs.iter().map(|job| job.key.signed(&job.decoded)).collect() };
+            let verify = |jobs: &[Job]| -> Vec<bool> {
+                jobs.iter().map(|job| job.key.verifies(&job.signed, &job.signature)).collect()
+            };
             let workers: Vec<_> = jobs.chunks(share).map(|jobs| scope.spawn(move || verify(jobs))).collect();
             let verified = workers.into_iter().flat_map(|worker| match worker.join() {
                 Ok(verified) => verified,
@@ -135,14 +179,14 @@ impl Fold {
             let Job { leaf, time, psd, key, .. } = job;
             let serial = key.serial();
             let says =
-                format!("the signature of the symbol at record {leaf} does not verify under certificate {serial}");
+                format!("the signature of the piece at record {leaf} does not verify under certificate {serial}");
             self.find(Code::BadSignature, Some(*psd), &[*leaf], *time, says);
         }
         jobs.clear();
     }
 
     pub(super) fn index_when_many(&mut self, mirror: &mut Mirror) -> Result<(), FoldError> {
-        if self.pieces.marks.len() < MOST_WAITING { Ok(()) } else { self.index(mirror) }
+        if self.pieces.keys.len() < MOST_WAITING { Ok(()) } else { self.index(mirror) }
     }
 
     /// Puts the pieces that wait into the indexes. What is there already is a duplicate.
@@ -152,6 +196,12 @@ impl Fold {
             let time = time_of(mirror, leaf)?;
             let says = format!("records {earlier} and {leaf} are of the same device and ascending register");
             self.find(Code::DuplicateMark, device_of(&key), &[earlier, leaf], time, says);
+        }
+        let paid = std::mem::take(&mut self.pieces.paid);
+        for (key, earlier, leaf) in indexed(&mut self.paid, paid)? {
+            let time = time_of(mirror, leaf)?;
+            let says = format!("the certifications at records {earlier} and {leaf} are paid by the same indicium");
+            self.find(Code::PaidTwice, device_of(&key), &[earlier, leaf], time, says);
         }
         let keys = std::mem::take(&mut self.pieces.keys);
         for (_, earlier, leaf) in indexed(&mut self.keys, keys)? {

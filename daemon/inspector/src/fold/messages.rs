@@ -71,8 +71,10 @@ impl Fold {
                 if let Some(named) = certified.psd().filter(|named| *named != stamp.psd) {
                     return Err(format!("it names device {named}"));
                 }
-                if key.key.role == Role::Indicium {
-                    self.certificates.insert((stamp.psd, *serial), Arc::new(certified));
+                match key.key.role {
+                    Role::Indicium => drop(self.certificates.insert((stamp.psd, *serial), Arc::new(certified))),
+                    Role::Certification => drop(self.certifiers.insert((stamp.psd, *serial), Arc::new(certified))),
+                    Role::TokenMac | Role::Device | Role::Log => {}
                 }
                 Ok(())
             }

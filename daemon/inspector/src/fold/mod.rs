@@ -1,6 +1,6 @@
 //! The fold: records of the mirror, in order, into the state of every PSD, with what is wrong on the way.
 //!
-//! Owns the state, the counts and the two indexes (symbols and idempotency keys). Every record is judged by docs/ledger.md as `ledger verify`
+//! Owns the state, the counts and the three indexes (symbols, idempotency keys, indicia that paid). Every record is judged by docs/ledger.md as `ledger verify`
 //! does, but from signed evidence alone and to the end: what is wrong becomes a finding, and the fold goes on from what the record claims.
 //! Memory grows with PSDs, keys and refunds, not with pieces.
 
@@ -74,8 +74,10 @@ pub struct Fold {
     pub(crate) appliance: Option<Appliance>,
     pub(crate) facts: StateFacts,
     instructed: Instructed,
-    /// Keys of certified indicium keys, by PSD and serial.
+    /// Certified keys that sign indicia, by PSD and serial.
     pub(crate) certificates: HashMap<(PsdId, u32), Arc<CertifiedKey>>,
+    /// And those that sign certifications.
+    certifiers: HashMap<(PsdId, u32), Arc<CertifiedKey>>,
     authority: BTreeMap<u8, AuthorityKey>,
     pub(crate) tallies: BTreeMap<PsdId, Tally>,
     pub(crate) fleet: Tally,
@@ -83,6 +85,7 @@ pub struct Fold {
     pub(crate) found: Found,
     pub(crate) marks: Index<16, MARK>,
     keys: Index<20, 8>,
+    paid: Index<16, 8>,
     pieces: Pieces,
     repeated: Repeated,
     threads: usize,
@@ -101,7 +104,8 @@ impl Fold {
         if saved.as_ref().is_some_and(|saved| saved.pin != *mirror.pin()) {
             return Err(FoldError::Witness("its saved state is of another log than its pin"));
         }
-        let runs = saved.as_ref().map(|saved| (saved.marks.clone(), saved.keys.clone())).unwrap_or_default();
+        let runs = saved.as_ref().map(|saved| (saved.marks.clone(), saved.keys.clone(), saved.paid.clone()));
+        let (marks, keys, paid) = runs.unwrap_or_default();
         let mut fold = Self {
             root: AuthorityRoot::from_der(&mirror.pin().authority_root)?,
             size: 0,
@@ -109,13 +113,15 @@ impl Fold {
             facts: StateFacts::default(),
             instructed: Instructed::default(),
             certificates: HashMap::new(),
+            certifiers: HashMap::new(),
             authority: BTreeMap::new(),
             tallies: BTreeMap::new(),
             fleet: Tally::default(),
             latest: None,
             found: Found::default(),
-            marks: Index::open(&directory.join("marks"), &runs.0).map_err(of_index)?,
-            keys: Index::open(&directory.join("keys"), &runs.1).map_err(of_index)?,
+            marks: Index::open(&directory.join("marks"), &marks).map_err(of_index)?,
+            keys: Index::open(&directory.join("keys"), &keys).map_err(of_index)?,
+            paid: Index::open(&directory.join("paid"), &paid).map_err(of_index)?,
             pieces: Pieces::default(),
             repeated: Repeated::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -195,6 +201,7 @@ impl Fold {
         self.index(mirror)?;
         self.marks.sync()?;
         self.keys.sync()?;
+        self.paid.sync()?;
         let Some((leaf, at)) = self.latest else { return Ok(()) };
         let latest =
             Latest { leaf, time_ms: at.time.0, source: at.source.number(), error_ms: at.error_ms, epoch: at.epoch };
@@ -225,10 +232,12 @@ impl Fold {
             tenants: self.pieces.tenants(),
             marks: self.marks.names(),
             keys: self.keys.names(),
+            paid: self.paid.names(),
         };
         durable::write(&self.directory.join("state"), &saved::written(&saved))?;
         self.marks.remove_unnoted()?;
         self.keys.remove_unnoted()?;
+        self.paid.remove_unnoted()?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The form of this file.
-pub(super) const FORMAT: u8 = 2;
+pub(super) const FORMAT: u8 = 3;
 
 /// The file of a state: the state, and its SHA-256 behind it.
 pub(super) fn written(saved: &Saved) -> Vec<u8> {
@@ -41,6 +41,7 @@ pub(super) struct Saved {
     pub(super) tenants: Vec<String>,
     pub(super) marks: Vec<RunName>,
     pub(super) keys: Vec<RunName>,
+    pub(super) paid: Vec<RunName>,
 }
 
 /// The reading of the last record.

@@ -64,11 +64,6 @@ impl Tally {
         }
         (self.last_leaf, self.last_time_ms) = (leaf, time_ms);
         match &record.event {
-            Event::Indicium(piece) => {
-                day.pieces += 1;
-                day.postage_mills = day.postage_mills.saturating_add(piece.postage.mills());
-                *self.hours.entry(hour).or_default() += 1;
-            }
             Event::ValueApplied { amount, value_sequence, applied: Applied::Download { .. }, .. } => {
                 self.downloads += 1;
                 self.last_download = Some(Movement { leaf, time_ms, mills: amount.mills(), of: *value_sequence });
@@ -78,7 +73,13 @@ impl Tally {
                 self.refunded_mills = self.refunded_mills.saturating_add(amount.mills());
                 self.refunds.push(Movement { leaf, time_ms, mills: amount.mills(), of: *mark });
             }
-            _ => {}
+            event => {
+                if let Some(debit) = event.debit() {
+                    day.pieces += 1;
+                    day.postage_mills = day.postage_mills.saturating_add(debit.amount.mills());
+                    *self.hours.entry(hour).or_default() += 1;
+                }
+            }
         }
         self.prune();
     }

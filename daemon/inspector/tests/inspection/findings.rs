@@ -24,7 +24,7 @@ fn one(world: &World, rules: &Rules) -> Finding {
     findings[0].clone()
 }
 
-fn shown(world: &World, code: Code, psd: Option<usize>, leaves: &[u64]) -> Finding {
+pub fn shown(world: &World, code: Code, psd: Option<usize>, leaves: &[u64]) -> Finding {
     let finding = one(world, &Rules::default());
     assert_eq!((finding.code, finding.leaves.as_slice()), (code, leaves), "{finding:?}");
     assert_eq!(finding.psd, psd.map(|number| psd_id(number).to_string()));

@@ -1,6 +1,7 @@
 //! The inspector against logs that are validly hashed and signed and say what they must not, and against sources that lie.
 
 mod audit;
+mod certifications;
 mod findings;
 mod log;
 mod mirror;

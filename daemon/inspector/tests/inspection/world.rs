@@ -5,6 +5,7 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use psd::authority::Act;
+use psd::certification::{Certification, MarkId, Paid, PayingMark, Rated, Weighed};
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::KeyStep;
 use psd::device::{DateWindow, Piece, PieceContext, Purpose};
@@ -379,14 +380,43 @@ impl World {
 
     /// The record of a piece, not yet in the log. The PSD goes on from it.
     pub fn piece(&mut self, number: usize) -> Record {
+        let date = MailingDate::of(UnixMillis(self.now)).unwrap();
+        let mail = Postal { date, destination: "20500-0003".parse().unwrap(), rate: "FCL".parse().unwrap() };
+        self.record(number, 730, Details::Postal(mail))
+    }
+
+    /// The same of corrected mail that owes 0.73, by a PSD that has a certification key; paid by the mark at a leaf, where one is named.
+    pub fn certified(&mut self, number: usize, mark: Option<u64>) -> Record {
+        let paid = mark.map_or(Paid::Nothing, |leaf| {
+            let Event::Indicium(piece) = self.decoded(leaf).event else { unreachable!() };
+            let id = MarkId { psd: piece.stamp.psd, ascending: piece.stamp.registers.ascending() };
+            Paid::Mark(PayingMark { id, digest: psdd_wire::sha256(&piece.indicium), postage: mills(500) })
+        });
+        let certification = Certification {
+            date: MailingDate::of(UnixMillis(self.now)).unwrap(),
+            destination: "20500-0003".parse().unwrap(),
+            weighed: Weighed { weight_mg: 20_000, scale: "dock-1".parse().unwrap(), taken: UnixMillis(self.now) },
+            rated: Rated {
+                rates: "postland".parse().unwrap(),
+                version: 1,
+                digest: [1; 32],
+                class: "letter".parse().unwrap(),
+                tariff: "full".parse().unwrap(),
+            },
+            due: mills(730),
+            paid,
+        };
+        let owed = certification.shortfall().mills();
+        self.record(number, owed, Details::Certification(Arc::new(certification)))
+    }
+
+    fn record(&mut self, number: usize, postage: u64, details: Details) -> Record {
         self.keys += 1;
-        let day = MailingDate::of(UnixMillis(self.now)).unwrap();
-        let mail = Postal { date: day, destination: "20500-0003".parse().unwrap(), rate: "FCL".parse().unwrap() };
         let piece = Piece {
             key: key_at(START + self.keys),
             digest: [9; 32],
-            postage: mills(730),
-            details: Details::Postal(mail),
+            postage: mills(postage),
+            details,
             recipient: None,
             reference: None,
             weight_g: None,
@@ -401,6 +431,13 @@ impl World {
         let prepared = psd.prepare(&piece, &context).unwrap();
         let signature = self.indicium.sign(prepared.message());
         prepared.signed(&signature)
+    }
+
+    /// Corrected mail in the log; gives its leaf.
+    pub fn certify(&mut self, number: usize, mark: Option<u64>) -> u64 {
+        let record = self.certified(number, mark);
+        self.appliance.latest = record.at;
+        self.append(&record)
     }
 
     /// A piece in the log; gives its leaf.

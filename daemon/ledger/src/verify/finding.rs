@@ -1,6 +1,7 @@
 //! What a verification may find.
 
 use psd::appliance::FollowError;
+use psd::certification::{self, MarkId};
 use psd::indicium::RecordedError;
 use psd::record::RecordError;
 use psd::tree::Hash;
@@ -78,8 +79,11 @@ pub enum Fault {
     /// The symbol is not that of its record.
     #[error(transparent)]
     Symbol(#[from] RecordedError),
-    /// The symbol names a certificate that this PSD never had for an indicium key.
-    #[error("the symbol names certificate {0}, which no indicium key of the PSD ever had")]
+    /// The certification is not that of its record.
+    #[error(transparent)]
+    Certification(#[from] certification::RecordedError),
+    /// The symbol names a certificate that this PSD never had for a key of the role that signs it.
+    #[error("the symbol names certificate {0}, which no key of the PSD that signs such pieces ever had")]
     UnknownCertificate(u32),
     /// The symbol names a certificate whose key was not the one in use.
     #[error("the symbol names certificate {0}, whose key was not in use at this record")]
@@ -93,6 +97,25 @@ pub enum Fault {
         /// Leaf in the row, if there is one.
         found: Option<u64>,
         /// Its leaf.
+        expected: u64,
+    },
+    /// The row of an indicium that paid for a certification.
+    #[error(
+        "the indicium of {} with ascending register {} pays here, and its row names {}: it paid twice, or the index was altered",
+        .mark.psd, .mark.ascending, shown(*.found)
+    )]
+    Mark {
+        /// Which.
+        mark: MarkId,
+        /// Leaf in the row, if there is one.
+        found: Option<u64>,
+    },
+    /// Rows of indicia that paid for no certification.
+    #[error("the index of paying indicia has {rows} rows, the records name {expected}")]
+    MarkSurplus {
+        /// There are.
+        rows: i64,
+        /// By the records.
         expected: u64,
     },
     /// A row of the index without a record.

@@ -1,7 +1,9 @@
-//! Signatures of indicia, on several threads.
+//! Signatures of indicia and certifications, on several threads.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
-use psd::indicium::Decoded;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, EcdsaVerificationAlgorithm, ParsedPublicKey,
+};
+use psd::key::Algorithm;
 use std::sync::Arc;
 
 /// A signature to be verified.
@@ -9,12 +11,18 @@ pub(super) struct Job {
     pub(super) leaf: u64,
     pub(super) serial: u32,
     pub(super) key: Arc<ParsedPublicKey>,
-    pub(super) decoded: Decoded,
+    pub(super) signed: Vec<u8>,
+    pub(super) signature: Vec<u8>,
 }
 
-/// The verification key of a P-256 SPKI; `None` if it is none.
-pub(super) fn parsed_key(spki: &[u8]) -> Option<Arc<ParsedPublicKey>> {
-    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, spki).ok().map(Arc::new)
+/// The verification key of an SPKI of this algorithm; `None` if it is none, or one that signs no pieces.
+pub(super) fn parsed_key(algorithm: Algorithm, spki: &[u8]) -> Option<Arc<ParsedPublicKey>> {
+    let algorithm: &EcdsaVerificationAlgorithm = match algorithm {
+        Algorithm::EcdsaP256 => &ECDSA_P256_SHA256_FIXED,
+        Algorithm::EcdsaP384 => &ECDSA_P384_SHA384_FIXED,
+        Algorithm::Ed25519 | Algorithm::HmacSha256 => return None,
+    };
+    ParsedPublicKey::new(algorithm, spki).ok().map(Arc::new)
 }
 
 /// The lowest leaf whose signature does not verify, with the certificate's serial.
@@ -32,6 +40,6 @@ pub(super) fn first_bad(jobs: &[Job], threads: usize) -> Option<(u64, u32)> {
 }
 
 fn first_bad_of(jobs: &[Job]) -> Option<(u64, u32)> {
-    let bad = jobs.iter().find(|job| job.key.verify_sig(&job.decoded.signed, &job.decoded.signature).is_err());
+    let bad = jobs.iter().find(|job| job.key.verify_sig(&job.signed, &job.signature).is_err());
     bad.map(|job| (job.leaf, job.serial))
 }

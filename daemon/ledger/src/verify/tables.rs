@@ -8,9 +8,8 @@ use crate::recover::differing;
 use crate::rows::{self, Head, LiveRow};
 use crate::tile::{Nodes, TileError};
 use crate::{AtStep, sql};
-use psd::PieceKey;
 use psd::digest::StateFacts;
-use psd::record::{Event, Record};
+use psd::record::Record;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 
@@ -22,6 +21,7 @@ impl<J: Judge> Walk<'_, J> {
         self.tiles(connection)?;
         let checkpoints = self.checkpoints(connection)?;
         self.piece_count(connection)?;
+        self.mark_count(connection)?;
         let found_leaf = rows::digest_leaf(connection)?;
         if found_leaf != self.digest_leaf {
             return Err(found(None, Fault::DigestLeaf { found: found_leaf, expected: self.digest_leaf }));
@@ -130,11 +130,10 @@ impl<J: Judge> Walk<'_, J> {
             let name: Option<String> = row.get(2).at(step)?;
             let bytes: Option<Vec<u8>> = row.get(3).at(step)?;
             let record = bytes.and_then(|bytes| Record::decode(&bytes).ok());
-            let has = record.is_some_and(|record| match record.event {
-                Event::Indicium(piece) => {
-                    Some(piece.tenant.as_str()) == name.as_deref() && PieceKey::as_bytes(&piece.key)[..] == key[..]
-                }
-                _ => false,
+            let has = record.is_some_and(|record| {
+                record.event.debit().is_some_and(|piece| {
+                    Some(piece.tenant.as_str()) == name.as_deref() && piece.key.as_bytes()[..] == key[..]
+                })
             });
             if !has {
                 return Err(found(None, Fault::PieceSurplus { tenant, key: Hex(&key).to_string() }));
@@ -142,6 +141,16 @@ impl<J: Judge> Walk<'_, J> {
         }
         // Fewer rows than pieces, though each piece had its row: only where somebody writes meanwhile and does not append.
         Err(found(None, Fault::PieceSurplus { tenant: 0, key: String::new() }))
+    }
+
+    /// The same for indicia that paid for certifications.
+    fn mark_count(&self, connection: &Connection) -> Result<(), Stop> {
+        let step = "counting the index of paying indicia";
+        let rows: i64 = connection.query_row("SELECT count(*) FROM paid_by", [], |row| row.get(0)).at(step)?;
+        if rows == sql(self.marks) {
+            return Ok(());
+        }
+        Err(found(None, Fault::MarkSurplus { rows, expected: self.marks }))
     }
 
     fn live(&self, connection: &Connection) -> Result<(), Stop> {

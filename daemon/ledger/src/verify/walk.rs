@@ -7,14 +7,15 @@ use crate::rows;
 use crate::{AtStep, StoreFault, sql};
 use aws_lc_rs::signature::ParsedPublicKey;
 use psd::appliance::{Appliance, FollowError};
+use psd::certification::{self, MarkId};
 use psd::device::Purpose;
 use psd::digest::StateFacts;
 use psd::indicium::decode_recorded;
 use psd::instructed::Instructed;
 use psd::key::Role;
-use psd::record::{Applied, AuthorityPurpose, Event, Genesis, Indicium, Record, Stamp};
+use psd::record::{Applied, AuthorityPurpose, CertifiedPiece, Event, Genesis, Indicium, Record, Stamp};
 use psd::tree::{FullTile, Tree, leaf_hash};
-use psd::{PostageAmount, PsdId, TenantName, UnixMillis};
+use psd::{PieceKey, PostageAmount, Psd, PsdId, TenantName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -65,12 +66,14 @@ pub(super) struct Walk<'j, J> {
     pub(super) at_digest: StateFacts,
     pub(super) digest_leaf: Option<u64>,
     appliance: Option<Appliance>,
-    /// Keys of indicium certificates, by PSD and serial.
-    certificates: BTreeMap<(PsdId, u32), Arc<ParsedPublicKey>>,
+    /// Keys that sign pieces, by PSD, role and serial of their certificates.
+    certificates: BTreeMap<(PsdId, Role, u32), Arc<ParsedPublicKey>>,
     authority: BTreeMap<u8, AuthorityKey>,
     instructed: Instructed,
     tenants: HashMap<TenantName, i64>,
     pub(super) pieces: u64,
+    /// Indicia that paid for certifications.
+    pub(super) marks: u64,
     pub(super) latest_time: u64,
     bodies: u64,
 }
@@ -90,6 +93,7 @@ impl<'j, J: Judge> Walk<'j, J> {
             instructed: Instructed::default(),
             tenants: HashMap::new(),
             pieces: 0,
+            marks: 0,
             latest_time: 0,
             bodies: 0,
         }
@@ -185,10 +189,19 @@ impl<'j, J: Judge> Walk<'j, J> {
         match &record.event {
             Event::Indicium(piece) => {
                 jobs.push(self.symbol(leaf, piece).map_err(at)?);
-                self.key_row(connection, leaf, piece)?;
+                self.key_row(connection, leaf, &piece.tenant, piece.key)?;
                 self.pieces += 1;
                 if let Some(hash) = piece.recipient {
                     hashes.insert(leaf, hash);
+                }
+            }
+            Event::Certification(piece) => {
+                jobs.push(self.certification(leaf, piece).map_err(at)?);
+                self.key_row(connection, leaf, &piece.tenant, piece.key)?;
+                self.pieces += 1;
+                if let Some(mark) = piece.mark {
+                    mark_row(connection, leaf, mark)?;
+                    self.marks += 1;
                 }
             }
             event => {
@@ -271,10 +284,10 @@ impl<'j, J: Judge> Walk<'j, J> {
                 if certified.serial != Some(*serial) {
                     return Err(Fault::CertificateDiffers { what: "serial number" });
                 }
-                if key.role == Role::Indicium {
-                    let parsed =
-                        symbol::parsed_key(&key.spki).ok_or(Fault::CertificateDiffers { what: "kind of key" })?;
-                    self.certificates.insert((stamp.psd, *serial), parsed);
+                if matches!(key.role, Role::Indicium | Role::Certification) {
+                    let parsed = symbol::parsed_key(key.algorithm, &key.spki);
+                    let parsed = parsed.ok_or(Fault::CertificateDiffers { what: "kind of key" })?;
+                    self.certificates.insert((stamp.psd, key.role, *serial), parsed);
                 }
             }
             Event::AuthorityKeyInstalled { purpose, certificate } => {
@@ -333,7 +346,8 @@ impl<'j, J: Judge> Walk<'j, J> {
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::RefusalsNoted { .. }
-            | Event::Indicium(_) => {}
+            | Event::Indicium(_)
+            | Event::Certification(_) => {}
         }
         Ok(())
     }
@@ -368,21 +382,33 @@ impl<'j, J: Judge> Walk<'j, J> {
         let psd = appliance.psds.get(&piece.stamp.psd).ok_or(Fault::NoGenesis)?;
         let decoded = decode_recorded(piece, psd.identity(), appliance.genesis.environment)?;
         let serial = decoded.certificate_serial;
-        let key = self.certificates.get(&(piece.stamp.psd, serial)).ok_or(Fault::UnknownCertificate(serial))?;
-        let in_use = psd.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial);
-        if in_use != Some(serial) {
-            return Err(Fault::NotInUse(serial));
-        }
-        Ok(Job { leaf, serial, key: Arc::clone(key), decoded })
+        let key = self.signer(psd, Role::Indicium, serial)?;
+        Ok(Job { leaf, serial, key, signed: decoded.signed, signature: decoded.signature })
     }
 
-    fn key_row(&self, connection: &Connection, leaf: u64, piece: &psd::record::Indicium) -> Result<(), Stop> {
+    fn certification(&self, leaf: u64, piece: &CertifiedPiece) -> Result<Job, Fault> {
+        let appliance = self.appliance.as_ref().ok_or(Fault::NoGenesis)?;
+        let psd = appliance.psds.get(&piece.stamp.psd).ok_or(Fault::NoGenesis)?;
+        let read = certification::decode_recorded(piece, psd.identity(), appliance.genesis.environment)?;
+        let serial = read.certifier.certificate_serial;
+        let key = self.signer(psd, Role::Certification, serial)?;
+        Ok(Job { leaf, serial, key, signed: read.signed, signature: read.signature })
+    }
+
+    /// The key that must have signed a piece: the one in use.
+    fn signer(&self, psd: &Psd, role: Role, serial: u32) -> Result<Arc<ParsedPublicKey>, Fault> {
+        let place = (psd.identity().psd, role, serial);
+        let key = self.certificates.get(&place).ok_or(Fault::UnknownCertificate(serial))?;
+        let in_use = psd.key_in_use(role).and_then(|certified| certified.key.certificate_serial);
+        if in_use == Some(serial) { Ok(Arc::clone(key)) } else { Err(Fault::NotInUse(serial)) }
+    }
+
+    fn key_row(&self, connection: &Connection, leaf: u64, tenant: &TenantName, key: PieceKey) -> Result<(), Stop> {
         let step = "reading the index of keys";
-        let tenant = self.tenants.get(&piece.tenant);
+        let tenant = self.tenants.get(tenant);
         let mut statement =
             connection.prepare_cached("SELECT leaf FROM piece WHERE tenant = ?1 AND key = ?2").at(step)?;
-        let row: Option<i64> =
-            statement.query_row((tenant, piece.key.as_bytes()), |row| row.get(0)).optional().at(step)?;
+        let row: Option<i64> = statement.query_row((tenant, key.as_bytes()), |row| row.get(0)).optional().at(step)?;
         if row == Some(sql(leaf)) {
             return Ok(());
         }
@@ -435,6 +461,19 @@ impl<'j, J: Judge> Walk<'j, J> {
             elapsed: Duration::ZERO,
         })
     }
+}
+
+/// An indicium pays once: its row names this record and no other.
+fn mark_row(connection: &Connection, leaf: u64, mark: MarkId) -> Result<(), Stop> {
+    let step = "reading the index of paying indicia";
+    let mut statement =
+        connection.prepare_cached("SELECT leaf FROM paid_by WHERE psd = ?1 AND ascending = ?2").at(step)?;
+    let place = (mark.psd.text().as_str().to_owned(), sql(mark.ascending.mills()));
+    let row: Option<i64> = statement.query_row(place, |row| row.get(0)).optional().at(step)?;
+    if row == Some(sql(leaf)) {
+        return Ok(());
+    }
+    Err(found(leaf, Fault::Mark { mark, found: row.and_then(|leaf| u64::try_from(leaf).ok()) }))
 }
 
 fn check_tile(connection: &Connection, tile: &FullTile) -> Result<(), Stop> {

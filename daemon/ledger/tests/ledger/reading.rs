@@ -28,18 +28,18 @@ fn the_greatest_key_of_each_tenant_is_the_last_one_used() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::born(dir.path(), 2, Rules::default());
     let reader = Reader::open(dir.path()).unwrap();
-    assert_eq!(reader.greatest_keys().unwrap(), []);
+    assert_eq!(reader.greatest().unwrap(), psdd_ledger::Greatest::default());
     let (low, middle, high) = (world.next_key(), world.next_key(), world.next_key());
     let pieces = vec![world.piece_with(0, high), world.piece_with(0, low), world.piece_with(1, middle)];
     world.commit(pieces);
-    let mut greatest = reader.greatest_keys().unwrap();
+    let mut greatest = reader.greatest().unwrap().keys;
     greatest.sort();
     assert_eq!(greatest, [(tenant(0), high), (tenant(1), middle)]);
     database(dir.path()).execute("UPDATE piece SET key = x'00' WHERE tenant = 1", []).unwrap_err();
     database(dir.path())
         .execute("UPDATE piece SET key = x'ff' WHERE leaf = (SELECT max(leaf) FROM piece)", [])
         .unwrap();
-    assert!(reader.greatest_keys().is_err(), "a key that is none must not pass for no key");
+    assert!(reader.greatest().is_err(), "a key that is none must not pass for no key");
 }
 
 #[test]

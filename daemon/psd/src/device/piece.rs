@@ -1,15 +1,16 @@
 //! The debit: from an accepted item to the exact bytes to sign.
 
 use super::Psd;
+use crate::certification::{Certifier, join, to_be_signed};
 use crate::clock::{ClockReading, ClockStop};
 use crate::id::{PieceKey, TenantName};
 use crate::indicium::{Details, Fields, Format};
 use crate::key::{Key, Role};
 use crate::lifecycle::Lifecycle;
 use crate::money::PostageAmount;
-use crate::record::{Environment, Event, Indicium, Record};
+use crate::record::{CertifiedPiece, Environment, Event, Indicium, Record, Stamp};
 use crate::refusal::Refusal;
-use crate::register::RegisterError;
+use crate::register::{RegisterError, Registers};
 use crate::time::MailingDate;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub struct Piece {
     pub key: PieceKey,
     /// SHA-256 of the content as received, before a PSD is selected.
     pub digest: [u8; 32],
-    /// Postage of the piece, or value of the voucher.
+    /// Postage of the piece, value of the voucher, or shortfall of what is certified.
     pub postage: PostageAmount,
     /// What the mark says beyond that.
     pub details: Details,
@@ -61,8 +62,14 @@ pub struct PieceContext<'a> {
 #[derive(Clone)]
 pub struct PreparedPiece {
     at: ClockReading,
-    format: &'static dyn Format,
-    unsigned: Indicium,
+    unsigned: Unsigned,
+}
+
+/// The record to be, with the bytes to sign where the signed ones will stand.
+#[derive(Clone)]
+enum Unsigned {
+    Indicium(&'static dyn Format, Indicium),
+    Certification(CertifiedPiece),
 }
 
 impl Psd {
@@ -79,56 +86,109 @@ impl Psd {
             return Err(Refusal::Withdrawing);
         }
         let at = context.clock?;
-        let in_use = state.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial);
-        let certificate_serial = in_use.ok_or(Refusal::NoCertifiedKey)?;
-        let (takes, asked) = (self.identity.format.kind(), piece.details.kind());
-        if takes != asked {
-            return Err(Refusal::WrongKind { format: self.identity.format.name(), takes, asked });
+        let role = piece.details.signed_by();
+        let key = self.signing_key(role).ok_or(Refusal::NoCertifiedKey(role))?;
+        let certificate_serial = key.certificate_serial.ok_or(Refusal::NoCertifiedKey(role))?;
+        let algorithm = key.algorithm;
+        match &piece.details {
+            Details::Certification(certification) => {
+                let certifier = |registers| Certifier {
+                    psd: self.identity.psd,
+                    certificate_serial,
+                    registers,
+                    currency: self.identity.currency,
+                    specimen: context.environment.makes_specimens(),
+                };
+                let message = |registers| {
+                    let unencodable = Refusal::Unencodable { format: "certification", field: "the key's algorithm" };
+                    to_be_signed(&certifier(registers), certification, algorithm).ok_or(unencodable)
+                };
+                let (registers, certification) = self.judged(piece, context, at, message)?;
+                // From here on nothing fails.
+                let stamp = self.debit(registers);
+                let unsigned = CertifiedPiece {
+                    stamp,
+                    tenant: context.tenant.clone(),
+                    key: piece.key,
+                    digest: piece.digest,
+                    debited: piece.postage,
+                    certification,
+                    reference: piece.reference.clone(),
+                    mark: piece.details.paying_mark(),
+                };
+                Ok(PreparedPiece { at, unsigned: Unsigned::Certification(unsigned) })
+            }
+            Details::NotCertifiable(_, not) => Err(Refusal::NotCertifiable(Arc::clone(not))),
+            details @ (Details::Postal(_) | Details::Voucher(_)) => {
+                let (format, asked) = (self.identity.format, details.kind());
+                if format.kind() != asked {
+                    return Err(Refusal::WrongKind { format: format.name(), takes: format.kind(), asked });
+                }
+                let fields = |registers| Fields {
+                    psd: self.identity.psd,
+                    certificate_serial,
+                    registers,
+                    postage: piece.postage,
+                    currency: self.identity.currency,
+                    licensing_zip: self.identity.licensing_zip,
+                    software_id: self.identity.software_id,
+                    specimen: context.environment.makes_specimens(),
+                    details,
+                };
+                let message = |registers| {
+                    let mut message = Vec::with_capacity(64);
+                    let encoded = format.encode_unsigned(&fields(registers), &mut message);
+                    encoded.map_err(|e| Refusal::Unencodable { format: e.format, field: e.field })?;
+                    Ok(message)
+                };
+                let (registers, indicium) = self.judged(piece, context, at, message)?;
+                // From here on nothing fails.
+                let stamp = self.debit(registers);
+                let unsigned = Indicium {
+                    stamp,
+                    tenant: context.tenant.clone(),
+                    key: piece.key,
+                    digest: piece.digest,
+                    postage: piece.postage,
+                    indicium,
+                    recipient: piece.recipient,
+                    reference: piece.reference.clone(),
+                    weight_g: piece.weight_g,
+                };
+                Ok(PreparedPiece { at, unsigned: Unsigned::Indicium(format, unsigned) })
+            }
         }
+    }
+
+    /// What every piece is judged by in the end: its day, the limits, the registers. Gives the registers after it and the bytes to sign.
+    fn judged(
+        &self,
+        piece: &Piece,
+        context: &PieceContext<'_>,
+        at: ClockReading,
+        message: impl FnOnce(Registers) -> Result<Vec<u8>, Refusal>,
+    ) -> Result<(Registers, Vec<u8>), Refusal> {
         context.window.admit(piece.details.first_day(), at)?;
-        self.within_limits(piece.postage)?;
-        let (registers, short) = match state.registers.debited(piece.postage) {
+        self.within_limits(piece)?;
+        let before = self.state.registers;
+        let (registers, short) = match before.debited(piece.postage) {
             Ok(registers) => (registers, false),
             // Judged as if there were funds, so that shortage is the last thing told.
-            Err(RegisterError::InsufficientFunds) => (state.registers, true),
+            Err(RegisterError::InsufficientFunds) => (before, true),
             Err(RegisterError::Overflow | RegisterError::ControlTotal) => {
                 return Err(Refusal::Unencodable { format: self.identity.format.name(), field: "a register" });
             }
         };
-        let fields = Fields {
-            psd: self.identity.psd,
-            certificate_serial,
-            registers,
-            postage: piece.postage,
-            currency: self.identity.currency,
-            licensing_zip: self.identity.licensing_zip,
-            software_id: self.identity.software_id,
-            specimen: context.environment.makes_specimens(),
-            details: &piece.details,
-        };
-        let mut message = Vec::with_capacity(64);
-        self.identity
-            .format
-            .encode_unsigned(&fields, &mut message)
-            .map_err(|e| Refusal::Unencodable { format: e.format, field: e.field })?;
+        let message = message(registers)?;
         if short {
-            return Err(Refusal::InsufficientFunds { postage: piece.postage, descending: registers.descending() });
+            return Err(Refusal::InsufficientFunds { postage: piece.postage, descending: before.descending() });
         }
-        // From here on nothing fails.
+        Ok((registers, message))
+    }
+
+    fn debit(&mut self, registers: Registers) -> Stamp {
         self.state.registers = registers;
-        let stamp = self.next_stamp();
-        let unsigned = Indicium {
-            stamp,
-            tenant: context.tenant.clone(),
-            key: piece.key,
-            digest: piece.digest,
-            postage: piece.postage,
-            indicium: message,
-            recipient: piece.recipient,
-            reference: piece.reference.clone(),
-            weight_g: piece.weight_g,
-        };
-        Ok(PreparedPiece { at, format: self.identity.format, unsigned })
+        self.next_stamp()
     }
 
     /// The largest postage that registers and layout have room for, whatever state, limits and clock say.
@@ -142,14 +202,15 @@ impl Psd {
         registers.descending().min(room)
     }
 
-    /// The key that signs this PSD's indicia now.
-    pub fn signing_key(&self) -> Option<&Key> {
-        self.key_in_use(Role::Indicium).map(|certified| &certified.key)
+    /// The key of this role that signs this PSD's pieces now.
+    pub fn signing_key(&self, role: Role) -> Option<&Key> {
+        self.key_in_use(role).map(|certified| &certified.key)
     }
 
-    fn within_limits(&self, postage: PostageAmount) -> Result<(), Refusal> {
-        let limits = &self.identity.limits;
-        if postage < limits.smallest_postage {
+    /// A certification debits what is still owed, however little that is.
+    fn within_limits(&self, piece: &Piece) -> Result<(), Refusal> {
+        let (limits, postage) = (&self.identity.limits, piece.postage);
+        if piece.details.signed_by() == Role::Indicium && postage < limits.smallest_postage {
             return Err(Refusal::PostageTooSmall { postage, smallest: limits.smallest_postage });
         }
         if postage > limits.largest_postage {
@@ -162,18 +223,33 @@ impl Psd {
 impl PreparedPiece {
     /// The bytes to sign.
     pub fn message(&self) -> &[u8] {
-        &self.unsigned.indicium
+        match &self.unsigned {
+            Unsigned::Indicium(_, unsigned) => &unsigned.indicium,
+            Unsigned::Certification(unsigned) => &unsigned.certification,
+        }
     }
 
     /// The client's key.
     pub fn key(&self) -> PieceKey {
-        self.unsigned.key
+        match &self.unsigned {
+            Unsigned::Indicium(_, unsigned) => unsigned.key,
+            Unsigned::Certification(unsigned) => unsigned.key,
+        }
     }
 
     /// Puts the signature to the message; the outcome is what the ledger stores.
     pub fn signed(self, signature: &[u8]) -> Record {
-        let symbol = self.format.join(&self.unsigned.indicium, signature);
-        Record { at: self.at, event: Event::Indicium(Indicium { indicium: symbol, ..self.unsigned }) }
+        let event = match self.unsigned {
+            Unsigned::Indicium(format, unsigned) => {
+                let symbol = format.join(&unsigned.indicium, signature);
+                Event::Indicium(Indicium { indicium: symbol, ..unsigned })
+            }
+            Unsigned::Certification(unsigned) => {
+                let certification = join(&unsigned.certification, signature);
+                Event::Certification(CertifiedPiece { certification, ..unsigned })
+            }
+        };
+        Record { at: self.at, event }
     }
 }
 

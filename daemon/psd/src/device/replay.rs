@@ -8,7 +8,7 @@ use crate::key::{Algorithm, Key, Role};
 use crate::key_order::Unchangeable;
 use crate::lifecycle::{Lifecycle, LockReason, Locks};
 use crate::money::PostageAmount;
-use crate::record::{Applied, Event, Indicium, Stamp};
+use crate::record::{Applied, CertifiedPiece, Event, Indicium, Stamp};
 use crate::register::Registers;
 use crate::time::UnixMillis;
 use std::sync::Arc;
@@ -184,7 +184,8 @@ impl Psd {
             | Event::OperatorsChanged { .. }
             | Event::Revoked { .. }
             | Event::RefusalsNoted { .. }
-            | Event::Indicium(_) => {}
+            | Event::Indicium(_)
+            | Event::Certification(_) => {}
         }
     }
 
@@ -199,7 +200,8 @@ impl Psd {
     fn registers_after(&self, event: &Event) -> Option<Registers> {
         let before = self.state.registers;
         match event {
-            Event::Indicium(Indicium { postage, .. }) => before.debited(*postage).ok(),
+            Event::Indicium(Indicium { postage: debit, .. })
+            | Event::Certification(CertifiedPiece { debited: debit, .. }) => before.debited(*debit).ok(),
             Event::ValueApplied { amount, .. } => before.loaded(*amount).ok(),
             Event::Withdrawn { .. } => Some(before.withdrawn()),
             Event::Genesis(_)
@@ -235,6 +237,9 @@ impl Psd {
                 if !(limits.smallest_postage..=limits.largest_postage).contains(postage) =>
             {
                 Some("the postage is beyond the limits")
+            }
+            Event::Certification(CertifiedPiece { debited, .. }) if *debited > limits.largest_postage => {
+                Some("the debit is beyond the limits")
             }
             Event::ValueRequested { purpose: Purpose::Download, amount, .. }
                 if !(limits.smallest_refill..=limits.largest_refill).contains(amount) =>
@@ -320,9 +325,16 @@ impl Psd {
             {
                 Some("the withdrawal acknowledged is not the one asked for")
             }
-            Event::Indicium(_) if state.is_withdrawing() => Some("a piece was signed during the withdrawal"),
-            Event::Indicium(_) if state.lifecycle != Lifecycle::Active || !state.locks.is_empty() => {
+            Event::Indicium(_) | Event::Certification(_) if state.is_withdrawing() => {
+                Some("a piece was signed during the withdrawal")
+            }
+            Event::Indicium(_) | Event::Certification(_)
+                if state.lifecycle != Lifecycle::Active || !state.locks.is_empty() =>
+            {
                 Some("a piece was signed while the PSD was not active")
+            }
+            Event::Certification(_) if state.key_in_use(Role::Certification).is_none() => {
+                Some("a piece was certified while no certification key was in use")
             }
             Event::Indicium(_) if state.key_in_use(Role::Indicium).is_none() => {
                 Some("a piece was signed while no indicium key was in use")

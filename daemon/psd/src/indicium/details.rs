@@ -1,6 +1,8 @@
-//! What a piece says of itself beyond its value. Every layout takes one kind of it.
+//! What a piece says of itself beyond its value. Every layout takes one kind of it; a certification is of none.
 
 use super::address::{Destination, RateCategory};
+use crate::certification::{Certification, MarkId, NotCertifiable};
+use crate::key::Role;
 use crate::money::PostageAmount;
 use crate::time::MailingDate;
 use std::fmt;
@@ -14,6 +16,10 @@ pub enum Details {
     Postal(Postal),
     /// Of a ticket, a gift certificate and the like. Shared, so that mail does not carry its size.
     Voucher(Arc<Voucher>),
+    /// Of corrected mail that is certified, whatever the PSD's layout. Shared as well.
+    Certification(Arc<Certification>),
+    /// The same, where what was asked for cannot be certified. Its day of mailing is that of the request.
+    NotCertifiable(MailingDate, Arc<NotCertifiable>),
 }
 
 /// The kinds of details.
@@ -23,6 +29,8 @@ pub enum Kind {
     Postal,
     /// [`Details::Voucher`].
     Voucher,
+    /// [`Details::Certification`] and [`Details::NotCertifiable`].
+    Certification,
 }
 
 /// Of a piece of mail.
@@ -53,6 +61,7 @@ impl Kind {
         match self {
             Kind::Postal => "postal item",
             Kind::Voucher => "voucher item",
+            Kind::Certification => "certification item",
         }
     }
 }
@@ -69,6 +78,7 @@ impl Details {
         match self {
             Details::Postal(_) => Kind::Postal,
             Details::Voucher(_) => Kind::Voucher,
+            Details::Certification(_) | Details::NotCertifiable(..) => Kind::Certification,
         }
     }
 
@@ -77,6 +87,24 @@ impl Details {
         match self {
             Details::Postal(postal) => postal.date,
             Details::Voucher(voucher) => voucher.validity.from(),
+            Details::Certification(certification) => certification.date,
+            Details::NotCertifiable(date, _) => *date,
+        }
+    }
+
+    /// The role of the key that signs such a piece.
+    pub const fn signed_by(&self) -> Role {
+        match self {
+            Details::Postal(_) | Details::Voucher(_) => Role::Indicium,
+            Details::Certification(_) | Details::NotCertifiable(..) => Role::Certification,
+        }
+    }
+
+    /// The indicium that pays for the piece, where it is certified and one does.
+    pub fn paying_mark(&self) -> Option<MarkId> {
+        match self {
+            Details::Postal(_) | Details::Voucher(_) | Details::NotCertifiable(..) => None,
+            Details::Certification(certification) => certification.paid.mark().map(|mark| mark.id),
         }
     }
 }

@@ -6,12 +6,13 @@
 
 use super::details::{DecodedDetails, DecodedVoucher, Details, Holder, Kind, Validity, Voucher, VoucherKind};
 use super::{DecodeError, Decoded, Fields, Format, Known, Meaning, Mismatch, Part, Unencodable};
+use crate::claims::{ClaimsReader, ClaimsWriter, put_bytes};
 use crate::currency::Currency;
 use crate::id::PsdId;
 use crate::money::PostageAmount;
 use crate::register::Registers;
 use crate::time::MailingDate;
-use minicbor::{Decoder, Encoder};
+use minicbor::Decoder;
 use std::str::FromStr;
 
 /// Content type in the protected header. No key but an indicium key signs a structure that names it.
@@ -88,7 +89,7 @@ impl Format for Vouchers {
         let (payload, signature) = taken_apart(bytes)?;
         let claims = Claims::read(payload)?;
         let voucher = DecodedVoucher {
-            details: claims.details()?,
+            details: claims.details().map_err(malformed)?,
             control_total: claims.registers.control_total(),
             pieces: claims.registers.piece_count(),
         };
@@ -186,12 +187,6 @@ const fn malformed(what: &'static str) -> DecodeError {
     DecodeError::Malformed { format: NAME, what }
 }
 
-/// A byte string (major type 2) with its length in the shortest form.
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    let written = Encoder::new(out).bytes(bytes).map(drop);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
-}
-
 /// The Sig_structure over a payload.
 fn signed_over(payload: &[u8]) -> Vec<u8> {
     let mut signed = Vec::with_capacity(SIGNED_HEAD.len() + payload.len() + 3);
@@ -228,8 +223,7 @@ struct Claims<'a> {
 
 impl<'a> Claims<'a> {
     fn write(&self) -> Vec<u8> {
-        let mut map = ClaimsWriter(Encoder::new(Vec::with_capacity(320)));
-        map.begin(11 + u64::from(self.holder.is_some()) + u64::from(self.specimen));
+        let mut map = ClaimsWriter::begin(11 + u64::from(self.holder.is_some()) + u64::from(self.specimen));
         map.text("psd", self.psd.text().as_str());
         map.text("kind", self.kind);
         map.uint("count", self.registers.piece_count());
@@ -247,10 +241,14 @@ impl<'a> Claims<'a> {
         map.uint("certificate", u64::from(self.certificate));
         map.text("valid_until", &self.validity.until().to_string());
         map.text("control_total", &self.registers.control_total().to_string());
-        map.0.into_writer()
+        map.finish()
     }
 
     fn read(payload: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::read_map(payload).map_err(malformed)
+    }
+
+    fn read_map(payload: &'a [u8]) -> Result<Self, &'static str> {
         let mut map = ClaimsReader::begin(payload)?;
         let psd = map.parsed("psd")?;
         let kind = map.text("kind")?;
@@ -273,23 +271,19 @@ impl<'a> Claims<'a> {
             holder,
             currency,
             specimen,
-            registers: registers.ok().ok_or(malformed("ascending + descending is not the control total"))?,
-            validity: Validity::new(from, until).ok().ok_or(malformed("no such validity is issued"))?,
-            certificate: u32::try_from(certificate).ok().ok_or(malformed("the certificate's serial has 32 bits"))?,
+            registers: registers.ok().ok_or("ascending + descending is not the control total")?,
+            validity: Validity::new(from, until).ok().ok_or("no such validity is issued")?,
+            certificate: u32::try_from(certificate).ok().ok_or("the certificate's serial has 32 bits")?,
         };
         claims.details()?;
         // Other forms of a number, of an amount or of a length, and what follows, show in the comparison.
-        if claims.write() == payload {
-            Ok(claims)
-        } else {
-            Err(malformed("the claims are not in deterministic encoding"))
-        }
+        if claims.write() == payload { Ok(claims) } else { Err("the claims are not in deterministic encoding") }
     }
 
-    fn details(&self) -> Result<Voucher, DecodeError> {
-        let kind = VoucherKind::from_str(self.kind).ok().ok_or(malformed("no such kind is issued"))?;
+    fn details(&self) -> Result<Voucher, &'static str> {
+        let kind = VoucherKind::from_str(self.kind).ok().ok_or("no such kind is issued")?;
         let holder = self.holder.map(Holder::from_str).transpose();
-        let holder = holder.ok().ok_or(malformed("no such holder reference is issued"))?;
+        let holder = holder.ok().ok_or("no such holder reference is issued")?;
         Ok(Voucher { kind, holder, validity: self.validity })
     }
 
@@ -310,77 +304,6 @@ impl<'a> Claims<'a> {
             "valid_until" => ("last day", Meaning::Day(self.validity.until().yyyymmdd())),
             _ => ("control total", Meaning::Amount(self.registers.control_total(), "ever loaded")),
         }
-    }
-}
-
-/// Writes a map with text keys. Writing to memory cannot fail, and minicbor's error type says so.
-struct ClaimsWriter(Encoder<Vec<u8>>);
-
-impl ClaimsWriter {
-    fn begin(&mut self, entries: u64) {
-        let written = self.0.map(entries).map(drop);
-        debug_assert!(written.is_ok());
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        let written = self.0.str(key).and_then(|e| e.str(value)).map(drop);
-        debug_assert!(written.is_ok());
-    }
-
-    fn uint(&mut self, key: &str, value: u64) {
-        let written = self.0.str(key).and_then(|e| e.u64(value)).map(drop);
-        debug_assert!(written.is_ok());
-    }
-
-    fn truth(&mut self, key: &str) {
-        let written = self.0.str(key).and_then(|e| e.bool(true)).map(drop);
-        debug_assert!(written.is_ok());
-    }
-}
-
-/// Reads such a map, key by key in the one order.
-struct ClaimsReader<'a>(Decoder<'a>);
-
-impl<'a> ClaimsReader<'a> {
-    fn begin(payload: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut decoder = Decoder::new(payload);
-        // How many entries it says shows when the claims are written again.
-        match decoder.map() {
-            Ok(Some(_)) => Ok(Self(decoder)),
-            Ok(None) | Err(_) => Err(malformed("the payload is not a map")),
-        }
-    }
-
-    fn next_is(&mut self, key: &str) -> bool {
-        self.0.probe().str().is_ok_and(|found| found == key)
-    }
-
-    fn value<T>(
-        &mut self,
-        key: &str,
-        read: impl FnOnce(&mut Decoder<'a>) -> Result<T, minicbor::decode::Error>,
-    ) -> Result<T, DecodeError> {
-        if !self.next_is(key) {
-            return Err(malformed("a claim is missing, unknown or out of its place"));
-        }
-        let value = self.0.skip().and_then(|()| read(&mut self.0));
-        value.ok().ok_or(malformed("a claim is not of its type"))
-    }
-
-    fn text(&mut self, key: &str) -> Result<&'a str, DecodeError> {
-        self.value(key, Decoder::str)
-    }
-
-    fn uint(&mut self, key: &str) -> Result<u64, DecodeError> {
-        self.value(key, Decoder::u64)
-    }
-
-    fn truth(&mut self, key: &str) -> Result<bool, DecodeError> {
-        self.value(key, Decoder::bool)
-    }
-
-    fn parsed<T: FromStr>(&mut self, key: &str) -> Result<T, DecodeError> {
-        self.text(key)?.parse().ok().ok_or(malformed("a claim is not what its name says"))
     }
 }
 

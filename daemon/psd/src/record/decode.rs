@@ -1,8 +1,12 @@
 //! Bytes → record, strictly: unknown kinds and keys, wrong types and registers that do not add up are errors.
 
 use super::map::{MapReader, RecordError};
-use super::{Applied, AuthorityPurpose, Charter, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, Stamp};
+use super::{
+    Applied, AuthorityPurpose, CertifiedPiece, Charter, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record,
+    Stamp,
+};
 use crate::authority::{Loaded, Period};
+use crate::certification::MarkId;
 use crate::clock::{ClockReading, ClockSource};
 use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::device::Purpose;
@@ -167,6 +171,7 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             version: map.uint(8)?,
             text: map.text(9).and_then(|text| PolicyText::new(text).ok().ok_or(RecordError::BadValue(9)))?,
         },
+        29 => Event::Certification(read_certification(map)?),
         other => return Err(RecordError::UnknownKind(other)),
     })
 }
@@ -313,4 +318,22 @@ fn read_indicium(map: &mut MapReader<'_>) -> Result<Indicium, RecordError> {
         reference: map.has(14).then(|| map.text(14).map(Arc::from)).transpose()?,
         weight_g: map.has(15).then(|| map.uint(15)).transpose()?,
     })
+}
+
+fn read_certification(map: &mut MapReader<'_>) -> Result<CertifiedPiece, RecordError> {
+    let marked = map.has(15) || map.has(16);
+    Ok(CertifiedPiece {
+        stamp: read_stamp(map)?,
+        tenant: parsed(map, 8)?,
+        key: map.array(9).and_then(|bytes| PieceKey::from_bytes(bytes).ok_or(RecordError::BadValue(9)))?,
+        digest: map.array(10)?,
+        debited: map.uint(11).and_then(|n| amount(11, n))?,
+        certification: map.bytes(12)?.to_vec(),
+        reference: map.has(14).then(|| map.text(14).map(Arc::from)).transpose()?,
+        mark: marked.then(|| read_mark(map)).transpose()?,
+    })
+}
+
+fn read_mark(map: &mut MapReader<'_>) -> Result<MarkId, RecordError> {
+    Ok(MarkId { psd: parsed(map, 15)?, ascending: map.uint(16).and_then(|n| amount(16, n))? })
 }

@@ -1,7 +1,7 @@
 //! Record → bytes.
 
 use super::map::MapWriter;
-use super::{Applied, Environment, Event, Genesis, Indicium, Record, Stamp};
+use super::{Applied, CertifiedPiece, Environment, Event, Genesis, Indicium, Record, Stamp};
 use crate::device::Purpose;
 use crate::governance::Subject;
 use crate::limits::Limits;
@@ -60,6 +60,7 @@ impl Event {
             Event::AuditAccepted { .. } => 26,
             Event::KeyChangeOrdered { .. } => 27,
             Event::AuthorityPolicySet { .. } => 28,
+            Event::Certification(_) => 29,
         }
     }
 }
@@ -202,6 +203,7 @@ fn write_event(map: &mut MapWriter, event: &Event) {
             map.bytes(9, certificate);
         }
         Event::Indicium(indicium) => write_indicium(map, indicium),
+        Event::Certification(piece) => write_certification(map, piece),
     }
 }
 
@@ -284,5 +286,20 @@ fn write_indicium(map: &mut MapWriter, indicium: &Indicium) {
     }
     if let Some(weight_g) = indicium.weight_g {
         map.uint(15, weight_g);
+    }
+}
+
+fn write_certification(map: &mut MapWriter, piece: &CertifiedPiece) {
+    map.text(8, piece.tenant.as_str());
+    map.bytes(9, piece.key.as_bytes());
+    map.bytes(10, &piece.digest);
+    map.uint(11, piece.debited.mills());
+    map.bytes(12, &piece.certification);
+    if let Some(reference) = &piece.reference {
+        map.text(14, reference);
+    }
+    if let Some(mark) = &piece.mark {
+        map.text(15, mark.psd.text().as_str());
+        map.uint(16, mark.ascending.mills());
     }
 }

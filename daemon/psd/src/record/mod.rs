@@ -14,6 +14,7 @@ pub use map::RecordError;
 pub use repeated::Repeated;
 
 use crate::authority::{Loaded, Period};
+use crate::certification::MarkId;
 use crate::clock::ClockReading;
 use crate::currency::Currency;
 use crate::custody::{KeyStep, Revocation, RevocationReason};
@@ -179,6 +180,42 @@ pub struct Indicium {
     pub reference: Option<Arc<str>>,
     /// Weight in grams, if given.
     pub weight_g: Option<u64>,
+}
+
+/// One certification: the debit together with its proof.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertifiedPiece {
+    /// The PSD and its registers after this piece.
+    pub stamp: Stamp,
+    /// Scope of the key.
+    pub tenant: TenantName,
+    /// The client's idempotency key.
+    pub key: PieceKey,
+    /// SHA-256 of the content as received.
+    pub digest: [u8; 32],
+    /// The debit: what was due beyond what was paid; zero where nothing was.
+    pub debited: PostageAmount,
+    /// COSE_Sign1 by the certification key ([`crate::certification`]).
+    pub certification: Vec<u8>,
+    /// The client's own reference, if given.
+    pub reference: Option<Arc<str>>,
+    /// The indicium that paid for the piece, if one did: it pays for no other.
+    pub mark: Option<MarkId>,
+}
+
+/// What is alike in every record of a piece: indicium or certification.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Debit<'r> {
+    /// The PSD and its registers after the piece.
+    pub stamp: &'r Stamp,
+    /// Scope of the key.
+    pub tenant: &'r TenantName,
+    /// The client's idempotency key.
+    pub key: PieceKey,
+    /// SHA-256 of the content as received.
+    pub digest: &'r [u8; 32],
+    /// What moved from the descending register to the ascending one.
+    pub amount: PostageAmount,
 }
 
 /// What authorised value was for.
@@ -451,6 +488,8 @@ pub enum Event {
     },
     /// A piece was debited and signed.
     Indicium(Indicium),
+    /// A piece of corrected mail was certified, and what it still owed debited.
+    Certification(CertifiedPiece),
 }
 
 impl Event {
@@ -468,7 +507,8 @@ impl Event {
             | Event::Withdrawn { stamp, .. }
             | Event::AuditAccepted { stamp, .. }
             | Event::KeyChangeOrdered { stamp, .. }
-            | Event::Indicium(Indicium { stamp, .. }) => Some(stamp),
+            | Event::Indicium(Indicium { stamp, .. })
+            | Event::Certification(CertifiedPiece { stamp, .. }) => Some(stamp),
             Event::Genesis(_)
             | Event::StateDigest { .. }
             | Event::Started { .. }
@@ -483,6 +523,17 @@ impl Event {
             | Event::OperatorsChanged { .. }
             | Event::Revoked { .. }
             | Event::RefusalsNoted { .. } => None,
+        }
+    }
+
+    /// The debit, where this is a piece.
+    pub fn debit(&self) -> Option<Debit<'_>> {
+        match self {
+            Event::Indicium(Indicium { stamp, tenant, key, digest, postage: amount, .. })
+            | Event::Certification(CertifiedPiece { stamp, tenant, key, digest, debited: amount, .. }) => {
+                Some(Debit { stamp, tenant, key: *key, digest, amount: *amount })
+            }
+            _ => None,
         }
     }
 }
@@ -524,9 +575,11 @@ impl Event {
             Event::KeyChangeOrdered { role, .. } => format!("key-change:{}", role.number()),
             Event::AuthorityPolicySet { .. } => "authority-policy".to_owned(),
             Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
-            Event::StateDigest { .. } | Event::Started { .. } | Event::RefusalsNoted { .. } | Event::Indicium(_) => {
-                return None;
-            }
+            Event::StateDigest { .. }
+            | Event::Started { .. }
+            | Event::RefusalsNoted { .. }
+            | Event::Indicium(_)
+            | Event::Certification(_) => return None,
         })
     }
 }

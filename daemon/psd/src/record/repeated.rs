@@ -53,7 +53,8 @@ impl Repeated {
             | Event::OperatorsChanged { .. }
             | Event::Revoked { .. }
             | Event::RefusalsNoted { .. }
-            | Event::Indicium(_) => {}
+            | Event::Indicium(_)
+            | Event::Certification(_) => {}
         }
     }
 }

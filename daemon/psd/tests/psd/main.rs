@@ -1,5 +1,6 @@
 //! The PSD from the outside: refusals in their order, registers against a model, records there and back.
 
+mod certify;
 mod device;
 mod governance;
 mod lifecycle;

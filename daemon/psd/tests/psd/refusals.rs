@@ -2,6 +2,7 @@
 
 use crate::device::*;
 use psd::authority::{AboveCeiling, Period};
+use psd::certification::MarkId;
 use psd::clock::ClockStop;
 use psd::device::{Authorisation, PieceContext, Purpose, ValueRefusal};
 use psd::indicium::Details;
@@ -16,20 +17,22 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::KeyTooOld { .. } => (1, "key-too-old"),
         Refusal::KeyFromFuture { .. } => (2, "key-from-future"),
         Refusal::KeyReused => (3, "key-reused"),
-        Refusal::NoneHasFunds { .. } => (4, "insufficient-funds"),
-        Refusal::NoPsdAvailable(_) => (5, "no-psd-available"),
-        Refusal::NotActive(_) => (6, "psd-not-active"),
-        Refusal::Locked(_) => (7, "psd-locked"),
-        Refusal::Withdrawing => (8, "psd-withdrawing"),
-        Refusal::ClockStopped(_) => (9, "clock-stopped"),
-        Refusal::NoCertifiedKey => (10, "no-certified-key"),
-        Refusal::WrongKind { .. } => (11, "item-wrong-kind"),
-        Refusal::DateOutOfWindow { .. } => (12, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (13, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (14, "postage-too-large"),
-        Refusal::Unencodable { .. } => (15, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (16, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (17, "all-or-none"),
+        Refusal::MarkCertified(_) => (4, "indicium-certified"),
+        Refusal::NoneHasFunds { .. } => (5, "insufficient-funds"),
+        Refusal::NoPsdAvailable(_) => (6, "no-psd-available"),
+        Refusal::NotActive(_) => (7, "psd-not-active"),
+        Refusal::Locked(_) => (8, "psd-locked"),
+        Refusal::Withdrawing => (9, "psd-withdrawing"),
+        Refusal::ClockStopped(_) => (10, "clock-stopped"),
+        Refusal::NoCertifiedKey(_) => (11, "no-certified-key"),
+        Refusal::WrongKind { .. } => (12, "item-wrong-kind"),
+        Refusal::NotCertifiable(not) => (13, not.code),
+        Refusal::DateOutOfWindow { .. } => (14, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (15, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (16, "postage-too-large"),
+        Refusal::Unencodable { .. } => (17, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (18, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (19, "all-or-none"),
     }
 }
 
@@ -111,7 +114,7 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 13);
+    assert_eq!(place(&refusal).0, 15);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 
@@ -124,6 +127,7 @@ fn codes_of_the_daemon_have_their_place() {
         Refusal::KeyTooOld { key_ms: 1, horizon_ms: 2 },
         Refusal::KeyFromFuture { key_ms: 2, limit_ms: 1 },
         Refusal::KeyReused,
+        Refusal::MarkCertified(MarkId { psd: "PS010000000001".parse().unwrap(), ascending: mills(5) }),
         Refusal::NoneHasFunds { postage: mills(2), most: mills(1) },
         Refusal::NoPsdAvailable(OutOfUse { barred: 1, ..OutOfUse::default() }),
         Refusal::AllOrNone { index: 3 },

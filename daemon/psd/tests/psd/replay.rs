@@ -360,7 +360,7 @@ fn a_revoked_key_signs_no_more_and_none_takes_its_place_by_itself() {
     assert!(psd.change(&step(1, KeyStep::Destroyed), UnixMillis(3)).is_err(), "nor one destroyed that was not");
     assert_eq!(*psd.state(), before, "what is refused changes nothing");
     psd.change(&step(2, KeyStep::Revoked), UnixMillis(4)).unwrap();
-    assert!(psd.signing_key().is_none(), "the one before it stays out of use");
+    assert!(psd.signing_key(Role::Indicium).is_none(), "the one before it stays out of use");
     assert!(psd.change(&step(2, KeyStep::Revoked), UnixMillis(5)).is_err());
     psd.change(&step(1, KeyStep::Retired), UnixMillis(6)).unwrap();
     psd.change(&step(1, KeyStep::Destroyed), UnixMillis(7)).unwrap();
@@ -488,6 +488,6 @@ fn the_authority_revokes_a_key_from_a_time_of_before_on() {
     let event = psd.revoke_key([1][..].into(), revocation, UnixMillis(4)).unwrap();
     assert!(matches!(event, Event::KeyStateChanged { step: KeyStep::Revoked, since: UnixMillis(1), .. }));
     assert_eq!(psd.state().key(&[1]).unwrap().life.revoked, Some(revocation));
-    assert!(psd.signing_key().is_none());
+    assert!(psd.signing_key(Role::Indicium).is_none());
     assert!(psd.revoke_key([1][..].into(), revocation, UnixMillis(5)).is_err(), "once");
 }

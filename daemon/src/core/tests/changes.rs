@@ -87,7 +87,7 @@ pub(super) fn step(key_id: Arc<[u8]>, step: KeyStep) -> PsdChange {
 }
 
 pub(super) fn in_use(shell: &Shell) -> Arc<[u8]> {
-    Arc::clone(&shell.engine.devices[0].psd.signing_key().unwrap().key_id)
+    Arc::clone(&shell.engine.devices[0].psd.signing_key(Role::Indicium).unwrap().key_id)
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn psds_are_made_while_others_sign_and_requests_by_licence_find_their_places_aga
     let changes = vec![certify(9), PsdChange::Become(Lifecycle::Authorised), PsdChange::Become(Lifecycle::Active)];
     shell.change_psd(number, changes);
     shell.settle();
-    assert!(shell.engine.devices[number].psd.signing_key().is_some());
+    assert!(shell.engine.devices[number].psd.signing_key(Role::Indicium).is_some());
     let again = shell.submit(target, &[(5, 700)]);
     shell.settle();
     assert_eq!(shell.words(again), ["signed"]);
@@ -240,7 +240,7 @@ fn a_key_is_acknowledged_by_instruction_while_it_waits_and_what_is_refused_uses_
     shell.change_psd(0, vec![add_key(2), certify(2), add_key(3)]);
     shell.settle();
     let other = |psd, role, serial| Act::Acknowledge { psd, role, serial };
-    let in_use = shell.engine.devices[0].psd.signing_key().unwrap().certificate_serial.unwrap();
+    let in_use = shell.engine.devices[0].psd.signing_key(Role::Indicium).unwrap().certificate_serial.unwrap();
     let rows = [
         ("of another serial", INSPECTION, other(psd_id(0), Role::Indicium, 79), "certificate-unknown"),
         ("of another role", INSPECTION, other(psd_id(0), Role::Device, 72), "certificate-unknown"),

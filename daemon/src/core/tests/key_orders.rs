@@ -24,7 +24,7 @@ fn change(psd: usize, role: Role) -> Act {
 
 /// The revocation of the key that the first PSD signs with.
 fn revoke(shell: &Shell) -> Act {
-    let serial = shell.engine.devices[0].psd.signing_key().unwrap().certificate_serial.unwrap();
+    let serial = shell.engine.devices[0].psd.signing_key(Role::Indicium).unwrap().certificate_serial.unwrap();
     revoke_of(psd_id(0), Role::Indicium, serial, SINCE)
 }
 
@@ -85,7 +85,7 @@ fn a_revocation_behind_other_instructions_leaves_none_of_them_waiting_for_what_i
         shell.settle();
         assert_eq!(shell.words(signing[1]), ["signed"], "each PSD by itself");
         assert!(leaf(&shell, lock) < leaf(&shell, revoked));
-        assert!(shell.engine.devices[0].psd.signing_key().is_none());
+        assert!(shell.engine.devices[0].psd.signing_key(Role::Indicium).is_none());
         shell.assert_idle();
     }
 }
@@ -97,7 +97,7 @@ fn a_revocation_that_is_refused_drops_nothing_and_uses_no_number_up() {
     shell.change_psd(0, vec![step(key_id(3), KeyStep::Revoked), step(key_id(4), KeyStep::Retired)]);
     shell.change_psd(0, vec![step(key_id(4), KeyStep::Destroyed)]);
     shell.settle();
-    let serial = shell.engine.devices[0].psd.signing_key().unwrap().certificate_serial.unwrap();
+    let serial = shell.engine.devices[0].psd.signing_key(Role::Indicium).unwrap().certificate_serial.unwrap();
     let signing = shell.submit(0, &[(1, 700)]);
     let (ahead, funds) = (UnixMillis(START + shell.now_ms + 1), AuthorityPurpose::Funds);
     let of = |role, serial, since| revoke_of(psd_id(0), role, serial, since);

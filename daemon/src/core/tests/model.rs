@@ -426,6 +426,7 @@ impl World {
             format: "ibi",
             zips: BTreeMap::from([(ELSEWHERE, (90_000, 99_999))]),
             largest: BTreeMap::new(),
+            certifying: false,
             chunk_items: 3,
             in_flight_items: 8,
             queued_items_per_tenant: 24,

@@ -7,12 +7,13 @@ pub use setup::*;
 
 use crate::core::pool::Standing;
 use crate::core::{
-    Action, ChunkId, Engine, Event, KeyNews, Licences, Outcome, PolicyGeneration, RequestId, SignTarget, Submission,
-    SubmitReply, TokenIndex, ValueReply, View,
+    Action, ChunkId, Engine, Event, Found, KeyNews, Licences, Outcome, PolicyGeneration, RequestId, SignTarget, Sought,
+    Submission, SubmitReply, TokenIndex, ValueReply, View,
 };
+use crate::spine::look_up;
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
 use psd::device::Piece;
-use psd::{PieceKey, PsdId, Registers, TenantName, UnixMillis};
+use psd::{PsdId, Registers, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_ledger::open::LedgerLock;
 use psdd_ledger::{Appliance, Durable, Journal, Ledger, NewRecord, Reader, Recovered, Rules};
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 /// An answer of the disk on its way to the core.
-pub type Found = (RequestId, Vec<Option<Durable>>);
+pub type FoundFor = (RequestId, Vec<Found>);
 
 pub struct Shell {
     pub engine: Engine,
@@ -40,9 +41,9 @@ pub struct Shell {
     /// On stable storage, but the core does not know yet.
     pub written: VecDeque<(ChunkId, Vec<Durable>)>,
     /// Not yet read.
-    pub look_ups: VecDeque<(RequestId, TenantName, Vec<PieceKey>)>,
+    pub look_ups: VecDeque<(RequestId, TenantName, Vec<Sought>)>,
     /// Read, but the core does not know yet.
-    pub found: VecDeque<Found>,
+    pub found: VecDeque<FoundFor>,
     pub replies: BTreeMap<RequestId, SubmitReply>,
     pub value_replies: BTreeMap<RequestId, ValueReply>,
     pub views: BTreeMap<RequestId, View>,
@@ -149,7 +150,7 @@ impl Shell {
     fn act(&mut self) {
         for action in self.engine.pump(self.now_ms) {
             match action {
-                Action::LookUp(request, tenant, keys) => {
+                Action::LookUp(request, tenant, sought) => {
                     // An answer says whose it is and nothing more, so two under way could be taken for each other.
                     let others =
                         self.look_ups.iter().map(|(other, ..)| other).chain(self.found.iter().map(|(other, _)| other));
@@ -157,7 +158,7 @@ impl Shell {
                         others.into_iter().all(|other| *other != request),
                         "{request:?} is looked up twice at a time"
                     );
-                    self.look_ups.push_back((request, tenant, keys));
+                    self.look_ups.push_back((request, tenant, sought));
                 }
                 Action::Sign(chunk, token, frame) => {
                     assert!(self.frames.insert(chunk, (token, frame)).is_none(), "{chunk:?} is signed twice");
@@ -271,8 +272,8 @@ impl Shell {
 
     /// Reads the oldest look-up from the disk as it is now.
     pub fn read(&mut self) {
-        if let Some((request, tenant, keys)) = self.look_ups.pop_front() {
-            let found = self.reader.look_up(keys.iter().map(|key| (&tenant, key))).unwrap();
+        if let Some((request, tenant, sought)) = self.look_ups.pop_front() {
+            let found = look_up::found(&mut self.reader, &tenant, &sought).unwrap();
             self.found.push_back((request, found));
         }
     }
@@ -399,7 +400,7 @@ fn engine(setup: &Setup, appliance: &Appliance, reader: &Reader) -> Engine {
         largest_silence_ms: 1_000_000,
     };
     let clock = ClockGuard::resume(rules, appliance.latest.epoch, appliance.latest.time);
-    let greatest = reader.greatest_keys().unwrap();
+    let greatest = reader.greatest().unwrap();
     let psds = appliance.psds.values().cloned();
     let held = (appliance.authority.clone(), appliance.governance.clone());
     Engine::new(setup.engine(), clock, psds, held, greatest)

@@ -1,5 +1,6 @@
 //! The vendor door (8443): mutual TLS, HTTP/2 or 1.1, CBOR after `daemon/wire/psdd.cddl`.
 
+mod certify;
 mod connection;
 mod places;
 mod policies;
@@ -8,6 +9,7 @@ mod reads;
 mod refund;
 mod request;
 mod sign;
+mod submit;
 mod value;
 mod withdrawal;
 
@@ -22,6 +24,7 @@ use crate::door::listener::Limits;
 use crate::spine::{Handle, Metrics, Newest};
 use arc_swap::ArcSwap;
 use psd::ApplianceId;
+use psd::record::Environment;
 use psdd_wire::checkpoint::LogKey;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -48,8 +51,8 @@ pub struct VendorState {
     pub origin: String,
     /// The appliance's name.
     pub appliance: ApplianceId,
-    /// `development` or `production`.
-    pub environment: &'static str,
+    /// Whether what it signs is worth money.
+    pub environment: Environment,
     /// The authority's root certificate, DER.
     pub authority_root: Arc<[u8]>,
     /// The authority's keys.

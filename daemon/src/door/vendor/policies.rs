@@ -1,8 +1,10 @@
-//! The policies in force at the vendor door: those of the files, and what the postal authority instructed beside them.
+//! What is in force at the vendor door: the policies of the files, what the postal authority instructed beside them, and the rate tables and scales that
+//! pieces are certified by.
 //!
-//! Each half is replaced by itself and never without the other: the files at SIGHUP, the instructed policy when the core takes one. Who replaces
+//! Each part is replaced by itself and keeps the others: files at SIGHUP, the instructed policy when the core takes one. Who replaces
 //! one waits for the other; who asks waits for nobody.
 
+use crate::certify::Desk;
 use crate::core::PolicyGeneration;
 use arc_swap::{ArcSwap, Guard};
 use psdd_policy::{InstructedPolicy, PolicySet};
@@ -10,10 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A policy in force, with the generation that the core knows it by.
 pub struct PolicyInForce {
-    /// Which reading of the files, and which version of the instructed policy.
+    /// Which reading of files, and which version of the instructed policy.
     pub generation: PolicyGeneration,
     /// Both together.
     pub policies: PolicySet,
+    /// Tables and scales; none where nothing is certified.
+    pub certifying: Option<Arc<Desk>>,
     instructed: Arc<InstructedPolicy>,
 }
 
@@ -24,10 +28,15 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// These files and this instructed policy.
-    pub fn new(files: &PolicySet, instructed: Arc<InstructedPolicy>, generation: PolicyGeneration) -> Self {
+    /// These files, this instructed policy and these tables and scales.
+    pub fn new(
+        files: &PolicySet,
+        instructed: Arc<InstructedPolicy>,
+        certifying: Option<Arc<Desk>>,
+        generation: PolicyGeneration,
+    ) -> Self {
         let policies = files.with(&instructed);
-        let in_force = ArcSwap::from_pointee(PolicyInForce { generation, policies, instructed });
+        let in_force = ArcSwap::from_pointee(PolicyInForce { generation, policies, certifying, instructed });
         Self { in_force, replacing: Mutex::new(()) }
     }
 
@@ -39,20 +48,35 @@ impl Policies {
     /// Puts the policies of files that were read anew in force, and gives which reading that is.
     pub fn replace_files(&self, files: &PolicySet) -> u64 {
         let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let PolicyInForce { generation, instructed, .. } = &**self.in_force.load();
+        let PolicyInForce { generation, certifying, instructed, .. } = &**self.in_force.load();
         let generation = PolicyGeneration { files: generation.files + 1, ..*generation };
         let (policies, instructed) = (files.with(instructed), Arc::clone(instructed));
-        self.in_force.store(Arc::new(PolicyInForce { generation, policies, instructed }));
+        self.in_force.store(Arc::new(PolicyInForce {
+            generation,
+            policies,
+            certifying: certifying.clone(),
+            instructed,
+        }));
+        generation.files
+    }
+
+    /// Puts tables and scales that were read anew in force, and gives which reading of files that is.
+    pub fn replace_desk(&self, certifying: Arc<Desk>) -> u64 {
+        let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let PolicyInForce { generation, policies, instructed, .. } = &**self.in_force.load();
+        let generation = PolicyGeneration { files: generation.files + 1, ..*generation };
+        let (policies, instructed) = (policies.with(instructed), Arc::clone(instructed));
+        self.in_force.store(Arc::new(PolicyInForce { generation, policies, certifying: Some(certifying), instructed }));
         generation.files
     }
 
     /// Puts in force what the authority instructed under this version.
     pub fn replace_instructed(&self, version: u64, instructed: Arc<InstructedPolicy>) {
         let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let PolicyInForce { generation, policies, .. } = &**self.in_force.load();
+        let PolicyInForce { generation, policies, certifying, .. } = &**self.in_force.load();
         let generation = PolicyGeneration { instructed: version, ..*generation };
-        let policies = policies.with(&instructed);
-        self.in_force.store(Arc::new(PolicyInForce { generation, policies, instructed }));
+        let (policies, certifying) = (policies.with(&instructed), certifying.clone());
+        self.in_force.store(Arc::new(PolicyInForce { generation, policies, certifying, instructed }));
     }
 }
 
@@ -85,7 +109,7 @@ mod tests {
         let forbid = |action: &str| format!(r#"@id("x") forbid (principal, action == Action::"{action}", resource);"#);
         let files = |authority: &str| PolicySet::from_texts(OWN, authority).unwrap();
         let generation = PolicyGeneration { files: 1, instructed: 4 };
-        let policies = Policies::new(&files(""), instructed(&forbid("read_registers")), generation);
+        let policies = Policies::new(&files(""), instructed(&forbid("read_registers")), None, generation);
         assert_eq!(state(&policies), (1, 4, false, true), "from the start on");
         assert_eq!(policies.replace_files(&files(&forbid("read_certificates"))), 2);
         assert_eq!(state(&policies), (2, 4, false, false), "the instructed one stays");

@@ -1,5 +1,6 @@
 //! Reading: PSDs, registers, certificates, stored results. Committed state only.
 
+use super::certify::certified_piece;
 use super::connection::Connection;
 use super::problems::Failure;
 use super::sign::signed_piece;
@@ -8,20 +9,36 @@ use crate::door::views::{key_views, policy_view, psd_view};
 use http::StatusCode;
 use psd::device::Identity;
 use psd::{PieceKey, PsdId, State};
+use psdd_ledger::Durable;
 use psdd_policy::{Action, ApplianceAction};
-use psdd_wire::message::{ApplianceResponse, CertificatesResponse, PieceResponse, PsdResponse, PsdView, PsdsResponse};
+use psdd_wire::message::{
+    ApplianceResponse, CertificatesResponse, CertificationResponse, PieceResponse, PsdResponse, PsdView, PsdsResponse,
+};
 use std::sync::Arc;
 
 pub(super) async fn piece(connection: &Connection, key: &str) -> Result<Vec<u8>, Failure> {
     let unknown = || Failure::lasting(StatusCode::NOT_FOUND, "key-unknown", "no piece was signed for this key");
-    let uuid = uuid::Uuid::try_parse(key).ok().and_then(|uuid| PieceKey::from_bytes(uuid.into_bytes()));
-    let detail = "the key in the path is a UUID of version 7";
-    let key = uuid.ok_or_else(|| Failure::lasting(StatusCode::BAD_REQUEST, "key-not-uuid7", detail))?;
-    let answer = connection.state.core.piece(connection.identity.tenant.clone(), key)?;
-    let durable = answer.await.ok().flatten().ok_or_else(unknown)?;
+    let durable = stored(connection, key).await?.ok_or_else(unknown)?;
     let piece = signed_piece(&durable).ok_or_else(unknown)?;
     connection.may(piece.psd, Action::ReadResult).ok_or_else(unknown)??;
     Ok(psdd_wire::encode(&PieceResponse { piece, checkpoint: connection.state.newest.note() }))
+}
+
+/// The stored result of a certification.
+pub(super) async fn certification(connection: &Connection, key: &str) -> Result<Vec<u8>, Failure> {
+    let unknown = || Failure::lasting(StatusCode::NOT_FOUND, "key-unknown", "no piece was certified for this key");
+    let durable = stored(connection, key).await?.ok_or_else(unknown)?;
+    let piece = certified_piece(&durable).ok_or_else(unknown)?;
+    connection.may(piece.psd, Action::ReadResult).ok_or_else(unknown)??;
+    Ok(psdd_wire::encode(&CertificationResponse { piece, checkpoint: connection.state.newest.note() }))
+}
+
+/// What is stored for a key of the tenant.
+async fn stored(connection: &Connection, key: &str) -> Result<Option<Durable>, Failure> {
+    let uuid = uuid::Uuid::try_parse(key).ok().and_then(|uuid| PieceKey::from_bytes(uuid.into_bytes()));
+    let detail = "the key in the path is a UUID of version 7";
+    let key = uuid.ok_or_else(|| Failure::lasting(StatusCode::BAD_REQUEST, "key-not-uuid7", detail))?;
+    Ok(connection.state.core.piece(connection.identity.tenant.clone(), key)?.await.ok().flatten())
 }
 
 pub(super) async fn psds(connection: &Connection) -> Result<Vec<u8>, Failure> {
@@ -62,7 +79,7 @@ pub(super) async fn appliance(connection: &Connection) -> Result<Vec<u8>, Failur
         log_spki: state.log_key.spki.clone(),
         appliance: state.appliance.to_string(),
         checkpoint: state.newest.note(),
-        environment: state.environment.to_owned(),
+        environment: state.environment.as_str().to_owned(),
         authority_root: state.authority_root.to_vec(),
     }))
 }

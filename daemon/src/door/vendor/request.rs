@@ -1,7 +1,7 @@
 //! Who is served at the vendor door, and its routes: from a request to its handler.
 
 use super::connection::Connection;
-use super::{VendorState, reads, refund, sign, value, withdrawal};
+use super::{VendorState, certify, reads, refund, sign, value, withdrawal};
 use crate::door::failure::{self, Answer, Failure};
 use crate::door::identity::VendorIdentity;
 use crate::door::instruction::{self, Desk};
@@ -39,6 +39,10 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
     match segments.as_slice() {
         ["v1", "indicia"] if post => sign::sign(connection, &body(connection, request).await?).await,
         ["v1", "indicia", key] if get => reads::piece(connection, key).await,
+        ["v1", "certifications", key] if get => reads::certification(connection, key).await,
+        ["v1", "psds", psd, "certifications"] if post => {
+            certify::certify(connection, psd, &body(connection, request).await?).await
+        }
         ["v1", "psds"] if get => reads::psds(connection).await,
         ["v1", "psds", psd] if get => reads::psd(connection, psd).await,
         ["v1", "psds", psd, "certificates"] if get => reads::certificates(connection, psd).await,
@@ -71,14 +75,15 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
             "v1",
             "psds",
             _,
-            "value-requests"
+            "certifications"
+            | "value-requests"
             | "value-authorisations"
             | "value-voids"
             | "refund-requests"
             | "withdrawals"
             | "withdrawal-acknowledgements",
         ] => Err(Failure::method_not_allowed("POST")),
-        ["v1", "indicia", _]
+        ["v1", "indicia" | "certifications", _]
         | ["v1", "psds"]
         | ["v1", "psds", _]
         | ["v1", "psds", _, "certificates"]

@@ -1,40 +1,30 @@
 //! POST /v1/indicia: decode → authorise → the core → encode what is durable.
 
-use super::VendorState;
 use super::connection::{Connection, Permitted};
-use super::problems::{Failure, not_judged, of_outcome};
-use crate::core::{Outcome, PolicyGeneration, Selection, SignTarget, Submission, SubmitReply};
+use super::problems::{Failure, of_outcome};
+use super::submit::{AUTHORISE_ATTEMPTS, Authorised, Pieces, check_count, compare_checkpoint, submit, totals};
+use crate::core::{Outcome, PolicyGeneration, Selection, SignTarget};
 use crate::spine::{Fatal, Metrics, die};
 use http::StatusCode;
 use psd::device::Piece;
 use psd::record::{Event, Indicium};
-use psd::{LicenceNumber, PostageAmount, PsdId};
+use psd::{LicenceNumber, PsdId};
 use psdd_ledger::{Body, Durable};
-use psdd_policy::{Action, SigningTotals};
-use psdd_wire::MOST_ITEMS;
-use psdd_wire::checkpoint::Checkpoint;
+use psdd_policy::Action;
 use psdd_wire::item::piece_of;
 use psdd_wire::message::{
     RefusedPiece, Select, SignItem, SignRequest, SignResponse, SignResult, SignTarget as Asked, SignedPiece,
 };
 use psdd_wire::problem::Problem;
 use rand::RngCore;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A signed piece in a response takes some bytes less.
 const LONG_RESULT: usize = 320;
 
-/// How often an item may be authorised anew before it is refused as overload.
-const AUTHORISE_ATTEMPTS: usize = 3;
-
 pub(super) async fn sign(connection: &Connection, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let request: SignRequest<'_> = psdd_wire::read(bytes).map_err(|error| Failure::malformed(error.to_string()))?;
     let count = request.items.len();
-    if count == 0 || count > MOST_ITEMS {
-        let detail = format!("a request has 1 to {MOST_ITEMS} items, this one has {count}");
-        return Err(Failure::lasting(StatusCode::BAD_REQUEST, "item-count", detail));
-    }
+    check_count(count)?;
     let signer = signer(&request.target)?;
     if let Some(note) = request.checkpoint.as_deref() {
         compare_checkpoint(&connection.state, note)?;
@@ -66,7 +56,7 @@ fn judge_form(
     request: &SignRequest<'_>,
     open: &mut Vec<usize>,
     results: &mut [Option<SignResult>],
-) -> Result<Vec<(Piece, Option<Body>)>, Failure> {
+) -> Result<Pieces, Failure> {
     let mut pieces = Vec::with_capacity(open.len());
     let mut failure = None;
     open.retain(|&index| {
@@ -103,27 +93,15 @@ async fn pass_core(
     connection: &Connection,
     request: &SignRequest<'_>,
     signer: &Signer,
-    pieces: Vec<(Piece, Option<Body>)>,
+    pieces: Pieces,
     open: &[usize],
     results: &mut [Option<SignResult>],
 ) -> Result<Vec<usize>, Failure> {
     let totals = totals(&pieces)?;
     let (target, policy) = authorise(connection, signer, Action::SignIndicium(totals))?;
-    let submission = Submission {
-        request: connection.state.core.next_request(),
-        tenant: connection.identity.tenant.clone(),
-        client: Arc::clone(&connection.identity.client),
-        target,
-        pieces,
-        all_or_none: request.all_or_none,
-        policy,
-    };
-    let answer = connection.state.core.submit(submission)?;
-    let outcomes = match answer.await {
-        Ok(SubmitReply::Judged(outcomes)) => outcomes,
-        Ok(other) => return Err(not_judged(&other, signer_text(&request.target))),
-        Err(_gone) => return Err(Failure::stopping()),
-    };
+    let all_or_none = request.all_or_none;
+    let authorised = Authorised { target, signer: signer_text(&request.target), all_or_none, policy };
+    let outcomes = submit(connection, authorised, pieces).await?;
     let mut stale = Vec::new();
     for (at, outcome) in open.iter().copied().zip(outcomes) {
         results[at] = match outcome {
@@ -189,18 +167,6 @@ fn authorise(
     }
 }
 
-fn totals(pieces: &[(Piece, Option<Body>)]) -> Result<SigningTotals, Failure> {
-    let mut total = PostageAmount::ZERO;
-    let mut largest = PostageAmount::ZERO;
-    for (piece, _) in pieces {
-        let too_large =
-            || Failure::lasting(StatusCode::BAD_REQUEST, "amount-too-large", "the total is beyond any amount");
-        total = total.checked_add(piece.postage).ok_or_else(too_large)?;
-        largest = largest.max(piece.postage);
-    }
-    Ok(SigningTotals { count: u32::try_from(pieces.len()).unwrap_or(u32::MAX), total, largest })
-}
-
 /// What a durable record says to its client: the same for the first answer and every repetition.
 pub(super) fn signed_piece(durable: &Durable) -> Option<SignedPiece> {
     let record = durable.record();
@@ -225,22 +191,4 @@ fn count_refusal(metrics: &Metrics, result: &SignResult) {
     if let SignResult::Refused(refused) = result {
         metrics.refused(&refused.problem.facts.code);
     }
-}
-
-/// A validly signed checkpoint beyond the end of this log means that the ledger was rolled back or cloned: stop at once
-/// (DESIGN.md §5).
-fn compare_checkpoint(state: &VendorState, note: &str) -> Result<(), Failure> {
-    if state.newest.knows(note) {
-        return Ok(());
-    }
-    let seen = Checkpoint::verified(note, &state.origin, &state.log_key)
-        .map_err(|error| Failure::lasting(StatusCode::BAD_REQUEST, "checkpoint-invalid", error.to_string()))?;
-    let size = state.log_size.load(Ordering::Acquire);
-    if seen.size > size {
-        die(&Fatal::Fenced(format!(
-            "a client holds a signed checkpoint of {} records, this log has {size}",
-            seen.size
-        )));
-    }
-    Ok(())
 }

@@ -14,6 +14,9 @@ pub struct Plan {
     /// The groups.
     #[serde(rename = "psds")]
     pub groups: Vec<PlannedPsds>,
+    /// Whether each PSD gets a certification key beside its others.
+    #[serde(default)]
+    pub certifying: bool,
 }
 
 /// PSDs with consecutive serial numbers and all else in common.

@@ -2,11 +2,13 @@
 //!
 //! Fields stand in the order of deterministic encoding: shorter names first, then by bytes (RFC 8949 §4.2.1).
 
+mod certify;
 mod instruction;
 mod value;
 
 pub use crate::sign_item::{PostalItem, SignItem, VoucherItem};
 pub use crate::sign_request::{Select, SignRequest, SignTarget};
+pub use certify::{CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult};
 pub use instruction::{Instruction, InstructionClaims, InstructionResponse};
 pub use value::{
     RefundClaims, RefundRequest, ValueAppliedResponse, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest,

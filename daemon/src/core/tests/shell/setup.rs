@@ -3,6 +3,7 @@
 use crate::config::TopUpRule;
 use crate::core::{EngineSettings, Selection};
 use psd::authority::Loaded;
+use psd::certification::{Certification, MarkId, Paid, PayingMark, Rated, Weighed};
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, Purpose};
 use psd::indicium::{Details, Postal, Validity, Voucher, ZipRange};
@@ -80,6 +81,30 @@ pub fn voucher(psd: usize, key: PieceKey, value: u64) -> Piece {
     Piece { details: Details::Voucher(Arc::new(Voucher { kind, holder, validity })), ..piece(psd, key, value) }
 }
 
+/// A piece of corrected mail that still owes so much, under a key of so many milliseconds; paid by the indicium of PSD 1 with this
+/// ascending register, where there is one.
+pub fn corrected(psd: usize, key_ms: u64, owed: u64, mark: Option<u64>) -> Piece {
+    let paid = mark.map_or(Paid::Nothing, |ascending| {
+        let id = MarkId { psd: psd_id(1), ascending: mills(ascending) };
+        Paid::Mark(PayingMark { id, digest: [4; 32], postage: mills(500) })
+    });
+    let certification = Certification {
+        date: "2026-11-20".parse().unwrap(),
+        destination: "20500-0003".parse().unwrap(),
+        weighed: Weighed { weight_mg: 28_000, scale: "dock-3".parse().unwrap(), taken: UnixMillis(START) },
+        rated: Rated {
+            rates: "postland".parse().unwrap(),
+            version: 1,
+            digest: [1; 32],
+            class: "letter".parse().unwrap(),
+            tariff: "full".parse().unwrap(),
+        },
+        due: mills(owed + paid.amount().mills()),
+        paid,
+    };
+    Piece { details: Details::Certification(Arc::new(certification)), ..piece(psd, key(key_ms), owed) }
+}
+
 pub fn hsm_fault(retryable: bool) -> HsmFault {
     let class = if retryable { FaultClass::Deadline } else { FaultClass::Refused };
     HsmFault { class, code: "told-to".to_owned(), step: "the test".to_owned(), retryable }
@@ -97,6 +122,8 @@ pub struct Setup {
     pub zips: BTreeMap<usize, (u32, u32)>,
     /// Largest postage of the PSDs with these numbers, where it is another than that of the rest.
     pub largest: BTreeMap<usize, u64>,
+    /// Whether they have a certification key beside the others.
+    pub certifying: bool,
     pub chunk_items: usize,
     pub in_flight_items: usize,
     pub queued_items_per_tenant: usize,
@@ -113,6 +140,7 @@ impl Default for Setup {
             format: "ibi",
             zips,
             largest,
+            certifying: false,
             chunk_items: 4,
             in_flight_items: 16,
             queued_items_per_tenant: 64,
@@ -182,7 +210,8 @@ pub fn birth(setup: &Setup, number: usize, funds: u64, loaded: u64) -> Vec<Recor
         currency: Currency::USD,
         zips: setup.zips.get(&number).map(|(low, high)| ZipRange::new(*low, *high).unwrap()),
     }];
-    for role in [Role::Indicium, Role::Device] {
+    let roles = [Role::Indicium, Role::Device, Role::Certification];
+    for role in roles.into_iter().filter(|role| *role != Role::Certification || setup.certifying) {
         let key_id: Arc<[u8]> = [role.number(), u8::try_from(number).unwrap()][..].into();
         let (algorithm, token, spki) = (Algorithm::EcdsaP256, Arc::clone(&token), b"a key"[..].into());
         events.push(RecordEvent::KeyCreated {

@@ -1,0 +1,238 @@
+//! Asking for certifications of corrected mail, and judging what comes back before anyone sees it.
+
+use crate::client::{Client, is_psd};
+use crate::error::{ClientError, ContractError, InputError};
+use crate::exchange::Call;
+use crate::item::Outcome;
+use crate::retry::Retries;
+use crate::sign::{hex, to_repeat};
+use crate::verify::history::Debit;
+use crate::verify::{VerificationError, registers_of_view};
+use psd::certification::{Certified, decode};
+use psd::indicium::Destination;
+use psd::key::Role;
+use psd::{MailingDate, PieceKey, PostageAmount, PsdId, RateName, Registers, ScaleId, UnixMillis};
+use psdd_wire::MOST_ITEMS;
+use psdd_wire::message::{self, CertifiedPiece, CertifyRequest, CertifyResponse, CertifyResult};
+use std::borrow::Cow;
+use std::sync::PoisonError;
+
+/// One piece of corrected mail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertifyItem {
+    /// Idempotency key; keep it until the outcome is stored. From [`crate::new_key`].
+    pub key: PieceKey,
+    /// Day of mailing.
+    pub date: MailingDate,
+    /// Where the piece goes.
+    pub destination: Destination,
+    /// Class of mail in the rate table.
+    pub class: RateName,
+    /// Surcharges of the table that are asked for.
+    pub surcharges: Vec<String>,
+    /// Its sides, each with its unit, where the class asks for them.
+    pub size: Option<[String; 3]>,
+    /// The scale it was weighed on.
+    pub scale: ScaleId,
+    /// What the scale read, milligrams.
+    pub weight_mg: i64,
+    /// When.
+    pub weighed: UnixMillis,
+    /// The reading as the scale signed it.
+    pub reading: Option<Vec<u8>>,
+    /// What was paid for it.
+    pub payment: Payment,
+    /// The caller's own reference, 1 to 64 bytes.
+    pub reference: Option<String>,
+}
+
+/// What a piece carries.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Payment {
+    /// Nothing.
+    Nothing,
+    /// Printed postage that nothing proves.
+    Imprint(PostageAmount),
+    /// The bytes of the indicium on it.
+    Indicium(Vec<u8>),
+}
+
+impl CertifyItem {
+    fn wire(&self) -> message::CertifyItem<'_> {
+        let (imprint, indicium) = match &self.payment {
+            Payment::Nothing => (None, None),
+            Payment::Imprint(amount) => (Some(Cow::Owned(amount.to_string())), None),
+            Payment::Indicium(bytes) => (None, Some(Cow::Borrowed(bytes.as_slice()))),
+        };
+        message::CertifyItem {
+            key: Cow::Borrowed(self.key.as_bytes()),
+            date: Cow::Owned(self.date.to_string()),
+            size: self.size.clone(),
+            class: Cow::Borrowed(self.class.as_str()),
+            scale: Cow::Borrowed(self.scale.as_str()),
+            weight: self.weight_mg,
+            imprint,
+            reading: self.reading.as_deref().map(Cow::Borrowed),
+            weighed: self.weighed.0,
+            indicium,
+            reference: self.reference.as_deref().map(Cow::Borrowed),
+            surcharges: self.surcharges.clone(),
+            destination: Cow::Owned(self.destination.to_string()),
+        }
+    }
+}
+
+impl Client {
+    /// Has a PSD certify pieces by the rate table of this name; outcomes stand in the order of the items.
+    ///
+    /// What the appliance computes is compared with what its PSD signed, and that with what was asked. In all else as [`Client::sign`].
+    pub async fn certify(
+        &self,
+        psd: PsdId,
+        rates: &RateName,
+        items: &[CertifyItem],
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
+        if all_or_none && items.len() > MOST_ITEMS {
+            return Err(InputError::TooManyForAllOrNone { items: items.len() }.into());
+        }
+        crate::sign::keys_differ(items.iter().map(|item| item.key))?;
+        let mut outcomes = Vec::with_capacity(items.len());
+        for part in items.chunks(MOST_ITEMS) {
+            outcomes.extend(self.certify_part(psd, rates, part, all_or_none).await?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn certify_part(
+        &self,
+        psd: PsdId,
+        rates: &RateName,
+        items: &[CertifyItem],
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
+        let mut outcomes: Vec<Option<Outcome<CertifiedPiece>>> = vec![None; items.len()];
+        let mut open: Vec<usize> = (0..items.len()).collect();
+        let mut retries = Retries::new(self.shared.exchange.most_retries);
+        loop {
+            let asked: Vec<&CertifyItem> = open.iter().map(|index| &items[*index]).collect();
+            let told = self.certify_once(psd, rates, &asked, all_or_none).await?;
+            let (again, hint_ms) = to_repeat(&told, all_or_none);
+            for (index, outcome) in open.iter().zip(told) {
+                outcomes[*index] = Some(outcome);
+            }
+            open = again.into_iter().map(|position| open[position]).collect();
+            let pause = if open.is_empty() { None } else { retries.next_pause(hint_ms) };
+            let Some(pause) = pause else { return Ok(outcomes.into_iter().flatten().collect()) };
+            tracing::debug!(%psd, items = open.len(), ?pause, "items to repeat");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn certify_once(
+        &self,
+        psd: PsdId,
+        rates: &RateName,
+        items: &[&CertifyItem],
+        all_or_none: bool,
+    ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
+        let floor = self.shared.checkpoints.floor();
+        let request = CertifyRequest {
+            items: items.iter().map(|item| item.wire()).collect(),
+            rates: Cow::Borrowed(rates.as_str()),
+            checkpoint: floor.note().map(Cow::Borrowed),
+            all_or_none,
+        };
+        let call = Call::post(format!("/v1/psds/{psd}/certifications"), psdd_wire::encode(&request));
+        let response: CertifyResponse = self.shared.exchange.ask(&call).await?;
+        self.shared.checkpoints.judge(&floor, response.checkpoint.as_deref())?;
+        if response.results.len() != items.len() {
+            let (items, results) = (items.len(), response.results.len());
+            return Err(ContractError::ResultCount { items, results }.into());
+        }
+        let mut outcomes = Vec::with_capacity(items.len());
+        for (index, (asked, result)) in items.iter().zip(response.results).enumerate() {
+            if result.key() != asked.key.as_bytes() {
+                return Err(VerificationError::Key { index, asked: asked.key, told: hex(result.key()) }.into());
+            }
+            outcomes.push(match result {
+                CertifyResult::Certified(piece) => {
+                    self.judge_certification(psd, rates, asked, &piece).await?;
+                    Outcome::Signed(piece)
+                }
+                CertifyResult::Refused(refused) => Outcome::Refused(refused.problem),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    /// Everything that must hold of a certification.
+    async fn judge_certification(
+        &self,
+        psd: PsdId,
+        rates: &RateName,
+        asked: &CertifyItem,
+        piece: &CertifiedPiece,
+    ) -> Result<(), ClientError> {
+        is_psd(psd, piece.psd)?;
+        let key = asked.key;
+        let registers = registers_of_view(psd, piece.sequence, &piece.registers)?;
+        let read = decode(&piece.certification);
+        let read = read.map_err(|source| VerificationError::Certification { key, what: source.0 })?;
+        if let Some(what) = differing(rates, asked, piece, &registers, &read) {
+            return Err(VerificationError::Certification { key, what }.into());
+        }
+        if let Some(book) = &self.shared.book {
+            let serial = read.certifier.certificate_serial;
+            if book.key(psd, Role::Certification, serial).is_none() {
+                self.certificates(psd).await?;
+            }
+            let certified = book.key(psd, Role::Certification, serial);
+            let certified = certified.ok_or(VerificationError::UnknownCertificate { key, psd, serial })?;
+            if !certified.verifies(&read.signed, &read.signature) {
+                return Err(VerificationError::Signature { key, serial }.into());
+            }
+            let at = UnixMillis(piece.time);
+            if !certified.valid_at(at) {
+                return Err(VerificationError::NotValidAt { key, serial, at }.into());
+            }
+        }
+        let (sequence, leaf, postage) = (piece.sequence, piece.leaf, piece.debited);
+        let debit = Debit { psd, sequence, leaf, key, postage, registers };
+        Ok(self.shared.history.lock().unwrap_or_else(PoisonError::into_inner).judge(&debit)?)
+    }
+}
+
+/// The first thing that the PSD signed and that is not what was asked or told.
+fn differing(
+    rates: &RateName,
+    asked: &CertifyItem,
+    told: &CertifiedPiece,
+    registers: &Registers,
+    read: &Certified,
+) -> Option<&'static str> {
+    let (certifier, claims) = (&read.certifier, &read.certification);
+    let paid = match (&asked.payment, claims.paid.mark()) {
+        (Payment::Nothing, None) => claims.paid.amount() == PostageAmount::ZERO,
+        (Payment::Imprint(amount), None) => claims.paid.amount() == *amount,
+        (Payment::Indicium(bytes), Some(mark)) => mark.digest == psdd_wire::sha256(bytes),
+        (Payment::Nothing | Payment::Imprint(_), Some(_)) | (Payment::Indicium(_), None) => false,
+    };
+    let weighed = &claims.weighed;
+    let rows = [
+        ("the device is another", certifier.psd == told.psd),
+        ("the registers are not those told", certifier.registers == *registers),
+        ("the day of mailing is another", claims.date == asked.date),
+        ("the destination is another", claims.destination == asked.destination),
+        ("the class is another", claims.rated.class == asked.class),
+        ("the rate table is another", claims.rated.rates == *rates && claims.rated.rates.as_str() == told.rates),
+        ("the version of the table is not that told", claims.rated.version == told.version),
+        ("the tariff is not that told", claims.rated.tariff.as_str() == told.tariff),
+        ("the weight is another", i64::try_from(weighed.weight_mg) == Ok(asked.weight_mg)),
+        ("the scale is another", weighed.scale == asked.scale && weighed.taken == asked.weighed),
+        ("what was paid is not what was shown", paid && claims.paid.amount() == told.paid),
+        ("what is due is not what was told", claims.due == told.due),
+        ("what was debited is not the shortfall", claims.shortfall() == told.debited),
+    ];
+    rows.into_iter().find(|(_, same)| !same).map(|(what, _)| what)
+}

@@ -1,0 +1,103 @@
+//! What a piece of corrected mail owes: weighed on a scale that counts, rated by a table in force, less what was paid for it.
+//!
+//! Owns everything about a certification that does not take the PSD itself: from the item as received to a [`Piece`] that the core judges. What
+//! cannot be certified becomes a piece as well, one that the core refuses once it knows that its key was never used: whoever repeats a request
+//! gets what was signed then, however old the reading or the table is by now. Files are read at start and on SIGHUP ([`Desk::load`]); a desk
+//! never changes, and the core knows which generation a piece was computed under.
+
+mod load;
+mod pay;
+mod rate;
+mod weigh;
+
+pub use load::{LoadError, published};
+pub use pay::Payers;
+
+use psd::certification::{Certification, NotCertifiable, Rated};
+use psd::clock::{ClockReading, ClockStop};
+use psd::device::{Identity, Piece};
+use psd::indicium::Details;
+use psdd_certification::scale::{Freshness, Registry};
+use psdd_rates::Archive;
+use psdd_wire::digest::certification_digest;
+use psdd_wire::item::{ItemError, ToCertify, to_certify};
+use psdd_wire::message::CertifyItem;
+use std::sync::Arc;
+
+/// Tables and scales in force.
+pub struct Desk {
+    rates: Archive,
+    scales: Registry,
+    freshness: Freshness,
+}
+
+/// What the pieces of one request have in common.
+pub struct Request<'r> {
+    /// The PSD that shall certify, as received.
+    pub psd: &'r str,
+    /// The same.
+    pub identity: &'r Identity,
+    /// Name of the rate table.
+    pub rates: &'r str,
+    /// The time, or why there is none.
+    pub clock: Result<ClockReading, ClockStop>,
+    /// PSDs whose indicia may pay.
+    pub payers: &'r Payers,
+}
+
+/// Why something cannot be certified.
+fn refused(code: &'static str, says: impl std::fmt::Display) -> NotCertifiable {
+    NotCertifiable { code, says: says.to_string() }
+}
+
+impl Desk {
+    /// The piece that an item asks for.
+    ///
+    /// # Errors
+    ///
+    /// When the item is no piece in its form.
+    pub fn piece(&self, request: &Request<'_>, item: &CertifyItem<'_>) -> Result<Piece, ItemError> {
+        let asked = to_certify(item)?;
+        let digest = certification_digest(request.psd, request.rates, item);
+        let certified = self.certification(request, item, &asked);
+        let postage = certified.as_ref().map(Certification::shortfall).unwrap_or_default();
+        let details = match certified {
+            Ok(certification) => Details::Certification(Arc::new(certification)),
+            Err(not) => Details::NotCertifiable(asked.date, Arc::new(not)),
+        };
+        let (key, reference) = (asked.key, asked.reference);
+        Ok(Piece { key, digest, postage, details, recipient: None, reference, weight_g: None })
+    }
+
+    fn certification(
+        &self,
+        request: &Request<'_>,
+        item: &CertifyItem<'_>,
+        asked: &ToCertify,
+    ) -> Result<Certification, NotCertifiable> {
+        let now = request.clock.map_err(|stop| refused("clock-stopped", format_args!("no trusted time: {stop}")))?.time;
+        let weighed = weigh::weighed(&self.scales, item, asked, now, self.freshness)?;
+        let table = self.rates.in_force(request.rates, asked.date);
+        let table = table.map_err(|error| refused("rates-not-in-force", error))?.table();
+        let (due, tariff) = rate::due(table, request.identity, item, asked, &weighed)?;
+        let paid = pay::paid(item, asked, request)?;
+        let rated = Rated {
+            rates: rate::name(table.name())?,
+            version: u64::from(table.version()),
+            digest: *table.digest(),
+            class: asked.class.clone(),
+            tariff,
+        };
+        Ok(Certification { date: asked.date, destination: asked.destination, weighed, rated, due, paid })
+    }
+
+    /// The tables, for those who ask what is in force.
+    pub fn rates(&self) -> &Archive {
+        &self.rates
+    }
+
+    /// The scales.
+    pub fn scales(&self) -> &Registry {
+        &self.scales
+    }
+}

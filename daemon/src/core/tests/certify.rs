@@ -1,0 +1,133 @@
+//! Certifications in the core: keys of another role, and indicia that pay but once.
+
+use super::shell::{Setup, Shell, corrected, piece};
+use crate::core::tests::shell::key;
+use crate::core::{Change, ChangeCommand, Event};
+use psd::custody::{KeyStep, RevocationReason};
+use psd::device::Change as PsdChange;
+use psd::key::Role;
+use psdd_hsm::protocol::Form;
+
+fn certifying() -> Setup {
+    Setup { certifying: true, ..Setup::default() }
+}
+
+#[test]
+fn pieces_of_two_roles_never_share_a_frame() {
+    let mut shell = Shell::new(Setup { in_flight_items: 8, ..certifying() });
+    let marks = shell.submit(0, &[(1, 700), (2, 700)]);
+    let certified = shell.submit_pieces(0, vec![corrected(0, 3, 230, None), corrected(0, 4, 0, Some(900))], false);
+    let more = shell.submit(0, &[(5, 700)]);
+    shell.look_up_all();
+    let frames: Vec<_> =
+        shell.frames.values().map(|(_, frame)| (frame.role, frame.form, frame.messages.len())).collect();
+    assert_eq!(
+        frames,
+        [
+            (Role::Indicium, Form::Indicium, 2),
+            (Role::Certification, Form::CoseSign1, 2),
+            (Role::Indicium, Form::Indicium, 1)
+        ]
+    );
+    let keys: Vec<_> = shell.frames.values().map(|(_, frame)| frame.key_id[0]).collect();
+    assert_eq!(keys, [1, 2, 1], "each with the key of its role");
+    // Signed in any order, committed in theirs.
+    for chunk in shell.signing().into_iter().rev() {
+        shell.sign(chunk);
+    }
+    shell.settle();
+    for request in [marks, certified, more] {
+        assert!(shell.words(request).iter().all(|word| *word == "signed"));
+    }
+    let registers = shell.working(0);
+    assert_eq!((registers.ascending().mills(), registers.piece_count()), (3 * 700 + 230, 5));
+    shell.assert_idle();
+}
+
+#[test]
+fn an_indicium_pays_once_however_soon_it_is_shown_again() {
+    let mut shell = Shell::new(certifying());
+    let first = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    let second = shell.submit_pieces(2, vec![corrected(2, 2, 230, Some(900))], false);
+    shell.look_up_all();
+    assert!(!shell.is_answered(second), "the refusal rests on a debit that can still be dropped");
+    shell.settle();
+    assert_eq!((shell.words(first), shell.words(second)), (vec!["signed"], vec!["indicium-certified"]));
+    // The same piece under its own key is what was signed.
+    let again = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    let third = shell.submit_pieces(0, vec![corrected(0, 3, 230, Some(900)), corrected(0, 4, 230, Some(901))], false);
+    shell.settle();
+    assert_eq!(shell.words(again), ["signed"]);
+    assert_eq!(shell.words(third), ["indicium-certified", "signed"]);
+    // And after a restart, which knows it from the disk alone.
+    let (mut shell, _) = shell.crash();
+    let fourth = shell.submit_pieces(2, vec![corrected(2, 5, 230, Some(900)), corrected(2, 6, 230, Some(902))], false);
+    shell.settle();
+    assert_eq!(shell.words(fourth), ["indicium-certified", "signed"]);
+    assert_eq!(shell.working(2).piece_count(), 1);
+    shell.assert_idle();
+}
+
+#[test]
+fn an_indicium_whose_certification_was_dropped_pays_for_the_next() {
+    let mut shell = Shell::new(certifying());
+    let first = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    let second = shell.submit_pieces(2, vec![corrected(2, 2, 230, Some(900))], false);
+    shell.look_up_all();
+    shell.fail(shell.signing()[0], true);
+    shell.settle();
+    assert_eq!((shell.words(first), shell.words(second)), (vec!["token-unavailable"], vec!["signed"]));
+    let again = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    shell.settle();
+    assert_eq!(shell.words(again), ["indicium-certified"], "it was the other one that was paid");
+    shell.assert_idle();
+}
+
+#[test]
+fn an_indicium_shown_twice_in_one_request_pays_for_the_first_piece() {
+    let mut shell = Shell::new(certifying());
+    let pieces = || vec![corrected(0, 1, 230, Some(900)), corrected(0, 2, 230, Some(900))];
+    let whole = shell.submit_pieces(0, pieces(), true);
+    shell.settle();
+    assert_eq!(shell.words(whole), ["all-or-none", "indicium-certified"]);
+    assert_eq!(shell.working(0).piece_count(), 0);
+    let each = shell.submit_pieces(0, pieces(), false);
+    shell.settle();
+    assert_eq!(shell.words(each), ["signed", "indicium-certified"]);
+    assert_eq!(shell.working(0).piece_count(), 1);
+    shell.assert_idle();
+}
+
+/// The look-up began before the other certification was committed, and could not see it.
+#[test]
+fn an_indicium_that_paid_while_a_request_waited_is_looked_up_after_all() {
+    let mut shell = Shell::new(Setup { in_flight_items: 1, chunk_items: 1, ..certifying() });
+    let blocker = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    let waiting = shell.submit_pieces(0, vec![corrected(0, 2, 230, None), corrected(0, 3, 230, Some(900))], false);
+    shell.settle();
+    assert_eq!((shell.words(blocker), shell.words(waiting)), (vec!["signed"], vec!["signed", "indicium-certified"]));
+    shell.assert_idle();
+}
+
+#[test]
+fn a_revoked_certification_key_drops_what_it_has_not_signed_and_no_indicium() {
+    let mut shell = Shell::new(Setup { in_flight_items: 8, ..certifying() });
+    let marks = shell.submit(0, &[(1, 700)]);
+    let certified = shell.submit_pieces(0, vec![corrected(0, 2, 230, Some(900))], false);
+    shell.look_up_all();
+    let first = shell.signing()[0];
+    shell.sign(first);
+    let key_id = shell.engine.devices[0].psd.signing_key(Role::Certification).unwrap().key_id.clone();
+    let reason = Some(RevocationReason::KeyCompromise);
+    let changes = vec![(PsdChange::Key { key_id, step: KeyStep::Revoked, since: None, reason }, None)];
+    let psd = shell.engine.devices[0].psd.identity().psd;
+    let request = shell.request_id();
+    shell.event(Event::Change(ChangeCommand { request, change: Change::Psd { psd, changes, step: None } }));
+    shell.settle();
+    assert_eq!((shell.words(marks), shell.words(certified)), (vec!["signed"], vec!["key-revoked"]));
+    let after = shell.submit_pieces(0, vec![corrected(0, 3, 230, Some(900))], false);
+    let mark = shell.submit_pieces(0, vec![piece(0, key(4), 700)], false);
+    shell.settle();
+    assert_eq!((shell.words(after), shell.words(mark)), (vec!["no-certified-key"], vec!["signed"]));
+    shell.assert_idle();
+}

@@ -1,0 +1,183 @@
+//! POST /v1/psds/{psd}/certifications: decode → weigh, rate, compare → authorise → the core → encode what is durable.
+
+use super::connection::Connection;
+use super::problems::{Failure, of_outcome};
+use super::submit::{AUTHORISE_ATTEMPTS, Authorised, Pieces, check_count, compare_checkpoint, submit, sum, totals};
+use crate::certify::{Payers, Request};
+use crate::core::{Outcome, PolicyGeneration, Sight, SignTarget, View};
+use crate::spine::{Fatal, die};
+use http::StatusCode;
+use psd::certification::{Paid, decode};
+use psd::device::Piece;
+use psd::indicium::Details;
+use psd::record::Event;
+use psd::{PostageAmount, PsdId};
+use psdd_ledger::Durable;
+use psdd_policy::Action;
+use psdd_wire::message::{CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, RefusedPiece};
+use psdd_wire::problem::Problem;
+use std::collections::BTreeMap;
+
+/// A certified piece in a response takes some bytes less.
+const LONG_RESULT: usize = 960;
+/// Signatures of indicia verified on a thread that serves other connections as well; more of them hold up none.
+const VERIFIED_IN_PASSING: usize = 16;
+
+pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let request: CertifyRequest<'_> = psdd_wire::read(bytes).map_err(|error| Failure::malformed(error.to_string()))?;
+    let count = request.items.len();
+    check_count(count)?;
+    let id: PsdId = psd.parse().ok().ok_or_else(|| Failure::unknown_psd(psd))?;
+    if let Some(note) = request.checkpoint.as_deref() {
+        compare_checkpoint(&connection.state, note)?;
+    }
+    let (payers, view) = seen(connection, id, &request.items).await?;
+    let long = request.items.iter().filter(|item| item.indicium.is_some()).count() > VERIFIED_IN_PASSING;
+    let mut results: Vec<Option<CertifyResult>> = Vec::with_capacity(count);
+    results.resize_with(count, || None);
+    let mut open: Vec<usize> = (0..count).collect();
+    for _ in 0..AUTHORISE_ATTEMPTS {
+        let mut compute = || computed(connection, (psd, id), &request, (&payers, &view), &mut open, &mut results);
+        let (pieces, generation) = if long { tokio::task::block_in_place(compute)? } else { compute()? };
+        if open.is_empty() {
+            break;
+        }
+        open = pass_core(connection, (psd, id), &request, pieces, generation, &open, &mut results).await?;
+    }
+    let results = results.into_iter().zip(&request.items);
+    let results = results.map(|(result, item)| result.unwrap_or_else(|| refused(item, of_outcome(&Outcome::Stale))));
+    let results: Vec<CertifyResult> = results.collect();
+    for problem in results.iter().filter_map(CertifyResult::problem) {
+        connection.state.metrics.refused(&problem.facts.code);
+    }
+    let capacity = 512 + LONG_RESULT * results.len();
+    let response = CertifyResponse { results, checkpoint: connection.state.newest.note() };
+    Ok(psdd_wire::encode_with_capacity(&response, capacity))
+}
+
+/// The PSD as it is committed, and those whose indicia are to pay: all asked for at once, and none that the appliance does not have.
+async fn seen(connection: &Connection, id: PsdId, items: &[CertifyItem<'_>]) -> Result<(Payers, View), Failure> {
+    let (core, licences) = (&connection.state.core, connection.state.licences.load_full());
+    let own = core.view(Sight::Psd(id))?;
+    let named = Payers::named_by(items).filter(|psd| licences.identity(*psd).is_some());
+    let named: Vec<_> = named.map(|psd| Ok((psd, core.view(Sight::Psd(psd))?))).collect::<Result<_, Failure>>()?;
+    let own = own.await.ok().ok_or_else(Failure::stopping)?;
+    let mut psds = BTreeMap::new();
+    for (psd, view) in named {
+        let shown = view.await.ok().ok_or_else(Failure::stopping)?.psds.pop();
+        psds.extend(shown.map(|shown| (psd, shown)));
+    }
+    Ok((Payers { environment: connection.state.environment, psds }, own))
+}
+
+/// The pieces of the open items, by the tables and scales in force, and the generation of these. Items that are no pieces are refused here and stay
+/// open no longer; under `all_or_none` they refuse the request.
+fn computed(
+    connection: &Connection,
+    (text, id): (&str, PsdId),
+    request: &CertifyRequest<'_>,
+    (payers, view): (&Payers, &View),
+    open: &mut Vec<usize>,
+    results: &mut [Option<CertifyResult>],
+) -> Result<(Pieces, PolicyGeneration), Failure> {
+    let in_force = connection.state.policy.load();
+    let Some(desk) = &in_force.certifying else {
+        let detail = "this appliance has no [certification] in its configuration: it certifies nothing";
+        return Err(Failure::lasting(StatusCode::NOT_FOUND, "certification-not-offered", detail));
+    };
+    let (identity, _) =
+        view.psds.first().filter(|(identity, _)| identity.psd == id).ok_or_else(|| Failure::unknown_psd(text))?;
+    let asked = Request { psd: text, identity, rates: &request.rates, clock: view.clock, payers };
+    let mut pieces = Vec::with_capacity(open.len());
+    let mut failure = None;
+    open.retain(|&index| {
+        let item = &request.items[index];
+        match desk.piece(&asked, item) {
+            Ok(piece) => pieces.push((piece, None)),
+            Err(error) if request.all_or_none => {
+                let detail = format!("item {index}: {error}; no item of this all-or-none request was judged");
+                failure.get_or_insert_with(|| Failure::lasting(StatusCode::BAD_REQUEST, error.code(), detail));
+            }
+            Err(error) => {
+                results[index] = Some(refused(item, Some(Problem::lasting(error.code(), error.to_string()))));
+                return false;
+            }
+        }
+        true
+    });
+    failure.map_or(Ok((pieces, in_force.generation)), Err)
+}
+
+/// Authorises the pieces of the open items together and has the core judge them. What is still open afterwards: those whose policy, tables or
+/// scales changed meanwhile.
+async fn pass_core(
+    connection: &Connection,
+    (text, id): (&str, PsdId),
+    request: &CertifyRequest<'_>,
+    pieces: Pieces,
+    generation: PolicyGeneration,
+    open: &[usize],
+    results: &mut [Option<CertifyResult>],
+) -> Result<Vec<usize>, Failure> {
+    let imprints = pieces.iter().map(|(piece, _)| imprint(piece));
+    let action = Action::Certify { totals: totals(&pieces)?, imprints: sum(imprints)? };
+    let policy = connection.may(id, action).ok_or_else(|| Failure::unknown_psd(text))??;
+    if policy != generation {
+        return Ok(open.to_vec());
+    }
+    let (target, all_or_none) = (SignTarget::Psd(id), request.all_or_none);
+    let outcomes = submit(connection, Authorised { target, signer: text, all_or_none, policy }, pieces).await?;
+    let mut stale = Vec::new();
+    for (at, outcome) in open.iter().copied().zip(outcomes) {
+        results[at] = match outcome {
+            Outcome::Stale => {
+                stale.push(at);
+                None
+            }
+            Outcome::Signed(durable) => match certified_piece(&durable) {
+                Some(piece) => Some(CertifyResult::Certified(piece)),
+                None => die(&Fatal::Broken("a certification was answered with another kind of record".to_owned())),
+            },
+            other => Some(refused(&request.items[at], of_outcome(&other))),
+        };
+    }
+    Ok(stale)
+}
+
+/// What is said to be printed on a piece.
+fn imprint(piece: &Piece) -> PostageAmount {
+    match &piece.details {
+        Details::Certification(certification) => match certification.paid {
+            Paid::Imprint(amount) => amount,
+            Paid::Nothing | Paid::Mark(_) => PostageAmount::ZERO,
+        },
+        Details::NotCertifiable(..) | Details::Postal(_) | Details::Voucher(_) => PostageAmount::ZERO,
+    }
+}
+
+/// What a durable record says to its client: the same for the first answer and every repetition.
+pub(super) fn certified_piece(durable: &Durable) -> Option<CertifiedPiece> {
+    let record = durable.record();
+    let Event::Certification(piece) = &record.event else { return None };
+    let read = decode(&piece.certification).ok()?.certification;
+    Some(CertifiedPiece {
+        due: read.due,
+        key: *piece.key.as_bytes(),
+        psd: piece.stamp.psd,
+        leaf: durable.leaf(),
+        paid: read.paid.amount(),
+        time: record.at.time.0,
+        rates: read.rated.rates.to_string(),
+        tariff: read.rated.tariff.to_string(),
+        debited: piece.debited,
+        version: read.rated.version,
+        sequence: piece.stamp.sequence,
+        registers: piece.stamp.registers.into(),
+        certification: piece.certification.clone(),
+    })
+}
+
+fn refused(item: &CertifyItem<'_>, problem: Option<Problem>) -> CertifyResult {
+    let problem = problem.unwrap_or_else(|| Problem::lasting("malformed", "no outcome"));
+    CertifyResult::Refused(RefusedPiece { key: item.key.to_vec(), problem })
+}

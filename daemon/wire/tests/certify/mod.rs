@@ -1,0 +1,143 @@
+//! Certifications: their messages, what a certification claims, and what the contract refuses.
+
+use crate::contract::{Contract, V, deterministic};
+use crate::{amount, psd, registers};
+use psd::certification::{Certification, Certifier, MarkId, Paid, PayingMark, Rated, Weighed, to_be_signed};
+use psd::key::Algorithm;
+use psd::{Registers, UnixMillis};
+use psdd_wire::encode;
+use psdd_wire::message::{
+    CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, RefusedPiece,
+};
+use psdd_wire::problem::Problem;
+use std::borrow::Cow;
+
+/// An item with every field that may stand beside the indicium, or with none that may be left out.
+fn item(full: bool) -> CertifyItem<'static> {
+    CertifyItem {
+        key: Cow::Borrowed(&[1; 16]),
+        date: "2026-11-20".into(),
+        size: full.then(|| ["12.5 in".to_owned(), "318 mm".to_owned(), "0.5 in".to_owned()]),
+        class: "letter-metered".into(),
+        scale: "dock-1".into(),
+        weight: if full { 28_350 } else { -1 },
+        imprint: None,
+        reading: full.then_some(Cow::Borrowed(&[0xd2, 0x84])),
+        weighed: 1_795_176_000_000,
+        indicium: full.then_some(Cow::Borrowed(&[7; 113])),
+        reference: full.then(|| "r-1".into()),
+        surcharges: if full { vec!["nonmachinable".to_owned()] } else { Vec::new() },
+        destination: if full { "20260-0004-99" } else { "20260" }.into(),
+    }
+}
+
+fn piece() -> CertifiedPiece {
+    CertifiedPiece {
+        due: amount(1_030),
+        key: [7; 16],
+        psd: psd(),
+        leaf: 65_536,
+        paid: amount(500),
+        time: 1_795_176_000_000,
+        rates: "us-domestic".to_owned(),
+        tariff: "metered".to_owned(),
+        debited: amount(530),
+        version: 2,
+        sequence: 255,
+        registers: registers(),
+        certification: vec![0xd2; 300],
+    }
+}
+
+/// The claims as the device writes them, for each way of having paid.
+fn claims(full: bool) -> Vec<Vec<u8>> {
+    let digest = [9; 32];
+    let mark = PayingMark { id: MarkId { psd: psd(), ascending: amount(1_234_000) }, digest, postage: amount(500) };
+    let paid = [Paid::Nothing, Paid::Imprint(amount(500)), Paid::Mark(mark)];
+    let of = |paid| {
+        let certification = Certification {
+            date: "2026-11-20".parse().expect("a day"),
+            destination: item(full).destination.parse().expect("a destination"),
+            weighed: Weighed {
+                weight_mg: 28_350,
+                scale: "dock-1".parse().expect("a scale"),
+                taken: UnixMillis(1_795_176_000_000),
+            },
+            rated: Rated {
+                rates: "us-domestic".parse().expect("a name"),
+                version: 2,
+                digest,
+                class: "letter-metered".parse().expect("a name"),
+                tariff: "metered".parse().expect("a name"),
+            },
+            due: amount(1_030),
+            paid,
+        };
+        let told = registers();
+        let registers = Registers::from_parts(told.ascending, told.descending, told.control_total, told.pieces);
+        let certifier = Certifier {
+            psd: psd(),
+            certificate_serial: 7,
+            registers: registers.expect("registers"),
+            currency: "USD".parse().expect("a currency"),
+            specimen: full,
+        };
+        let signed = to_be_signed(&certifier, &certification, Algorithm::EcdsaP256).expect("a key that certifies");
+        let structure = deterministic(&signed).expect("a deterministic Sig_structure");
+        structure.list()[3].bytes().to_vec()
+    };
+    paid.map(of).to_vec()
+}
+
+pub fn messages(full: bool) -> Vec<(&'static str, Vec<u8>)> {
+    let checkpoint = full.then(|| "psdd.log/dev\n1\nAA==\n\n— psdd.log/dev AA==\n".to_owned());
+    let imprinted = CertifyItem { imprint: Some("0.50".into()), indicium: None, ..item(full) };
+    let request = CertifyRequest {
+        items: vec![item(full), imprinted],
+        rates: "us-domestic".into(),
+        checkpoint: checkpoint.as_deref().map(|note| note.to_owned().into()),
+        all_or_none: full,
+    };
+    let refused = RefusedPiece { key: vec![1, 2], problem: Problem::lasting("scale-unknown", "x") };
+    let results = vec![CertifyResult::Certified(piece()), CertifyResult::Refused(refused)];
+    let mut all = vec![
+        ("certify-request", encode(&request)),
+        ("certify-response", encode(&CertifyResponse { results, checkpoint: checkpoint.clone() })),
+        ("certification-response", encode(&CertificationResponse { piece: piece(), checkpoint })),
+    ];
+    all.extend(claims(full).into_iter().map(|claims| ("certification-claims", claims)));
+    all
+}
+
+#[test]
+fn an_item_to_be_certified_is_of_one_form() {
+    let contract = Contract::read();
+    let plain = deterministic(&encode(&item(false))).expect("deterministic");
+    let judge = |item: V| {
+        let request = V::map([("rates", V::text("us-domestic")), ("items", V::Array(vec![item]))]).encode();
+        (contract.judge("certify-request", &request), psdd_wire::read::<CertifyRequest<'_>>(&request).map(drop))
+    };
+    let (contract_says, reader_says) = judge(plain.clone());
+    contract_says.expect("the plain item");
+    reader_says.expect("the plain item");
+    for key in ["key", "date", "class", "scale", "weight", "weighed", "destination"] {
+        let (contract_says, reader_says) = judge(plain.clone().without(key));
+        assert!(contract_says.is_err() && reader_says.is_err(), "without {key}");
+    }
+    let sides = |sides: &[&str]| V::Array(sides.iter().map(|side| V::text(side)).collect());
+    let wrong = [
+        ("key", V::text("0123456789abcdef")),
+        ("size", sides(&["1 in", "2 in"])),
+        ("size", sides(&["1 in", "2 in", "3 in", "4 in"])),
+        ("weight", V::text("20000")),
+        ("weighed", V::Int(-1)),
+        ("imprint", V::Int(50)),
+        ("reading", V::text("d284")),
+        ("indicium", V::text("d284")),
+        ("postage", V::text("0.73")),
+    ];
+    for (key, value) in wrong {
+        let (contract_says, reader_says) = judge(plain.clone().with(key, value.clone()));
+        assert!(contract_says.is_err() && reader_says.is_err(), "{key} = {value:?}");
+    }
+}

@@ -1,0 +1,65 @@
+"""Owns the ways to spoil exactly one certification, each with the code that must name it."""
+
+from __future__ import annotations
+
+from authority import new_key
+from ledger_builder import ONE, Builder, Record
+from ledger_symbols import CERTIFICATION, VOUCHER, certification
+from twists import Row, Twist, same_key_as, setting, without
+
+
+def claims(**over) -> Twist:
+    """Another certification, properly signed, with other claims."""
+
+    def twist(b: Builder, record: Record) -> None:
+        record[12] = certification(b.devices[record[3]], record[5], record[11], **{**b.certifying, **over})
+
+    return twist
+
+
+def _by_the_device_key(b: Builder, record: Record) -> None:
+    claims(key=b.devices[record[3]].device_key)(b, record)
+
+
+def _by_the_key_before(b: Builder, record: Record) -> None:
+    claims(key=b.certifiers[7201], certificate=7201)(b, record)
+
+
+def _paid_by_the_same(b: Builder, record: Record) -> None:
+    claims(mark_ascending="1.00")(b, record)
+    record[16] = 1_000
+
+
+CERTIFICATIONS: list[Row] = [
+    ("certification of another device", "certified", claims(psd=ONE), "certification"),
+    ("certification that debits more than its record", "certified", claims(debited="0.74", due="0.74"), "certification"),
+    ("certification that debits less than is due", "certified", claims(due="0.74"), "certification"),
+    ("certification of another ascending register", "certified", claims(ascending="0.01"), "certification"),
+    ("certification of another count", "certified", claims(count=1), "certification"),
+    ("certification in another currency", "certified", claims(currency="CAD"), "certification"),
+    ("certification that is no specimen", "certified", claims(specimen=None), "certification"),
+    ("certification without a scale", "certified", claims(scale=None), "certification"),
+    ("certification with more claims", "certified", claims(seal="wax"), "certification"),
+    ("certification paid by nothing", "certified-short", claims(mark=None, mark_psd=None, mark_ascending=None), "certification"),
+    ("certification paid by half an indicium", "certified-short", claims(mark_psd=None), "certification"),
+    ("certification paid in two ways", "certified-short", claims(imprint=True), "certification"),
+    ("certification paid by another indicium than its record", "certified-short", setting(16, 999), "certification"),
+    ("certification of another content type", "certified", claims(header={1: -7, 3: VOUCHER}), "certification"),
+    ("certification of another algorithm", "certified", claims(header={1: -8, 3: CERTIFICATION}), "certification"),
+    ("certification of the other curve", "certified-384", claims(header={1: -7, 3: CERTIFICATION}), "certification"),
+    ("certification cut short", "certified", lambda b, r: r.__setitem__(12, r[12][:-1]), "certification"),
+    ("certification with an unknown serial", "certified", claims(certificate=9), "indicium-key"),
+    ("certification with the serial of an indicium key", "certified", claims(certificate=7102), "indicium-key"),
+    ("certification by a key that has given way", "certified-384", _by_the_key_before, "key-in-use"),
+    ("certification signed by another key", "certified", claims(key=new_key()), "indicium-signature"),
+    ("certification signed by the device key", "certified", _by_the_device_key, "indicium-signature"),
+    ("certification without a debit", "certified", lambda b, r: r.__setitem__(11, 0), "certification"),
+    ("certification paid by an indicium that paid before", "certified-paid", _paid_by_the_same, "paid-twice"),
+    ("certification with a key used for an indicium", "certified", same_key_as("two:0"), "key-twice"),
+    ("certification with a key that is no UUID of version 7", "certified", setting(9, bytes(16)), "key-uuid"),
+    ("certification that names half an indicium", "certified-short", without(16), "keys"),
+]
+
+CERTIFICATIONS_ALSO = {  # what follows from a spoiled record besides its own code
+    "certification without a debit": {"registers-moved"},
+}
