@@ -1,18 +1,17 @@
 //! Asking for certifications of corrected mail, and judging what comes back before anyone sees it.
 
 use crate::client::{Client, is_psd};
-use crate::error::{ClientError, ContractError, InputError};
+use crate::error::{ClientError, ContractError};
 use crate::exchange::Call;
 use crate::item::Outcome;
-use crate::retry::Retries;
-use crate::sign::{hex, to_repeat};
+use crate::rounds::{Rounds, parts};
+use crate::sign::hex;
 use crate::verify::history::Debit;
 use crate::verify::{VerificationError, registers_of_view};
 use psd::certification::{Certified, decode};
 use psd::indicium::Destination;
 use psd::key::Role;
 use psd::{MailingDate, PieceKey, PostageAmount, PsdId, RateName, Registers, ScaleId, UnixMillis};
-use psdd_wire::MOST_ITEMS;
 use psdd_wire::message::{self, CertifiedPiece, CertifyRequest, CertifyResponse, CertifyResult};
 use std::borrow::Cow;
 use std::sync::PoisonError;
@@ -93,40 +92,17 @@ impl Client {
         items: &[CertifyItem],
         all_or_none: bool,
     ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
-        if all_or_none && items.len() > MOST_ITEMS {
-            return Err(InputError::TooManyForAllOrNone { items: items.len() }.into());
-        }
-        crate::sign::keys_differ(items.iter().map(|item| item.key))?;
         let mut outcomes = Vec::with_capacity(items.len());
-        for part in items.chunks(MOST_ITEMS) {
-            outcomes.extend(self.certify_part(psd, rates, part, all_or_none).await?);
+        for part in parts(items, |item| item.key, all_or_none)? {
+            let mut rounds = Rounds::of(part, all_or_none, self.shared.exchange.most_retries);
+            outcomes.extend(loop {
+                let told = self.certify_once(psd, rates, &rounds.asked(), all_or_none).await?;
+                if let Some(outcomes) = rounds.told(told).await {
+                    break outcomes;
+                }
+            });
         }
         Ok(outcomes)
-    }
-
-    async fn certify_part(
-        &self,
-        psd: PsdId,
-        rates: &RateName,
-        items: &[CertifyItem],
-        all_or_none: bool,
-    ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
-        let mut outcomes: Vec<Option<Outcome<CertifiedPiece>>> = vec![None; items.len()];
-        let mut open: Vec<usize> = (0..items.len()).collect();
-        let mut retries = Retries::new(self.shared.exchange.most_retries);
-        loop {
-            let asked: Vec<&CertifyItem> = open.iter().map(|index| &items[*index]).collect();
-            let told = self.certify_once(psd, rates, &asked, all_or_none).await?;
-            let (again, hint_ms) = to_repeat(&told, all_or_none);
-            for (index, outcome) in open.iter().zip(told) {
-                outcomes[*index] = Some(outcome);
-            }
-            open = again.into_iter().map(|position| open[position]).collect();
-            let pause = if open.is_empty() { None } else { retries.next_pause(hint_ms) };
-            let Some(pause) = pause else { return Ok(outcomes.into_iter().flatten().collect()) };
-            tracing::debug!(%psd, items = open.len(), ?pause, "items to repeat");
-            tokio::time::sleep(pause).await;
-        }
     }
 
     async fn certify_once(

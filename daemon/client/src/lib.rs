@@ -19,6 +19,7 @@ mod funds;
 mod item;
 mod operator;
 mod retry;
+mod rounds;
 mod sign;
 mod signer;
 mod tls;

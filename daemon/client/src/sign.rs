@@ -1,21 +1,19 @@
 //! Asking for signatures, and judging what comes back before anyone sees it.
 
 use crate::client::{Client, Known};
-use crate::error::{ClientError, ContractError, InputError};
+use crate::error::{ClientError, ContractError};
 use crate::exchange::Call;
 use crate::item::{Ask, Asked, Item, Outcome, VoucherItem};
-use crate::retry::Retries;
+use crate::rounds::{Rounds, parts};
 use crate::signer::Signer;
 use crate::verify::history::Debit;
 use crate::verify::{Proven, VerificationError, fields_match, registers_of, verify_signatures};
 use psd::indicium::Format;
 use psd::key::Role;
 use psd::{Currency, PieceKey, PsdId, UnixMillis};
-use psdd_wire::MOST_ITEMS;
 use psdd_wire::message::{SignRequest, SignResponse, SignResult, SignedPiece};
-use psdd_wire::problem::Problem;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 impl Client {
@@ -49,39 +47,17 @@ impl Client {
         items: &[T],
         all_or_none: bool,
     ) -> Result<Vec<Outcome>, ClientError> {
-        if all_or_none && items.len() > MOST_ITEMS {
-            return Err(InputError::TooManyForAllOrNone { items: items.len() }.into());
-        }
-        keys_differ(items.iter().map(Ask::key))?;
         let mut outcomes = Vec::with_capacity(items.len());
-        for part in items.chunks(MOST_ITEMS) {
-            outcomes.extend(self.sign_part(signer, part, all_or_none).await?);
+        for part in parts(items, Ask::key, all_or_none)? {
+            let mut rounds = Rounds::of(part, all_or_none, self.shared.exchange.most_retries);
+            outcomes.extend(loop {
+                let told = self.sign_once(signer, &rounds.asked(), all_or_none).await?;
+                if let Some(outcomes) = rounds.told(told).await {
+                    break outcomes;
+                }
+            });
         }
         Ok(outcomes)
-    }
-
-    async fn sign_part<T: Ask>(
-        &self,
-        signer: &Signer,
-        items: &[T],
-        all_or_none: bool,
-    ) -> Result<Vec<Outcome>, ClientError> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; items.len()];
-        let mut open: Vec<usize> = (0..items.len()).collect();
-        let mut retries = Retries::new(self.shared.exchange.most_retries);
-        loop {
-            let asked: Vec<&T> = open.iter().map(|index| &items[*index]).collect();
-            let told = self.sign_once(signer, &asked, all_or_none).await?;
-            let (again, hint_ms) = to_repeat(&told, all_or_none);
-            for (index, outcome) in open.iter().zip(told) {
-                outcomes[*index] = Some(outcome);
-            }
-            open = again.into_iter().map(|position| open[position]).collect();
-            let pause = if open.is_empty() { None } else { retries.next_pause(hint_ms) };
-            let Some(pause) = pause else { return Ok(outcomes.into_iter().flatten().collect()) };
-            tracing::debug!(%signer, items = open.len(), ?pause, "items to repeat");
-            tokio::time::sleep(pause).await;
-        }
     }
 
     async fn sign_once<T: Ask>(
@@ -189,37 +165,11 @@ impl Client {
     }
 }
 
-/// Positions of what is worth repeating: the items with passing problems, or all of them where they stand and fall together; and after how
-/// many milliseconds at the earliest, where that was told.
-pub(crate) fn to_repeat<P>(told: &[Outcome<P>], all_or_none: bool) -> (Vec<usize>, Option<u64>) {
-    let hint_ms = told.iter().filter_map(passing).filter_map(|problem| problem.facts.retry_after_ms).max();
-    let passing: Vec<usize> = (0..told.len()).filter(|index| passing(&told[*index]).is_some()).collect();
-    let again = if all_or_none && !passing.is_empty() { (0..told.len()).collect() } else { passing };
-    (again, hint_ms)
-}
-
-fn passing<P>(outcome: &Outcome<P>) -> Option<&Problem> {
-    match outcome {
-        Outcome::Refused(problem) if problem.facts.retry => Some(problem),
-        Outcome::Refused(_) | Outcome::Signed(_) => None,
-    }
-}
-
 fn outcome(result: SignResult) -> Outcome {
     match result {
         SignResult::Signed(piece) => Outcome::Signed(piece),
         SignResult::Refused(refused) => Outcome::Refused(refused.problem),
     }
-}
-
-pub(crate) fn keys_differ(keys: impl ExactSizeIterator<Item = PieceKey>) -> Result<(), InputError> {
-    let mut seen = HashMap::with_capacity(keys.len());
-    for (second, key) in keys.enumerate() {
-        if let Some(first) = seen.insert(key, second) {
-            return Err(InputError::SameKey { first, second });
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
