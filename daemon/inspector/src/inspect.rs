@@ -89,7 +89,7 @@ impl Fold {
             facts.and_then(|facts| facts.live.get(&slot)).copied()
         };
         let serial = key.key.certificate_serial;
-        let certified = serial.and_then(|serial| self.certificates.get(&(id, serial)));
+        let certified = serial.and_then(|serial| self.certificates.get(&(id, key.key.role, serial)));
         // The keys of other roles are not kept parsed; their certificates are read when they are looked at.
         let expires = match certified {
             Some(certified) => Some(certified.window().1),

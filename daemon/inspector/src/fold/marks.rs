@@ -117,18 +117,7 @@ impl Fold {
                 return None;
             }
         };
-        let serial = decoded.certificate_serial;
-        let in_use = psd.key_in_use(Role::Indicium).and_then(|certified| certified.key.certificate_serial);
-        let key = self.certificates.get(&(id, serial)).cloned();
-        let what = match (&key, in_use == Some(serial)) {
-            (Some(_), true) => None,
-            (None, _) => Some("which was not certified by the authority for an indicium key of this PSD"),
-            (Some(_), false) => Some("whose key was not in use"),
-        };
-        if let Some(what) = what {
-            let says = format!("the symbol at record {leaf} names certificate {serial}, {what}");
-            self.find(Code::MarkKey, Some(id), &[leaf], time, says);
-        }
+        let key = self.named_key(leaf, time, (id, Role::Indicium, decoded.certificate_serial), "symbol");
         key.map(|key| Job { leaf, time, psd: id, key, signed: decoded.signed, signature: decoded.signature })
     }
 
@@ -147,18 +136,29 @@ impl Fold {
             }
         };
         let serial = read.certifier.certificate_serial;
-        let in_use = psd.key_in_use(Role::Certification).and_then(|certified| certified.key.certificate_serial);
-        let key = self.certifiers.get(&(id, serial)).cloned();
-        let what = match (&key, in_use == Some(serial)) {
-            (Some(_), true) => None,
-            (None, _) => Some("which was not certified by the authority for a certification key of this PSD"),
-            (Some(_), false) => Some("whose key was not in use"),
-        };
-        if let Some(what) = what {
-            let says = format!("the certification at record {leaf} names certificate {serial}, {what}");
-            self.find(Code::MarkKey, Some(id), &[leaf], time, says);
-        }
+        let key = self.named_key(leaf, time, (id, Role::Certification, serial), "certification");
         key.map(|key| Job { leaf, time, psd: id, key, signed: read.signed, signature: read.signature })
+    }
+
+    /// The key that a symbol or a certification names, which must be the one in use.
+    fn named_key(
+        &mut self,
+        leaf: u64,
+        time: UnixMillis,
+        (id, role, serial): (PsdId, Role, u32),
+        what: &str,
+    ) -> Option<Arc<CertifiedKey>> {
+        let psd = self.appliance.as_ref()?.psds.get(&id)?;
+        let in_use = psd.key_in_use(role).and_then(|certified| certified.key.certificate_serial);
+        let key = self.certificates.get(&(id, role, serial)).cloned();
+        let says = match (&key, in_use == Some(serial)) {
+            (Some(_), true) => return key,
+            (None, _) => format!("which the authority certified for no {role} key of this PSD"),
+            (Some(_), false) => "whose key was not in use".to_owned(),
+        };
+        let says = format!("the {what} at record {leaf} names certificate {serial}, {says}");
+        self.find(Code::MarkKey, Some(id), &[leaf], time, says);
+        key
     }
 
     /// Verifies the signatures that wait, on all cores.

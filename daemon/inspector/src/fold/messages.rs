@@ -71,10 +71,9 @@ impl Fold {
                 if let Some(named) = certified.psd().filter(|named| *named != stamp.psd) {
                     return Err(format!("it names device {named}"));
                 }
-                match key.key.role {
-                    Role::Indicium => drop(self.certificates.insert((stamp.psd, *serial), Arc::new(certified))),
-                    Role::Certification => drop(self.certifiers.insert((stamp.psd, *serial), Arc::new(certified))),
-                    Role::TokenMac | Role::Device | Role::Log => {}
+                let role = key.key.role;
+                if matches!(role, Role::Indicium | Role::Certification) {
+                    self.certificates.insert((stamp.psd, role, *serial), Arc::new(certified));
                 }
                 Ok(())
             }

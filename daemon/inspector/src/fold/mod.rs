@@ -25,6 +25,7 @@ use psd::clock::{ClockReading, ClockSource};
 use psd::digest::StateFacts;
 use psd::evidence::AuthorityKey;
 use psd::instructed::Instructed;
+use psd::key::Role;
 use psd::record::{Event, Record, Repeated};
 use psd::{PostageAmount, PsdId, Registers, UnixMillis};
 use psdd_wire::certificate::{AuthorityRoot, CertifiedKey};
@@ -74,10 +75,8 @@ pub struct Fold {
     pub(crate) appliance: Option<Appliance>,
     pub(crate) facts: StateFacts,
     instructed: Instructed,
-    /// Certified keys that sign indicia, by PSD and serial.
-    pub(crate) certificates: HashMap<(PsdId, u32), Arc<CertifiedKey>>,
-    /// And those that sign certifications.
-    certifiers: HashMap<(PsdId, u32), Arc<CertifiedKey>>,
+    /// Certified keys that sign pieces, by PSD, role and serial.
+    pub(crate) certificates: HashMap<(PsdId, Role, u32), Arc<CertifiedKey>>,
     authority: BTreeMap<u8, AuthorityKey>,
     pub(crate) tallies: BTreeMap<PsdId, Tally>,
     pub(crate) fleet: Tally,
@@ -113,7 +112,6 @@ impl Fold {
             facts: StateFacts::default(),
             instructed: Instructed::default(),
             certificates: HashMap::new(),
-            certifiers: HashMap::new(),
             authority: BTreeMap::new(),
             tallies: BTreeMap::new(),
             fleet: Tally::default(),

@@ -64,7 +64,7 @@ fn known(fold: &Fold, decoded: &Decoded) -> Judged {
         return refused(ScanCode::UnknownPsd, format!("the log knows no device {}", decoded.device));
     };
     let serial = decoded.certificate_serial;
-    let Some(key) = fold.certificates.get(&(id, serial)) else {
+    let Some(key) = fold.certificates.get(&(id, Role::Indicium, serial)) else {
         let says = format!("no certificate {serial} of the authority is for an indicium key of {id}");
         return refused(ScanCode::UnknownCertificate, says);
     };
