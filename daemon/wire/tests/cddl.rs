@@ -6,10 +6,10 @@ mod certify;
 mod contract;
 mod operator;
 mod scale;
+mod voucher;
 
 use contract::{Contract, V, deterministic};
-use psd::indicium::voucher::{CONTENT_TYPE, Vouchers};
-use psd::indicium::{Fields, Format};
+use psd::indicium::voucher::CONTENT_TYPE;
 use psd::{PostageAmount, PsdId};
 use psdd_wire::cose::{INSTRUCTION, Sign1, VALUE_AUTHORISATION, VALUE_REQUEST};
 use psdd_wire::message::*;
@@ -44,49 +44,6 @@ fn item() -> PostalItem<'static> {
         reference: Some("r-1".into()),
         destination: "20260-0004-99".into(),
     }
-}
-
-fn voucher(full: bool) -> VoucherItem<'static> {
-    VoucherItem {
-        key: Cow::Borrowed(&[1; 16]),
-        kind: "gift-certificate".into(),
-        value: "25.00".into(),
-        holder: full.then(|| "card 4711".into()),
-        reference: full.then(|| "r-1".into()),
-        valid_from: "2026-11-20".into(),
-        valid_until: "2027-11-20".into(),
-    }
-}
-
-/// A voucher as the layout writes it: the symbol, and the claims in it.
-fn voucher_claims(full: bool) -> (Vec<u8>, Vec<u8>) {
-    let details = psdd_wire::item::piece_of(&SignTarget::Psd("PS010000001".into()), &keyed(voucher(full)).into())
-        .unwrap()
-        .details;
-    let told = registers();
-    let registers = psd::Registers::from_parts(told.ascending, told.descending, told.control_total, told.pieces);
-    let fields = Fields {
-        psd: psd(),
-        certificate_serial: 7,
-        registers: registers.unwrap(),
-        postage: amount(25_000),
-        currency: "EUR".parse().unwrap(),
-        licensing_zip: "94301".parse().unwrap(),
-        software_id: *b"psdd01",
-        specimen: full,
-        details: &details,
-    };
-    let mut signed = Vec::new();
-    Vouchers.encode_unsigned(&fields, &mut signed).unwrap();
-    let structure = deterministic(&signed).expect("a deterministic Sig_structure");
-    let [context, _, external, claims] = structure.list() else { panic!("four elements") };
-    assert_eq!((context, external), (&V::text("Signature1"), &V::Bytes(Vec::new())));
-    (Vouchers.join(&signed, &[1; 64]), claims.bytes().to_vec())
-}
-
-fn keyed(mut item: VoucherItem<'static>) -> VoucherItem<'static> {
-    (item.key.to_mut()[6], item.key.to_mut()[8]) = (0x70, 0x80);
-    item
 }
 
 fn requested() -> ValueRequestResponse {
@@ -179,13 +136,13 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
             let pieces = vec![bare.clone().into(); if full { 30 } else { 1 }];
             let request = SignRequest {
                 target,
-                items: std::iter::once(voucher(full).into()).chain(pieces).collect(),
+                items: std::iter::once(voucher::item(full).into()).chain(pieces).collect(),
                 checkpoint: checkpoint.as_deref().map(Cow::Borrowed),
                 all_or_none: full,
             };
             all.push(("sign-request", encode(&request)));
         }
-        all.push(("voucher-claims", voucher_claims(full).1));
+        all.push(("voucher-claims", voucher::claims(full).1));
         let problem = if full { Problem::passing("overloaded", "x", 100) } else { Problem::lasting("key-reused", "y") };
         let refused = RefusedPiece { key: vec![1, 2], problem: problem.clone() };
         let results = vec![SignResult::Signed(piece()), SignResult::Refused(refused)];
@@ -500,33 +457,6 @@ fn the_contract_refuses_what_it_must() {
         let request = fields.iter().fold(request, |request, (key, word)| request.with(key, V::text(word)));
         assert_eq!(contract.judge("sign-request", &request.encode()).is_ok(), valid, "{fields:?}");
     }
-    let item = V::map([
-        ("key", V::Bytes(vec![1; 16])),
-        ("kind", V::text("ticket")),
-        ("value", V::text("25.00")),
-        ("valid_from", V::text("2026-11-20")),
-        ("valid_until", V::text("2027-11-20")),
-    ]);
-    judge(item.clone()).expect("the plain voucher");
-    let wrong = [
-        ("kind", V::text("Ticket")),
-        ("kind", V::text("")),
-        ("value", V::Int(25)),
-        ("holder", V::Int(1)),
-        ("valid_from", V::text("20261120")),
-        ("postage", V::text("0.73")),
-        ("currency", V::text("EUR")),
-    ];
-    for (key, value) in wrong {
-        assert!(judge(item.clone().with(key, value.clone())).is_err(), "{key} = {value:?}");
-    }
-    for key in ["key", "kind", "value", "valid_from", "valid_until"] {
-        assert!(judge(item.clone().without(key)).is_err(), "without {key}");
-    }
-    let claims = deterministic(&voucher_claims(true).1).expect("deterministic");
-    for key in ["psd", "count", "value", "currency", "ascending", "control_total", "certificate"] {
-        assert!(contract.judge("voucher-claims", &claims.clone().without(key).encode()).is_err(), "without {key}");
-    }
     let none = V::map([("psd", V::text("PS010000001")), ("items", V::Array(Vec::new()))]);
     assert!(contract.judge("sign-request", &none.encode()).is_err(), "no items");
 }
@@ -565,7 +495,7 @@ fn cose_payloads_are_the_claims_of_the_contract() {
             _ => continue,
         };
         let message = match rule {
-            "voucher-claims" => voucher_claims(deterministic(&bytes).expect("claims").find("specimen").is_some()).0,
+            "voucher-claims" => voucher::claims(deterministic(&bytes).expect("claims").find("specimen").is_some()).0,
             _ => Sign1::unsigned(content_type, certificate, bytes.clone()).with_signature(&[1; 64]),
         };
         // Tag 18, then an array whose first element is the protected header, a map of its own.
