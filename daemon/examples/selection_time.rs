@@ -72,6 +72,7 @@ fn judging_ns(psds: u32, chunk_items: usize, selection: Selection) -> Result<f64
             .filter_map(|action| match action {
                 Action::Sign(chunk, ..) => Some(*chunk),
                 Action::LookUp(..)
+                | Action::LookUpPaid(..)
                 | Action::Fleet(_)
                 | Action::Keys(_)
                 | Action::Policy(..)

@@ -34,18 +34,23 @@ pub enum KeyError {
 #[error("the key did not sign: no randomness on this machine")]
 pub struct SignError;
 
+fn pem(path: &Path) -> impl Fn(pem::Error) -> KeyError {
+    move |source| KeyError::Pem { path: path.to_owned(), source }
+}
+
+/// The certificate (DER) in a PEM file.
+pub(crate) fn certificate_of(path: &Path) -> Result<Vec<u8>, KeyError> {
+    CertificateDer::from_pem_file(path).map(|certificate| certificate.to_vec()).map_err(pem(path))
+}
+
 impl SigningKey {
     /// Reads key and certificate from their PEM files.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, KeyError> {
-        let pem = |path: &Path| {
-            let path = path.to_owned();
-            move |source| KeyError::Pem { path, source }
-        };
-        let certificate = CertificateDer::from_pem_file(certificate).map_err(pem(certificate))?;
+        let certificate = certificate_of(certificate)?;
         let secret = PrivatePkcs8KeyDer::from_pem_file(key).map_err(pem(key))?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, secret.secret_pkcs8_der());
         let pair = pair.ok().ok_or_else(|| KeyError::NotP256(key.to_owned()))?;
-        Ok(Self { pair, certificate: certificate.to_vec() })
+        Ok(Self { pair, certificate })
     }
 
     /// A key pair with a certificate, DER. Whether they belong together shows when a signature is verified.

@@ -2,8 +2,9 @@
 
 use crate::directory::AuthorityDir;
 use crate::instructions::Purpose;
-use crate::keys::{KeyError, SignError};
-use psdd_rates::{CONTENT_TYPE, Table, TableError};
+use crate::keys::{KeyError, SignError, certificate_of};
+use crate::serve::{ClockError, now};
+use psdd_rates::{CONTENT_TYPE, Published, PublishedError, Table, TableError};
 
 /// A table with the authority's signature.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,14 +27,21 @@ pub enum PublishError {
     /// The policy key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Who reads it would refuse it.
+    #[error("the table was signed and is not written, since appliances would refuse it: {0}")]
+    Refused(#[from] PublishedError),
+    /// The clock.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// It did not sign.
     #[error(transparent)]
     Sign(#[from] SignError),
 }
 
-/// Signs a table that is in order.
+/// Signs a table that is in order, and that appliances take.
 pub fn publish(dir: &AuthorityDir, text: &[u8]) -> Result<SignedTable, PublishError> {
     let table = Table::parse(std::str::from_utf8(text)?)?;
     let bytes = Purpose::Policy.key(dir)?.sign(CONTENT_TYPE, text.to_vec())?;
+    Published::open(&bytes, &certificate_of(&dir.root_certificate())?, now()?)?;
     Ok(SignedTable { table, bytes })
 }

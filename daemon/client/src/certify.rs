@@ -8,8 +8,8 @@ use crate::rounds::{Rounds, parts};
 use crate::sign::hex;
 use crate::verify::history::Debit;
 use crate::verify::{VerificationError, registers_of_view};
-use psd::certification::{Certified, decode};
-use psd::indicium::Destination;
+use psd::certification::{Certified, Paid, PayingMark, decode};
+use psd::indicium::{Decoded, Destination};
 use psd::key::Role;
 use psd::{MailingDate, PieceKey, PostageAmount, PsdId, RateName, Registers, ScaleId, UnixMillis};
 use psdd_wire::message::{self, CertifiedPiece, CertifyRequest, CertifyResponse, CertifyResult};
@@ -179,6 +179,13 @@ impl Client {
     }
 }
 
+/// Whether what paid is this indicium, with the postage in it.
+fn is_of(mark: &PayingMark, indicium: &[u8]) -> bool {
+    let of = |read: Decoded| (read.psd, read.ascending, read.postage);
+    let claimed = (Some(mark.id.psd), mark.id.ascending, mark.postage);
+    mark.digest == psdd_wire::sha256(indicium) && psd::indicium::decode(indicium).is_ok_and(|read| of(read) == claimed)
+}
+
 /// The first thing that the PSD signed and that is not what was asked or told.
 fn differing(
     rates: &RateName,
@@ -188,11 +195,11 @@ fn differing(
     read: &Certified,
 ) -> Option<&'static str> {
     let (certifier, claims) = (&read.certifier, &read.certification);
-    let paid = match (&asked.payment, claims.paid.mark()) {
-        (Payment::Nothing, None) => claims.paid.amount() == PostageAmount::ZERO,
-        (Payment::Imprint(amount), None) => claims.paid.amount() == *amount,
-        (Payment::Indicium(bytes), Some(mark)) => mark.digest == psdd_wire::sha256(bytes),
-        (Payment::Nothing | Payment::Imprint(_), Some(_)) | (Payment::Indicium(_), None) => false,
+    let paid = match (&asked.payment, &claims.paid) {
+        (Payment::Nothing, Paid::Nothing) => true,
+        (Payment::Imprint(printed), Paid::Imprint(amount)) => printed == amount,
+        (Payment::Indicium(bytes), Paid::Mark(mark)) => is_of(mark, bytes),
+        (Payment::Nothing | Payment::Imprint(_) | Payment::Indicium(_), _) => false,
     };
     let weighed = &claims.weighed;
     let rows = [

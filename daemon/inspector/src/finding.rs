@@ -30,6 +30,10 @@ pub enum Code {
     DuplicateMark,
     /// An indicium paid for two certifications.
     PaidTwice,
+    /// An indicium that is said to have paid for a certification does not stand in the log before it.
+    PaidUnproven,
+    /// The postage of an indicium came back, or was asked to, and it paid for a certification.
+    PaidAndRefunded,
     /// A certification says that something was debited, and its record debits something else.
     CertificationWithoutDebit,
     /// Time runs backwards.
@@ -96,6 +100,8 @@ impl Code {
             Code::DuplicateKey => "duplicate-key",
             Code::DuplicateMark => "duplicate-mark",
             Code::PaidTwice => "paid-twice",
+            Code::PaidUnproven => "paid-unproven",
+            Code::PaidAndRefunded => "paid-and-refunded",
             Code::CertificationWithoutDebit => "certification-without-debit",
             Code::TimeBackwards => "time-backwards",
             Code::NotPermitted => "not-permitted",
@@ -151,6 +157,8 @@ impl Code {
             | Code::DuplicateKey
             | Code::DuplicateMark
             | Code::PaidTwice
+            | Code::PaidUnproven
+            | Code::PaidAndRefunded
             | Code::CertificationWithoutDebit
             | Code::TimeBackwards
             | Code::NotPermitted

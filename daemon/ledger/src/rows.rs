@@ -2,6 +2,7 @@
 
 use crate::journal::Body;
 use crate::{AtStep, StoreFault, sql};
+use psd::certification::MarkId;
 use psd::digest::Facts;
 use psd::tree::{FullTile, Hash};
 use psd::{PostageAmount, PsdId, TenantName};
@@ -59,6 +60,15 @@ fn unsigned(number: i64) -> u64 {
 
 fn parsed<T: FromStr>(text: &str, step: &'static str) -> Result<T, StoreFault> {
     text.parse().ok().ok_or_else(|| StoreFault::broken(step, "a name in the table is not one"))
+}
+
+/// The certification that an indicium paid for, as the index has it.
+pub(crate) fn paid_by(connection: &Connection, mark: MarkId) -> Result<Option<u64>, StoreFault> {
+    let step = "reading the index of paying indicia";
+    let mut statement =
+        connection.prepare_cached("SELECT leaf FROM paid_by WHERE psd = ?1 AND ascending = ?2").at(step)?;
+    let place = (mark.psd.text().as_str().to_owned(), sql(mark.ascending.mills()));
+    Ok(statement.query_row(place, |row| row.get(0)).optional().at(step)?.map(unsigned))
 }
 
 pub(crate) fn insert_tile(connection: &Connection, tile: &FullTile) -> Result<(), StoreFault> {

@@ -1,13 +1,14 @@
 //! The whole appliance as its records describe it. Called by recovery and verification of a ledger, and by inspectors.
 
 use crate::authority::{AboveCeiling, AuthorityState};
+use crate::certification::MarkId;
 use crate::clock::ClockReading;
 use crate::device::{Psd, ReplayError, State};
 use crate::governance::{Governance, check_operators};
 use crate::id::PsdId;
 use crate::lifecycle::LockReason;
 use crate::policy::NotTheNext;
-use crate::record::{Applied, AuthorityPurpose, Event, Genesis, Record};
+use crate::record::{Applied, AuthorityPurpose, CertifiedPiece, Event, Genesis, Record};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,6 +71,9 @@ pub enum FollowError {
     /// The version of the authority's policy does not rise by one.
     #[error(transparent)]
     Policy(#[from] NotTheNext),
+    /// A certification is paid by an indicium whose postage came back, or was asked to.
+    #[error("a certification is paid by the indicium of {} with the ascending register {}, whose postage came back or was asked to", .0.psd, .0.ascending)]
+    PaidByRefunded(MarkId),
     /// The PSD's own rules.
     #[error(transparent)]
     Psd(#[from] ReplayError),
@@ -112,6 +116,7 @@ impl Appliance {
             event => match event.stamp() {
                 Some(stamp) => {
                     self.check_overdue(record)?;
+                    self.check_payment(event)?;
                     let psd = self.psds.get_mut(&stamp.psd).ok_or(ReplayError::UnknownPsd(stamp.psd))?;
                     psd.replay(event, record.at.time)?;
                     self.check_loaded(record)?;
@@ -192,6 +197,13 @@ impl Appliance {
         }
         let next = self.authority.inspection_due(&psd.identity().licence, psd.state().inspected);
         if next.is_some_and(|next| record.at.time >= next.due) { Ok(()) } else { Err(FollowError::NotDue(stamp.psd)) }
+    }
+
+    /// An indicium whose postage came back pays nothing.
+    fn check_payment(&self, event: &Event) -> Result<(), FollowError> {
+        let Event::Certification(CertifiedPiece { mark: Some(mark), .. }) = event else { return Ok(()) };
+        let payer = self.psds.get(&mark.psd).ok_or(ReplayError::UnknownPsd(mark.psd))?;
+        if payer.state().gives_back(mark.ascending) { Err(FollowError::PaidByRefunded(*mark)) } else { Ok(()) }
     }
 
     /// Value loaded is under the ceilings of its licence, and told by the sums.

@@ -46,6 +46,9 @@ pub enum Refusal {
     /// The indicium that is to pay for the piece has paid for another.
     #[error("the indicium of {} with the ascending register {} was certified before, with another key", .0.psd, .0.ascending)]
     MarkCertified(MarkId),
+    /// The postage of the indicium that is to pay came back, or was asked to.
+    #[error("the postage of the indicium of {} with the ascending register {} came back or was asked to: it pays nothing", .0.psd, .0.ascending)]
+    MarkRefunded(MarkId),
     /// Of the PSDs of the licence that could sign, none has the funds. Rests on uncommitted state while debits are in flight.
     #[error("postage {postage} is above what any PSD of the licence can spend, {most}")]
     NoneHasFunds {
@@ -173,6 +176,7 @@ impl Refusal {
             Refusal::KeyFromFuture { .. } => "key-from-future",
             Refusal::KeyReused => "key-reused",
             Refusal::MarkCertified(_) => "indicium-certified",
+            Refusal::MarkRefunded(_) => "indicium-refunded",
             Refusal::NoneHasFunds { .. } => "insufficient-funds",
             Refusal::NoPsdAvailable(_) => "no-psd-available",
             Refusal::NotActive(_) => "psd-not-active",

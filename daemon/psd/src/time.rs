@@ -54,6 +54,12 @@ impl MailingDate {
         Self::from_day_number(i64::try_from(time.0 / 86_400_000).ok()?)
     }
 
+    /// Its first millisecond, in UTC.
+    pub fn begins(self) -> UnixMillis {
+        // Days begin in 2000.
+        UnixMillis(u64::try_from(self.day_number()).unwrap_or(u64::MAX).saturating_mul(86_400_000))
+    }
+
     /// Days since 1970-01-01.
     pub fn day_number(self) -> i64 {
         // The calendar of 400-year eras beginning on 1 March, so that the leap day ends a year.

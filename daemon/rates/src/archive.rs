@@ -64,7 +64,7 @@ pub enum ArchiveError {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotInForce {
     /// No such name.
-    #[error("there is no rate table {0}")]
+    #[error("there is no rate table {0:?}; `psdctl rate check` tells the name of a table")]
     Unknown(String),
     /// The first comes later.
     #[error("rate table {table} is not yet in force on {on}; it begins on {from}")]

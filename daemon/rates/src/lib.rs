@@ -31,6 +31,7 @@ mod weight;
 mod zone;
 
 pub use archive::{Archive, ArchiveError, NotInForce};
+pub use build::LONGEST_TABLE;
 pub use condition::Condition;
 pub use counts::{CountError, Counts};
 pub use diff::{Change, Diff, PriceChange, diff};
@@ -40,7 +41,7 @@ pub use length::{Length, Size};
 pub use manifest::{Manifest, ManifestError};
 pub use names::{Level, Sorting};
 pub use piece::{Piece, Surcharges};
-pub use published::{CONTENT_TYPE, Published, PublishedError, Trust};
+pub use published::{CONTENT_TYPE, EXTENSION, LONGEST_PUBLISHED, Published, PublishedError};
 pub use qualify::{Group, NotInRun, Qualified, qualify};
 pub use quantity::QuantityError;
 pub use quote::{LineKind, Quote, QuoteLine};

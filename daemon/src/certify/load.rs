@@ -3,15 +3,12 @@
 use super::Desk;
 use crate::config::CertificationConfig;
 use psd::UnixMillis;
-use psdd_certification::scale::{Freshness, Registry};
-use psdd_rates::{Archive, ArchiveError, Published, PublishedError, Trust};
-use psdd_wire::reviewed_file::FileError;
+use psdd_certification::scale::{Freshness, LONGEST_REGISTRY, Registry};
+use psdd_rates::{Archive, ArchiveError, EXTENSION, LONGEST_PUBLISHED, Published, PublishedError};
+use psdd_wire::reviewed_file::{self, FileError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// How names of published tables end.
-const PUBLISHED: &str = "cose";
 
 /// Why tables or scales are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +37,11 @@ pub enum LoadError {
         /// Why.
         source: ArchiveError,
     },
+    /// Something else in the directory.
+    #[error("{}: is no published rate table by its name (*.{EXTENSION}); name it so, or move it away", .0.display())]
+    OtherFile(PathBuf),
     /// The directory has none.
-    #[error("{}: there is no published rate table (*.{PUBLISHED}) in it", .0.display())]
+    #[error("{}: there is no published rate table (*.{EXTENSION}) in it", .0.display())]
     NoTable(PathBuf),
     /// The registry of scales.
     #[error("{}: {source}", path.display())]
@@ -63,15 +63,15 @@ impl Desk {
     pub fn load(config: &CertificationConfig, root: &[u8], now: UnixMillis) -> Result<Self, LoadError> {
         let mut rates = Archive::new();
         for path in tables(&config.rates_dir)? {
-            let bytes = read(&path)?;
+            let bytes = read(&path, LONGEST_PUBLISHED)?;
             let published =
-                published(&bytes, root, now).map_err(|source| LoadError::Table { path: path.clone(), source })?;
+                Published::open(&bytes, root, now).map_err(|source| LoadError::Table { path: path.clone(), source })?;
             rates.add(Arc::new(published)).map_err(|source| LoadError::Archive { path, source })?;
         }
         if rates.iter().next().is_none() {
             return Err(LoadError::NoTable(config.rates_dir.clone()));
         }
-        let scales = Registry::parse(&read(&config.scales)?);
+        let scales = Registry::parse(&read(&config.scales, LONGEST_REGISTRY)?);
         let scales = scales.map_err(|source| LoadError::Scales { path: config.scales.clone(), source })?;
         let freshness = Freshness {
             max_age_ms: config.largest_reading_age_s.saturating_mul(1_000),
@@ -81,26 +81,22 @@ impl Desk {
     }
 }
 
-/// A table, if the authority published it.
-///
-/// # Errors
-///
-/// As [`Published::open`].
-pub fn published(bytes: &[u8], root: &[u8], now: UnixMillis) -> Result<Published, PublishedError> {
-    Published::open(bytes, &Trust::Root { root, at: now })
-}
-
 /// Files of tables in a directory, in the order of their names; versions of a table come in the order of their numbers or not at all.
 fn tables(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let failed = |source| LoadError::Disk { path: directory.to_owned(), source };
     let entries = std::fs::read_dir(directory).map_err(failed)?;
     let mut paths =
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == PUBLISHED));
+    // What editors and copies leave behind.
+    paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
     paths.sort();
-    Ok(paths)
+    // A table under another name would not come into force, and nobody would be told.
+    match paths.iter().find(|path| path.extension().is_none_or(|extension| extension != EXTENSION)) {
+        Some(other) => Err(LoadError::OtherFile(other.clone())),
+        None => Ok(paths),
+    }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path).map_err(|source| LoadError::Disk { path: path.to_owned(), source })
+fn read(path: &Path, longest: usize) -> Result<Vec<u8>, LoadError> {
+    reviewed_file::bytes(path, longest).map_err(|source| LoadError::Disk { path: path.to_owned(), source })
 }

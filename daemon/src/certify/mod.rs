@@ -10,7 +10,7 @@ mod pay;
 mod rate;
 mod weigh;
 
-pub use load::{LoadError, published};
+pub use load::LoadError;
 pub use pay::Payers;
 
 use psd::certification::{Certification, NotCertifiable, Rated};

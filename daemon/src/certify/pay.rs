@@ -6,7 +6,7 @@ use psd::device::Identity;
 use psd::indicium::{Decoded, DecodedDetails, decode};
 use psd::key::Role;
 use psd::record::Environment;
-use psd::{PsdId, State};
+use psd::{PostageAmount, PsdId, State};
 use psdd_wire::item::ToCertify;
 use psdd_wire::message::CertifyItem;
 use psdd_wire::sha256;
@@ -52,8 +52,9 @@ fn mark(bytes: &[u8], request: &Request<'_>) -> Result<PayingMark, NotCertifiabl
     };
     let psd = read.psd.ok_or_else(unknown)?;
     let (identity, state) = request.payers.psds.get(&psd).ok_or_else(unknown)?;
-    pays_here(&read, identity, request)?;
+    // Whoever shows what its PSD signed may hear more of that PSD, and nobody else.
     signed(&read, state)?;
+    pays_here(&read, identity, request)?;
     if read.ascending > state.registers.ascending() {
         let says = format!(
             "the indicium's ascending register is {}, and that of PSD {psd} stands at {}",
@@ -70,17 +71,15 @@ fn mark(bytes: &[u8], request: &Request<'_>) -> Result<PayingMark, NotCertifiabl
 fn pays_here(read: &Decoded, identity: &Identity, request: &Request<'_>) -> Result<(), NotCertifiable> {
     let ours = identity.format.committed_ascending(&read.signed).is_some();
     let postal = matches!(read.details, DecodedDetails::Postal(_));
-    if !ours || !postal {
+    // One without postage has its ascending register in common with the one before it, and would use that one up.
+    if !ours || !postal || read.postage == PostageAmount::ZERO {
         return Err(refused(
             "indicium-not-postage",
-            "the indicium is a voucher, or of another layout than its PSD's: it pays no postage",
+            "the indicium is a voucher, of another layout than its PSD's, or over nothing: it pays no postage",
         ));
     }
     if identity.licence != request.identity.licence {
-        let says = format!(
-            "the indicium is of licence {}, and the PSD that shall certify of {}; ask a PSD of the same licence",
-            identity.licence, request.identity.licence
-        );
+        let says = "the indicium is of another licence than the PSD that shall certify; ask a PSD of the same licence";
         return Err(refused("indicium-other-licence", says));
     }
     if identity.currency != request.identity.currency {

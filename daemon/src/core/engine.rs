@@ -257,6 +257,7 @@ impl Engine {
             Event::Instruct(command) => self.instruct(command, monotonic_ms),
             Event::Change(command) => self.administer(command, monotonic_ms),
             Event::LookedUp(request, found) => self.looked_up(request, found),
+            Event::PaidLookedUp(chunk, paid) => self.refund_looked_up(chunk, paid, monotonic_ms),
             Event::Signed(chunk, signatures) => self.signed(chunk, &signatures, monotonic_ms),
             Event::SignFailed(chunk, fault) => self.sign_failed(chunk, &fault, monotonic_ms),
             Event::Committed(chunk, durable) => self.committed(chunk, durable, monotonic_ms),

@@ -2,7 +2,7 @@
 
 use super::engine::{Engine, Target};
 use super::keys::{KeyState, Use};
-use super::pipeline::Parked;
+use super::pipeline::{Parked, Work};
 use super::pool::{Need, Search};
 use super::turn::Turn;
 use super::{ChunkId, Fault, Outcome, RequestId};
@@ -211,9 +211,18 @@ impl Engine {
                 return Some(Plan::Settle(Outcome::Refused(Refusal::MarkCertified(mark))));
             }
             match self.keys.mark_state(mark) {
-                Use::InFlight(on) => return Some(Plan::Provisional(on, Refusal::MarkCertified(mark))),
+                Use::InFlight(on) => {
+                    let value = self.chunks.get(&on).is_some_and(|chunk| matches!(chunk.work, Work::Value(_)));
+                    let refusal = if value { Refusal::MarkRefunded(mark) } else { Refusal::MarkCertified(mark) };
+                    return Some(Plan::Provisional(on, refusal));
+                }
                 Use::Recent => return Some(Plan::LookUpAgain),
                 Use::Unseen => {}
+            }
+            // What it says of a mark that is not in flight is durable.
+            let payer = self.by_id.get(&mark.psd).map(|payer| self.devices[*payer].psd.state());
+            if payer.is_some_and(|state| state.gives_back(mark.ascending)) {
+                return Some(Plan::Settle(Outcome::Refused(Refusal::MarkRefunded(mark))));
             }
         }
         let moved = match &request.target {

@@ -182,6 +182,18 @@ impl KeyBook {
         }
     }
 
+    /// The postage of an indicium is being asked back: it pays for nothing as long as that is not durable. Afterwards the state of its PSD says so.
+    pub(super) fn reserve(&mut self, mark: MarkId, on: ChunkId) {
+        self.marks.in_flight.insert((mark.psd, mark.ascending), on);
+    }
+
+    /// Whatever became of it.
+    pub(super) fn release(&mut self, mark: Option<MarkId>) {
+        if let Some(MarkId { psd, ascending }) = mark {
+            self.marks.dropped(psd, ascending);
+        }
+    }
+
     /// They were prepared in vain. They stay remembered: that only ever costs a look-up.
     pub(super) fn dropped(&mut self, tenant: TenantIndex, key: &PieceKey, mark: Option<MarkId>) {
         self.pieces.dropped(tenant, *key);

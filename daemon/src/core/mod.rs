@@ -266,6 +266,8 @@ pub enum ValueStep {
     Refund {
         /// The piece, as it stands in the log.
         piece: RefundClaims,
+        /// The ascending register in its mark.
+        ascending: PostageAmount,
         /// Its postage.
         postage: PostageAmount,
         /// Fresh randomness.
@@ -332,6 +334,8 @@ pub enum Event {
     Change(ChangeCommand),
     /// Answer to [`Action::LookUp`], in its order.
     LookedUp(RequestId, Vec<Found>),
+    /// Answer to [`Action::LookUpPaid`]: whether it has.
+    PaidLookedUp(ChunkId, bool),
     /// A frame is signed.
     Signed(ChunkId, Signatures),
     /// A frame could not be signed.
@@ -367,6 +371,8 @@ pub enum Event {
 pub enum Action {
     /// Read these keys from a snapshot not older than now.
     LookUp(RequestId, TenantName, Vec<Sought>),
+    /// Read whether this indicium has paid for a certification, from a snapshot not older than now.
+    LookUpPaid(ChunkId, MarkId),
     /// Have a frame signed.
     Sign(ChunkId, TokenIndex, SignFrame),
     /// Write records; chunks arrive in the order to write them in.

@@ -64,6 +64,8 @@ pub(super) enum Parked {
     Whole { request: RequestId, outcomes: Vec<Outcome> },
     /// An all-or-none request to be judged again, whatever becomes of the chunk.
     JudgeAgain { request: RequestId },
+    /// The command whose turn it is on this PSD: to be taken again, whatever becomes of the chunk.
+    Command { device: usize },
 }
 
 impl Engine {
@@ -236,6 +238,7 @@ impl Engine {
                 }
                 self.enqueue(request, true);
             }
+            Parked::Command { device } => self.run_commands(device, self.monotonic_ms),
         }
     }
 
@@ -271,6 +274,7 @@ impl Engine {
                     entry.next = 0;
                     again.insert(request);
                 }
+                Parked::Command { device } => self.run_commands(device, self.monotonic_ms),
             }
         }
     }

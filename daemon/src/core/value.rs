@@ -2,12 +2,13 @@
 
 use super::engine::Engine;
 use super::instruct::Turn;
-use super::keys::TenantIndex;
-use super::pipeline::{Chunk, Stage, Work};
-use super::{Action, ChunkId, Fault, RequestId, ValueCommand, ValueReply, ValueStep};
+use super::keys::{TenantIndex, Use};
+use super::pipeline::{Chunk, Parked, Stage, Work};
+use super::{Action, ChunkId, Fault, RequestId, TokenIndex, ValueCommand, ValueReply, ValueStep};
 use psd::TenantName;
+use psd::certification::MarkId;
 use psd::clock::ClockReading;
-use psd::device::{Authorisation, PendingValue, Purpose, ValueRefusal, ValueTerms};
+use psd::device::{Authorisation, PendingValue, Purpose, Spoiled, ValueRefusal, ValueTerms};
 use psd::key::Role;
 use psd::record::{Applied, Event, Record};
 use psdd_hsm::link::SignFrame;
@@ -89,6 +90,10 @@ pub(super) struct ValueWork {
     request: RequestId,
     /// What its signature will complete; nothing of the PSD signs when value is loaded.
     statement: Option<Box<Statement>>,
+    /// The spoiled mark whose postage is asked back: it pays for no certification meanwhile.
+    reserved: Option<MarkId>,
+    /// Why it is dropped, where that is no fault.
+    refused: Option<ValueRefusal>,
 }
 
 /// What the device key is to sign.
@@ -98,6 +103,8 @@ struct Statement {
     message: Sign1,
     at: ClockReading,
     tenant: TenantName,
+    /// What is to be signed, until it is sent.
+    unsent: Option<(TokenIndex, SignFrame)>,
     signed: Option<Arc<[u8]>>,
 }
 
@@ -113,7 +120,7 @@ impl Kind {
     const fn content_type(&self, purpose: Purpose) -> &'static str {
         match (self, purpose) {
             (Kind::Request, Purpose::Withdrawal) => WITHDRAWAL_REQUEST,
-            (Kind::Request, Purpose::Download | Purpose::Refund { .. }) => VALUE_REQUEST,
+            (Kind::Request, Purpose::Download | Purpose::Refund(_)) => VALUE_REQUEST,
             (Kind::Void, _) => VALUE_VOID,
             (Kind::Report(_), _) => WITHDRAWAL_REPORT,
         }
@@ -190,6 +197,13 @@ impl Engine {
                     }
                 },
             };
+            if let Some(on) = self.certifying(device_index, &step)
+                && let Some(waiting) = self.devices[device_index].commands.front_mut()
+            {
+                waiting.step = Step::Value(step);
+                self.park(on, Parked::Command { device: device_index });
+                return refused;
+            }
             let taken = match self.clock.read(monotonic_ms) {
                 Err(stop) => Some(ValueReply::NoClock(stop)),
                 Ok(at) => self.take_step(device_index, request, tenant, step.clone(), at),
@@ -208,6 +222,34 @@ impl Engine {
             self.finish_command(device_index);
             self.reply_value(request, reply);
         }
+    }
+
+    /// The chunk in flight in which the mark whose postage is to come back pays for a certification.
+    fn certifying(&self, device: usize, step: &ValueStep) -> Option<ChunkId> {
+        let ValueStep::Refund { ascending, .. } = step else { return None };
+        let mark = MarkId { psd: self.devices[device].psd.identity().psd, ascending: *ascending };
+        match self.keys.mark_state(mark) {
+            Use::InFlight(on) => Some(on).filter(|on| self.chunks.contains_key(on)),
+            Use::Unseen | Use::Recent => None,
+        }
+    }
+
+    /// The disk says whether the mark of a refund has paid for a certification: if not, the request is signed. Since it was asked, the mark is
+    /// reserved and pays for none.
+    pub(super) fn refund_looked_up(&mut self, id: ChunkId, paid: bool, monotonic_ms: u64) {
+        let Some(chunk) = self.chunks.get_mut(&id) else { return };
+        let Work::Value(work) = &mut chunk.work else { return };
+        let Some((token, frame)) = work.statement.as_mut().and_then(|statement| statement.unsent.take()) else {
+            return;
+        };
+        if !paid {
+            return self.actions.push(Action::Sign(id, token, frame));
+        }
+        let leaf = work.statement.as_ref().and_then(|statement| statement.terms.purpose.refund());
+        work.refused = Some(ValueRefusal::PaidBefore { leaf: leaf.unwrap_or_default() });
+        let device = chunk.device;
+        self.drop_uncommitted(device, &Fault::TokenRefused("nothing was signed".to_owned()));
+        self.run_commands(device, monotonic_ms);
     }
 
     /// Begins a step, or says at once what becomes of it.
@@ -231,12 +273,13 @@ impl Engine {
                 let terms = psd.value_terms(amount).and_then(|terms| Ok(admitted.map(|_| terms)?));
                 terms.map(|terms| (Kind::Request, terms, None, nonce))
             }
-            ValueStep::Refund { piece, postage, nonce } => {
-                let purpose = Purpose::Refund { leaf: piece.leaf };
+            ValueStep::Refund { piece, ascending, postage, nonce } => {
+                let spoiled = Spoiled { leaf: piece.leaf, ascending };
+                let purpose = Purpose::Refund(spoiled);
                 if let Some(reply) = self.pending(device, |pending| pending.purpose == purpose) {
                     return Some(reply);
                 }
-                let terms = self.devices[device].psd.refund_terms(piece.leaf, postage);
+                let terms = self.devices[device].psd.refund_terms(spoiled, postage);
                 terms.map(|terms| (Kind::Request, terms, Some(piece), nonce))
             }
             ValueStep::Withdraw { nonce } => {
@@ -311,10 +354,21 @@ impl Engine {
         messages.push(&message.to_be_signed());
         let frame = SignFrame { key_id, role: Role::Device, form: Form::CoseSign1, floor: 0, messages };
         let tenant = self.keys.name(tenant).clone();
-        let statement = Statement { kind, terms, message, at, tenant, signed: None };
-        let work = ValueWork { request, statement: Some(Box::new(statement)) };
+        let reserved = match terms.purpose {
+            Purpose::Refund(spoiled) if matches!(kind, Kind::Request) => {
+                Some(MarkId { psd: terms.psd, ascending: spoiled.ascending })
+            }
+            Purpose::Download | Purpose::Refund(_) | Purpose::Withdrawal => None,
+        };
+        let (unsent, sent) = if reserved.is_some() { (Some((token, frame)), None) } else { (None, Some(frame)) };
+        let statement = Some(Box::new(Statement { kind, terms, message, at, tenant, unsent, signed: None }));
+        let work = ValueWork { request, statement, reserved, refused: None };
         let id = self.start_command(device_index, Work::Value(work), Stage::Signing);
-        self.actions.push(Action::Sign(id, token, frame));
+        if let Some(mark) = reserved {
+            self.keys.reserve(mark, id);
+            self.actions.push(Action::LookUpPaid(id, mark));
+        }
+        self.actions.extend(sent.map(|frame| Action::Sign(id, token, frame)));
         None
     }
 
@@ -336,7 +390,7 @@ impl Engine {
         let licence = &psd.identity().clone().licence;
         let admitted = self.authority.admit(licence, authorisation.amount, at.time);
         let applied = match psd.apply_value(authorisation, &self.settings.appliance, at.time, admitted) {
-            Ok((Purpose::Refund { leaf }, _)) => Applied::Refund { leaf },
+            Ok((Purpose::Refund(spoiled), _)) => Applied::Refund(spoiled),
             Ok((Purpose::Download | Purpose::Withdrawal, loaded)) => {
                 let loaded = loaded.unwrap_or_default();
                 self.authority.loaded(licence, loaded, at.time);
@@ -354,7 +408,7 @@ impl Engine {
             applied,
         };
         let records = vec![Record { at, event }.into()];
-        let work = Work::Value(ValueWork { request, statement: None });
+        let work = Work::Value(ValueWork { request, statement: None, reserved: None, refused: None });
         let id = self.start_command(device_index, work, Stage::Signed(records));
         self.loading.in_flight.insert(id);
         self.commit_ready(device_index);
@@ -409,6 +463,7 @@ impl Engine {
         monotonic_ms: u64,
     ) {
         self.finish_command(device);
+        self.keys.release(work.reserved);
         let durable = durable.into_iter().next();
         let reply = match (work.statement.map(|statement| *statement), durable) {
             (Some(Statement { kind: Kind::Request, terms, signed: Some(request), .. }), Some(_)) => {
@@ -433,7 +488,9 @@ impl Engine {
 
     pub(super) fn value_dropped(&mut self, device: usize, work: ValueWork, fault: &Fault) {
         self.finish_command(device);
-        self.reply_value(work.request, ValueReply::Fault(fault.clone()));
+        self.keys.release(work.reserved);
+        let reply = work.refused.map_or_else(|| ValueReply::Fault(fault.clone()), ValueReply::Refused);
+        self.reply_value(work.request, reply);
     }
 
     /// The command in flight is always the first in turn.

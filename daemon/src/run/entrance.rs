@@ -106,7 +106,9 @@ impl Entrance {
                 }
                 _ = signals.terminate.recv() => return Ok(None),
                 _ = signals.interrupt.recv() => return Ok(None),
-                _ = signals.hang_up.recv() => tls.reload(config),
+                _ = signals.hang_up.recv() => {
+                    tls.reload(config);
+                }
             }
         }
     }

@@ -104,34 +104,39 @@ fn start_custodian(config: &Config, started: &Started) -> Result<Option<Running>
     custodian::start(parts).map(Some).map_err(|error| RunError::Unfit(error.to_string()))
 }
 
-/// SIGHUP: policies, certificates and CRLs anew; connections go on whose clients are still good, requests under way all.
+/// SIGHUP: policies, rate tables, scales, certificates and CRLs anew; connections go on whose clients are still good, requests under way all.
 fn reload(config: &Config, started: &Started, local: &LocalState) {
     let monotonic = sd_notify::NotifyState::monotonic_usec_now();
     match monotonic {
         Ok(usec) => notify(&[sd_notify::NotifyState::Reloading, usec]),
         Err(error) => tracing::debug!(%error, "no monotonic clock to tell systemd"),
     }
-    started.tls.reload(config);
-    local.calendar.log(UnixTime::now());
-    match load_policies(config) {
-        Ok(policies) => {
-            let reading = started.state.policy.replace_files(&policies);
-            if started.core.tell(Event::PolicyFiles(reading)).is_err() {
-                tracing::debug!("the core is stopping");
-            }
-        }
-        Err(error) => tracing::error!(%error, "the policy is not reloaded; the old one stays in force"),
+    let mut kept = Vec::new();
+    if !started.tls.reload(config) {
+        kept.push("TLS");
     }
-    match load_desk(config, &started.state.authority_root) {
-        Ok(Some(desk)) => {
-            let reading = started.state.policy.replace_desk(desk);
-            if started.core.tell(Event::PolicyFiles(reading)).is_err() {
-                tracing::debug!("the core is stopping");
-            }
-        }
-        Ok(None) => {}
-        Err(error) => tracing::error!(%error, "rate tables and scales are not reloaded; the old ones stay in force"),
+    local.calendar.log(UnixTime::now());
+    let policies = load_policies(config);
+    if let Err(error) = &policies {
+        kept.push("policies");
+        tracing::error!(%error, "the policy is not reloaded; the old one stays in force");
+    }
+    let desk = load_desk(config, &started.state.authority_root);
+    if let Err(error) = &desk {
+        kept.push("rate tables and scales");
+        tracing::error!(%error, "rate tables and scales are not reloaded; the old ones stay in force");
+    }
+    let reading = started.state.policy.replace_files(policies.as_ref().ok(), desk.ok().flatten());
+    if started.core.tell(Event::PolicyFiles(reading)).is_err() {
+        tracing::debug!("the core is stopping");
     }
     notify(&[sd_notify::NotifyState::Ready]);
-    tracing::info!("reloaded");
+    if kept.is_empty() {
+        tracing::info!("reloaded");
+    } else {
+        tracing::error!(
+            kept = kept.join(", "),
+            "reloaded, but for what is kept as it was; mend it and send SIGHUP again"
+        );
+    }
 }

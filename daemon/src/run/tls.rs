@@ -30,10 +30,17 @@ impl From<ReadTls> for DoorsTls {
 
 impl DoorsTls {
     /// Reads the files anew; what is in force stays where they are not right.
-    pub(super) fn reload(&self, config: &Config) {
+    /// Whether it was read and is in force.
+    pub(super) fn reload(&self, config: &Config) -> bool {
         match read_tls(config) {
-            Ok(read) => self.replace(read),
-            Err(error) => tracing::error!(%error, "TLS is not reloaded; the old configuration stays in force"),
+            Ok(read) => {
+                self.replace(read);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "TLS is not reloaded; the old configuration stays in force");
+                false
+            }
         }
     }
 

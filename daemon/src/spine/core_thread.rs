@@ -441,6 +441,11 @@ impl CoreThread {
                     die(&Fatal::Broken("the look-up thread has gone".to_owned()));
                 }
             }
+            Action::LookUpPaid(chunk, mark) => {
+                if self.look_ups.send(LookUp::Paid(chunk, mark)).is_err() {
+                    die(&Fatal::Broken("the look-up thread has gone".to_owned()));
+                }
+            }
             Action::Reply(request, reply) => answer(self.submit_replies.remove(&request), reply),
             Action::ValueReply(request, reply) => answer(self.value_replies.remove(&request), reply),
             Action::TopUp { psd, tenant, amount } => {

@@ -1,8 +1,9 @@
 //! The look-up thread: idempotency keys and stored results, from short snapshots.
 
 use super::{Fatal, die};
-use crate::core::{Event, Found, RequestId, Sought};
+use crate::core::{ChunkId, Event, Found, RequestId, Sought};
 use crossbeam_channel::{Receiver, Sender};
+use psd::certification::MarkId;
 use psd::{PieceKey, TenantName};
 use psdd_ledger::{DoneStep, Durable, ReadError, Reader};
 use tokio::sync::oneshot;
@@ -11,6 +12,8 @@ use tokio::sync::oneshot;
 pub(super) enum LookUp {
     /// Keys of a request in the core.
     Keys(RequestId, TenantName, Vec<Sought>),
+    /// Whether an indicium has paid for a certification, for the core.
+    Paid(ChunkId, MarkId),
     /// A stored result, for a door.
     Piece(TenantName, PieceKey, oneshot::Sender<Option<Durable>>),
     /// The newest record in a slot of a PSD, for a door.
@@ -25,6 +28,10 @@ pub(super) fn run(mut reader: Reader, requests: &Receiver<LookUp>, core: &Sender
             LookUp::Keys(id, tenant, sought) => {
                 found(&mut reader, &tenant, &sought).map(|found| core.send(Event::LookedUp(id, found)).is_ok())
             }
+            LookUp::Paid(id, mark) => reader
+                .paid(std::iter::once(Some(&mark)))
+                .map(|paid| core.send(Event::PaidLookedUp(id, paid == [true])).is_ok())
+                .map_err(Into::into),
             LookUp::Piece(tenant, key, reply) => reader
                 .look_up(std::iter::once((&tenant, &key)))
                 .map(|mut found| reply.send(found.pop().flatten()).is_ok()),

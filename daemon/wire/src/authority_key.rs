@@ -1,14 +1,15 @@
 //! A key of the authority's that is not installed anywhere: its certificate says what it is for, and leads to the root.
 
-use crate::certificate::{ChainError, parsed, subject, verify_end_entity};
+use crate::certificate::{ChainError, end_entity, subject};
 use crate::profile::{UNIT, only};
 use psd::UnixMillis;
 use psd::record::AuthorityPurpose;
+use std::ops::RangeInclusive;
 
 /// A certificate is not that of an authority key for a purpose.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AuthorityKeyError {
-    /// It does not lead to the root, or was not valid.
+    /// It does not lead to the root.
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// For something else.
@@ -21,19 +22,26 @@ pub enum AuthorityKeyError {
     },
 }
 
-/// The public half (SPKI, DER) of the key for a purpose which this certificate is of. The root must have issued it, it must be valid at
-/// `at`, and the one OU of its subject names the purpose: `funds`, `inspection` or `policy`.
-pub fn verify_authority_key(
+/// A key of the authority's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuthorityKey {
+    /// Public half, SPKI DER.
+    pub spki: Vec<u8>,
+    /// When its certificate is valid, and its issuers' are.
+    pub valid: RangeInclusive<UnixMillis>,
+}
+
+/// The key for a purpose which this certificate is of. The root must have issued it, and the one OU of its subject names the purpose:
+/// `funds`, `inspection` or `policy`. Whether it is valid at the time that matters is the caller's to judge.
+pub fn authority_key(
     certificate: &[u8],
     root: &[u8],
     purpose: AuthorityPurpose,
-    at: UnixMillis,
-) -> Result<Vec<u8>, AuthorityKeyError> {
-    let key = verify_end_entity(&[certificate], root, at)?;
-    let leaf = parsed(certificate).map_err(ChainError::from)?;
+) -> Result<AuthorityKey, AuthorityKeyError> {
+    let (leaf, key, valid) = end_entity(&[certificate], root)?;
     let wanted = purpose.as_str();
     if only(&leaf, UNIT).as_deref() == Some(wanted) {
-        return Ok(key.spki);
+        return Ok(AuthorityKey { spki: key.spki, valid });
     }
     Err(AuthorityKeyError::Purpose { subject: subject(&leaf), wanted })
 }

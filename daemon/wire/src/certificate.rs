@@ -8,6 +8,7 @@ use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
 use psd::indicium::Decoded;
 use psd::{PsdId, UnixMillis};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
@@ -262,12 +263,22 @@ pub struct EndEntity {
 
 /// As [`verify_chain`], for certificates of the authority's own keys as well: their serial numbers may be of any length.
 pub fn verify_end_entity(chain: &[&[u8]], root: &[u8], at: UnixMillis) -> Result<EndEntity, ChainError> {
-    let (leaf, not_before, not_after) = AuthorityRoot::from_der(root)?.follow(chain)?;
-    let (_, spki) = end_entity_key(&leaf)?;
-    if !(not_before..=not_after).contains(&at) {
+    let (leaf, key, window) = end_entity(chain, root)?;
+    if !window.contains(&at) {
         return Err(ChainError::NotValid { subject: subject(&leaf), at });
     }
-    Ok(EndEntity { spki, serial: short_serial(&leaf) })
+    Ok(key)
+}
+
+/// A certificate that leads to the root, its key, and when all of the chain is valid.
+pub(crate) fn end_entity(
+    chain: &[&[u8]],
+    root: &[u8],
+) -> Result<(Certificate, EndEntity, RangeInclusive<UnixMillis>), ChainError> {
+    let (leaf, not_before, not_after) = AuthorityRoot::from_der(root)?.follow(chain)?;
+    let (_, spki) = end_entity_key(&leaf)?;
+    let key = EndEntity { spki, serial: short_serial(&leaf) };
+    Ok((leaf, key, not_before..=not_after))
 }
 
 fn certified(leaf: &Certificate, not_before: UnixMillis, not_after: UnixMillis) -> Result<CertifiedKey, ChainError> {

@@ -51,6 +51,9 @@ pub enum ItemError {
     /// Not the name of a class.
     #[error("class: {0}")]
     Class(#[source] NameError),
+    /// The imprint is no amount.
+    #[error("imprint: {0}")]
+    Imprint(#[source] AmountError),
     /// Paid in two ways.
     #[error("a piece is paid by an indicium or by an imprint, not by both; leave out the imprint")]
     PaidBothWays,
@@ -64,7 +67,7 @@ impl ItemError {
     pub const fn code(&self) -> &'static str {
         match self {
             ItemError::Key => "key-not-uuid7",
-            ItemError::Postage(error) | ItemError::Value(error) => match error {
+            ItemError::Postage(error) | ItemError::Value(error) | ItemError::Imprint(error) => match error {
                 AmountError::NotDecimal(_) => "amount-not-decimal",
                 AmountError::Negative(_) => "amount-negative",
                 AmountError::TooFine(_) => "amount-too-fine",
@@ -108,7 +111,7 @@ pub struct ToCertify {
 /// What an item asks to be certified. In the order of [`ItemError`]'s checks, those of an indicium first.
 pub fn to_certify(item: &CertifyItem<'_>) -> Result<ToCertify, ItemError> {
     let key = <[u8; 16]>::try_from(&*item.key).ok().and_then(PieceKey::from_bytes).ok_or(ItemError::Key)?;
-    let imprint = item.imprint.as_deref().map(str::parse).transpose()?;
+    let imprint = item.imprint.as_deref().map(str::parse).transpose().map_err(ItemError::Imprint)?;
     let date = item.date.parse()?;
     let destination = item.destination.parse().map_err(ItemError::Destination)?;
     let class = item.class.parse().map_err(ItemError::Class)?;

@@ -3,6 +3,9 @@
 
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 /// Most lines: a file that a person is to review has fewer by far, and TOML tables cost memory.
 const MOST_LINES: usize = 50_000;
@@ -36,12 +39,45 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
+/// The bytes of a regular file, of which there are at most `longest`. Anything else, a pipe as well, is refused before it is opened: reading it
+/// might never end.
+///
+/// # Errors
+///
+/// From the disk, or where it is no such file.
+pub fn bytes(path: &Path, longest: usize) -> io::Result<Vec<u8>> {
+    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(no_file());
+    }
+    let mut bytes = Vec::new();
+    let most = u64::try_from(longest).unwrap_or(u64::MAX);
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > longest {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {longest} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// Reads a value from a file's bytes, of which there are at most `longest`.
 ///
 /// # Errors
 ///
 /// With the line and the field that are wrong.
 pub fn read<T: DeserializeOwned>(bytes: &[u8], longest: usize) -> Result<T, FileError> {
+    let text = text(bytes, longest)?;
+    toml::from_str(text).map_err(|error| {
+        let line = line_at(text, error.span().map_or(0, |span| span.start));
+        FileError { line: Some(line), field: field_at(text, line), problem: error.message().trim().to_owned() }
+    })
+}
+
+/// The text of a file's bytes, of which there are at most `longest`, without anything that an editor hides.
+///
+/// # Errors
+///
+/// With the line that is wrong, where it is one.
+pub fn text(bytes: &[u8], longest: usize) -> Result<&str, FileError> {
     let whole = |problem: String| FileError::new("(file)", problem);
     if bytes.len() > longest {
         return Err(whole(format!("{} bytes, at most {longest} are read; split what is to be done", bytes.len())));
@@ -58,16 +94,22 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8], longest: usize) -> Result<T, File
         let problem = format!("holds the invisible character U+{:04X}; remove it", u32::from(hidden));
         return Err(FileError { line: Some(line), ..whole(problem) });
     }
-    toml::from_str(text).map_err(|error| {
-        let line = line_at(text, error.span().map_or(0, |span| span.start));
-        FileError { line: Some(line), field: field_at(text, line), problem: error.message().trim().to_owned() }
-    })
+    Ok(text)
 }
 
 /// The line, from 1, that the byte at this offset stands in; the first where there is no such byte.
 pub fn line_at(text: &str, offset: usize) -> usize {
     let before = text.get(..offset.min(text.len())).unwrap_or("");
     before.matches('\n').count() + 1
+}
+
+/// Most characters of a text for people.
+pub const LONGEST_LINE: usize = 80;
+
+/// Whether a text for people stands on one line, shows all that it holds, and is neither empty nor long.
+pub fn is_line(text: &str) -> bool {
+    let hidden = |c: char| c.is_control() || is_bidirectional(c);
+    !text.trim().is_empty() && text.chars().count() <= LONGEST_LINE && !text.contains(hidden)
 }
 
 /// Marks that change the order in which text is shown (Unicode TR 36 §2.9).

@@ -61,6 +61,8 @@ class Certification:
     specimen: bool
     registers: list[int]
     mark: tuple[str, int] | None
+    mark_digest: bytes | None
+    paid: int
     algorithm: int
     signed: bytes
     signature: bytes
@@ -96,6 +98,8 @@ def parse(message_bytes: bytes) -> Certification:
         specimen="specimen" in claims,
         registers=[*registers, claims["count"]],
         mark=(claims["mark_psd"], mills(claims["mark_ascending"])) if marked else None,
+        mark_digest=claims.get("mark"),
+        paid=paid,
         algorithm=_ALGORITHMS[algorithm],
         signed=encode(["Signature1", message.protected, b"", message.payload]),
         signature=message.signature,

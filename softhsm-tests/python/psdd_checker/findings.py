@@ -8,7 +8,7 @@ CODES: dict[str, str] = {
     # the database
     "sqlite": "SQLite finds the database itself damaged",
     "schema": "a documented table or column is missing",
-    "format": "meta.format is not 2",
+    "format": "meta.format is not 3",
     "row": "a row has a value of the wrong type or length",
     # records
     "gap": "leaves are not 0, 1, 2, ... without a gap",
@@ -62,6 +62,8 @@ CODES: dict[str, str] = {
     "revoked": "a revocation of no operator, one that leaves no quorum, or a second one",
     "not-active": "a piece while the PSD is not active, is locked or is being withdrawn",
     "paid-twice": "an indicium stands in more than one kind 29",
+    "paid-unproven": "an indicium that paid does not stand in an earlier kind 16 with these bytes and this postage",
+    "paid-and-refunded": "an indicium stands in a kind 29, and its postage came back or was asked to",
     "certification": "a certification is not in its one form, or says otherwise than its record",
     "limits": "a postage, refill or descending register outside the limits of the PSD",
     "key-uuid": "an idempotency key is not a UUID of version 7",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from . import certification, ibi, voucher
@@ -38,6 +39,7 @@ class IndiciumRules:
         if 13 in record:
             state.hashed[leaf] = record[13]
         self._symbol(leaf, record, psd, state)
+        state.marks.setdefault((psd.name, record[5][0]), (sha256(record[12]).digest(), postage))
 
     def certified(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
         """Judge one certification against its PSD as of the record before it."""
@@ -50,6 +52,9 @@ class IndiciumRules:
             first = state.paid_by.setdefault(mark, leaf)
             if first != leaf:
                 findings.leaf(leaf, "paid-twice", f"the indicium of {mark[0]} at {mark[1]} paid for leaf {first}")
+            if mark in state.asked_back:
+                message = f"paid by the indicium of {mark[0]} at {mark[1]}, asked back in leaf {state.asked_back[mark]}"
+                findings.leaf(leaf, "paid-and-refunded", message)
         self._certification(leaf, record, psd, state)
 
     def _piece(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
@@ -98,6 +103,9 @@ class IndiciumRules:
         if wrong is not None:
             name, found, wanted = wrong
             self.findings.leaf(leaf, "certification", f"{name} {found!r} in it, {wanted!r} by the record")
+        if read.mark is not None and state.marks.get(read.mark) != (read.mark_digest, read.paid):
+            message = f"paid {read.paid} by an indicium of {read.mark[0]} at {read.mark[1]} that no leaf before has"
+            self.findings.leaf(leaf, "paid-unproven", message)
         public = psd.certifiers.get(read.serial)
         if public is not None and algorithm_of(public) != read.algorithm:
             self.findings.leaf(leaf, "certification", f"algorithm {read.algorithm} under a key of {algorithm_of(public)}")

@@ -182,7 +182,7 @@ KINDS: dict[int, dict[int, Check]] = {
     REFUSALS: {8: _name, 9: _text, 10: _positive},
     VALUE_VOIDED: _VALUE,
     AUTHORITY_KEY: {8: _one_of(1, 2, 3), 9: _bytes},
-    REFUNDED: {**_VALUE, 12: is_uint},
+    REFUNDED: {**_VALUE, 12: is_uint, 13: _amount},
     WITHDRAWAL_REQUESTED: {**_VALUE, 10: _amount},
     WITHDRAWN: {**_VALUE, 10: _amount, 12: _bytes},
     INDICIUM: {8: _name, 9: _exactly(16), 10: _exactly(32), 11: _amount, 12: _bytes},
@@ -203,7 +203,7 @@ KINDS: dict[int, dict[int, Check]] = {
 _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_CREATED: {13: _exactly(32)},
     PSD_CREATED: {15: _zips},
-    VALUE_REQUESTED: {12: is_uint},
+    VALUE_REQUESTED: {12: is_uint, 13: _amount},
     INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint},
     CEILING: {10: _amount},
     KEY_STATE: {11: _reason},
@@ -278,6 +278,13 @@ def _mark(record: Record) -> Fault | None:
     return None
 
 
+def _spoiled(record: Record) -> Fault | None:
+    """Leaf and ascending register of a spoiled mark, or neither."""
+    if (12 in record) != (13 in record):
+        return "keys", f"kind {VALUE_REQUESTED} has one of keys 12 and 13"
+    return None
+
+
 _BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
     GENESIS: _as_many(16, 10),
     KEY_CREATED: _check_value,
@@ -287,6 +294,7 @@ _BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
     REVOKED: _only_with(10, 8, CLIENT),
     INSPECTION_PERIODS: _periods,
     CERTIFICATION: _mark,
+    VALUE_REQUESTED: _spoiled,
 }
 _NONE: dict[int, Check] = {}
 

@@ -83,8 +83,8 @@ def check_schema(connection: sqlite3.Connection, findings: Findings, *, integrit
             if line != "ok":
                 findings.add("database", "sqlite", str(line))
     formats = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchall()
-    if formats != [(2,)] or type(formats[0][0]) is not int:
-        findings.add("table meta", "format", f"format is {formats!r}, not 2")
+    if formats != [(3,)] or type(formats[0][0]) is not int:
+        findings.add("table meta", "format", f"format is {formats!r}, not 3")
     return usable
 
 

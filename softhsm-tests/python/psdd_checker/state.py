@@ -118,12 +118,12 @@ class Key:
 
 @dataclass(frozen=True)
 class Pending:
-    """What kind 6 or 14 began and nothing has ended yet; `mark` is the leaf of a spoiled mark."""
+    """What kind 6 or 14 began and nothing has ended yet; `mark` is leaf and ascending register of a spoiled mark."""
 
     kind: int
     number: int
     amount: int
-    mark: int | None
+    mark: tuple[int, int] | None
 
 
 @dataclass
@@ -195,6 +195,8 @@ class State:
     paid_by: dict[tuple[str, int], int] = field(default_factory=dict)  # indicia that paid, by PSD and ascending register
     ended: dict[int, dict[tuple[str, int], int]] = field(default_factory=dict)
     refunded: dict[int, int] = field(default_factory=dict)
+    asked_back: dict[tuple[str, int], int] = field(default_factory=dict)  # marks whose postage came back or was asked to
+    marks: dict[tuple[str, int], tuple[bytes, int]] = field(default_factory=dict)  # digest and postage, by PSD and ascending register
     instructed: dict[int, int] = field(default_factory=dict)
     loaded: Loaded = field(default_factory=Loaded)
     ceilings: dict[tuple[str, int], int] = field(default_factory=dict)

@@ -40,6 +40,7 @@ class ValueRules:
 
     def __init__(self, findings: Findings, state: State, record_at: Callable[[int], Record]) -> None:
         self._findings, self._state, self._record_at = findings, state, record_at
+        self._given_up: int | None = None  # ascending register of the mark whose refund the record ends
         self._rules: dict[int, Callable[[int, Record, Psd], None]] = {
             VALUE_REQUESTED: self._requested,
             VALUE_APPLIED: self._applied,
@@ -67,10 +68,11 @@ class ValueRules:
             self._findings.leaf(leaf, "value-number", f"kind {kind} begins {number}, {psd.pending.number} is under way")
         elif number != psd.ended + 1:
             self._findings.leaf(leaf, "value-number", f"kind {kind} begins {number} after {psd.ended} ended")
-        psd.pending = Pending(kind, number, record[10], record.get(12))
+        psd.pending = Pending(kind, number, record[10], _spoiled(record) if kind == VALUE_REQUESTED else None)
 
     def _ends(self, leaf: int, record: Record, psd: Psd) -> None:
         kind, number, amount, pending = record[0], record[9], record[10], psd.pending
+        self._given_up = None if pending is None or pending.mark is None else pending.mark[1]
         if pending is None:
             self._findings.leaf(leaf, "value-number", f"kind {kind} ends {number} with nothing under way")
         elif pending.number != number:
@@ -81,8 +83,8 @@ class ValueRules:
         elif pending.amount != amount:
             message = f"kind {kind} ends {number} of {amount}, requested {pending.amount}"
             self._findings.leaf(leaf, "value-amount", message)
-        elif kind == REFUNDED and pending.mark != record[12]:
-            self._findings.leaf(leaf, "refund", f"of leaf {record[12]}, requested for leaf {pending.mark}")
+        elif kind == REFUNDED and pending.mark != _spoiled(record):
+            self._findings.leaf(leaf, "refund", f"of mark {_spoiled(record)}, requested for {pending.mark}")
         psd.pending, psd.ended = None, number
         self._state.ended.setdefault(kind, {}).setdefault((psd.name, number), leaf)
 
@@ -90,6 +92,10 @@ class ValueRules:
         refund = None
         if 12 in record:
             mark = self._mark(leaf, record, psd)
+            paid = self._state.paid_by.get((psd.name, record[13]))
+            if paid is not None:
+                self._findings.leaf(leaf, "paid-and-refunded", f"mark {record[12]} paid for leaf {paid}")
+            self._state.asked_back.setdefault((psd.name, record[13]), leaf)
             refund = {"leaf": record[12]} if mark is None else {"leaf": record[12], "key": mark[9], "indicium": mark[12]}
         elif psd.limits is not None and not psd.limits[3] <= record[10] <= psd.limits[4]:
             self._findings.leaf(leaf, "limits", f"refill {record[10]} not in {psd.limits[3]} to {psd.limits[4]}")
@@ -108,6 +114,8 @@ class ValueRules:
         self._authorisation(leaf, record, AUTHORISATION_TYPE, "value-authorisation")
 
     def _voided(self, leaf: int, record: Record, psd: Psd) -> None:
+        if self._given_up is not None:
+            self._state.asked_back.pop((psd.name, self._given_up), None)
         self._statement(leaf, record, psd, 11, VOID_TYPE, "value-void")
 
     def _refunded(self, leaf: int, record: Record, psd: Psd) -> None:
@@ -142,6 +150,8 @@ class ValueRules:
             mark = found
             if mark[11] != record[10]:
                 raise ValueError(f"has postage {mark[11]}, not {record[10]}")
+            if mark[5][0] != record[13]:
+                raise ValueError(f"has the ascending register {mark[5][0]}, not {record[13]}")
             if at in self._state.refunded:
                 raise ValueError(f"is already refunded by leaf {self._state.refunded[at]}")
         except ValueError as error:
@@ -167,6 +177,10 @@ class ValueRules:
             check_authorisation(record[11], funds, content_type, record, self._state.appliance, refund)
         except ValueError as error:
             self._findings.leaf(leaf, code, str(error))
+
+
+def _spoiled(record: Record) -> tuple[int, int] | None:
+    return (record[12], record[13]) if 12 in record else None
 
 
 def _may_end(kind: int, pending: Pending) -> bool:

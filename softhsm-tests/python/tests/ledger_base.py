@@ -183,17 +183,18 @@ class Base:
             self.bodies[len(self.records)] = (salt, body)
         return self.add(label, 16, further, device)
 
-    def certify(self, label: str, device: Device, key, serial: int, debited: int, mark: tuple[str, int, int] | None = None) -> int:
-        """Kind 29. `mark` is device, ascending register and postage of the indicium that paid, besides what is debited."""
+    def certify(self, label: str, device: Device, key, serial: int, debited: int, mark: str | None = None) -> int:
+        """Kind 29. `mark` is the label of the indicium that paid, besides what is debited."""
         a, d, c, n = device.registers
         device.registers = [a + debited, d - debited, c, n + 1]
         over: Record = {}
         further: Record = {8: device.tenant, 9: uuid7(self.time), 10: os.urandom(32), 11: debited}
         if mark is not None:
-            psd, ascending, postage = mark
+            paying = self.records[self.labels[mark]]
+            psd, ascending, postage = paying[3], paying[5][0], paying[11]
             over = {
-                "due": shortest(debited + postage), "paid": shortest(postage), "mark": bytes(32), "mark_psd": psd,
-                "mark_ascending": shortest(ascending),
+                "due": shortest(debited + postage), "paid": shortest(postage), "mark": sha256(paying[12]).digest(),
+                "mark_psd": psd, "mark_ascending": shortest(ascending),
             }  # fmt: skip
             further |= {14: "ref", 15: psd, 16: ascending}
         further[12] = certification(device, device.registers, debited, key, serial, **over)

@@ -71,7 +71,7 @@ def scenario(pieces: int = 140, fund: int = 500_000, **options) -> Builder:
     _custody(b, one)
     _inspected(b, one, two)
     _policies(b)
-    _certified(b, two, one)
+    _certified(b, two)
     _governance(b)
     b.request("request3", two, 2_000)
     b.digest("digest3")
@@ -155,12 +155,12 @@ def _policies(b: Builder) -> None:
     b.policy("policy3", 3, "")
 
 
-def _certified(b: Builder, device: Device, other: Device) -> None:
+def _certified(b: Builder, device: Device) -> None:
     """Certifications by keys of both curves: of pieces on which nothing, too little and enough was paid."""
     key = b.certified_key("certifier", device, b"c", 2, 7201)
     b.certify("certified", device, key, 7201, 730)
-    b.certify("certified-short", device, key, 7201, 230, (other.name, 1_000, 1_000))
-    b.certify("certified-paid", device, key, 7201, 0, (other.name, 2_000, 1_000))
+    b.certify("certified-short", device, key, 7201, 230, "two:0")
+    b.certify("certified-paid", device, key, 7201, 0, "two:1")
     stronger = b.certified_key("stronger-certifier", device, b"c2", 2, 7202, strong_key())
     b.step("stronger-certifier:activated", device, device.id(b"c2"), 1)
     b.certify("certified-384", device, stronger, 7202, 1_000)

@@ -93,7 +93,7 @@ class Values(Base):
         piece = self.records[leaf]
         refund = {"key": piece[9], "leaf": leaf, "indicium": piece[12]}
         message = self.statement(device, REQUEST, number, piece[11], {"refund": refund})
-        further = {8: device.tenant, 9: number, 10: piece[11], 11: message, 12: leaf}
+        further = {8: device.tenant, 9: number, 10: piece[11], 11: message, 12: leaf, 13: piece[5][0]}
         self.add(label, 6, further, device, slot="value-requested")
 
     def refund(self, label: str, device: Device, mark: str) -> None:
@@ -103,7 +103,7 @@ class Values(Base):
         device.download += 1
         moved(device, amount)
         message = self.authorisation(device, AUTHORISATION, device.download, amount, {"refund": leaf})
-        further = {8: device.tenant, 9: device.download, 10: amount, 11: message, 12: leaf}
+        further = {8: device.tenant, 9: device.download, 10: amount, 11: message, 12: leaf, 13: self.records[leaf][5][0]}
         self.add(label, 13, further, device, slot=f"refunded:{leaf}")
 
     def withdrawal(self, label: str, device: Device) -> None:

@@ -62,7 +62,7 @@ def write(b: Builder, directory: Path) -> Path:
     db.executescript(SCHEMA)
     records = encoded(b)
     hashes = [sha256(b"\0" + record).digest() for record in records]
-    db.execute("INSERT INTO meta VALUES ('format', 2)")
+    db.execute("INSERT INTO meta VALUES ('format', 3)")
     db.executemany("INSERT INTO entry VALUES (?, ?)", enumerate(records))
     times = [r[1] for r in b.records if isinstance(r, dict) and isinstance(r.get(1), int)]
     db.execute("INSERT INTO head VALUES (1, ?, ?, ?)", (len(records), mth(hashes), max(times)))

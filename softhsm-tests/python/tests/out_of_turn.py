@@ -130,6 +130,13 @@ def request_refunded(b: Builder, device: Device) -> None:
     b.refund_request("x", device, "one:1")
 
 
+def request_paying(b: Builder, device: Device) -> None:
+    """A mark that paid for a certification, and that had been asked back before and given up."""
+    key = b.certified_key("x-certifier", device, b"c", 2, 7301)
+    b.certify("x-paid", device, key, 7301, 0, "one:0")
+    b.refund_request("x", device, "one:0")
+
+
 def refund_of_another(b: Builder, device: Device) -> None:
     """A mark of another PSD."""
     b.refund_request("x", device, "three:0")
@@ -223,6 +230,7 @@ OUT_OF_TURN: list[tuple[Steps, str]] = [
     (withdrawn_download, "value-purpose"),
     (refund_twin, "refund"),
     (request_refunded, "refund"),
+    (request_paying, "paid-and-refunded"),
     (refund_of_another, "refund"),
     (refund_to_come, "refund"),
     (refund_above, "limits"),

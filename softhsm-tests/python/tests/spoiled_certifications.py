@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from authority import new_key
+from encodings_of_ledger import shortest
 from ledger_builder import ONE, Builder, Record
 from ledger_symbols import CERTIFICATION, VOUCHER, certification
 from twists import Row, Twist, same_key_as, setting, without
@@ -26,8 +29,19 @@ def _by_the_key_before(b: Builder, record: Record) -> None:
 
 
 def _paid_by_the_same(b: Builder, record: Record) -> None:
-    claims(mark_ascending="1.00")(b, record)
-    record[16] = 1_000
+    _paid_by("two:0", b, record)
+
+
+def _paid_by(mark: str, b: Builder, record: Record) -> None:
+    paying = b.records[b.labels[mark]]
+    postage = shortest(paying[11])
+    over = {"mark": sha256(paying[12]).digest(), "mark_psd": paying[3], "mark_ascending": shortest(paying[5][0])}
+    claims(**over, due=postage, paid=postage)(b, record)
+    record[15], record[16] = paying[3], paying[5][0]
+
+
+def _paid_by_a_refunded(b: Builder, record: Record) -> None:
+    _paid_by("one:1", b, record)
 
 
 CERTIFICATIONS: list[Row] = [
@@ -55,6 +69,9 @@ CERTIFICATIONS: list[Row] = [
     ("certification signed by the device key", "certified", _by_the_device_key, "indicium-signature"),
     ("certification without a debit", "certified", lambda b, r: r.__setitem__(11, 0), "certification"),
     ("certification paid by an indicium that paid before", "certified-paid", _paid_by_the_same, "paid-twice"),
+    ("certification paid by an indicium that was refunded", "certified-paid", _paid_by_a_refunded, "paid-and-refunded"),
+    ("certification paid by other bytes", "certified-paid", claims(mark=bytes(32)), "paid-unproven"),
+    ("certification paid more than the indicium says", "certified-paid", claims(due="2.00", paid="2.00"), "paid-unproven"),
     ("certification with a key used for an indicium", "certified", same_key_as("two:0"), "key-twice"),
     ("certification with a key that is no UUID of version 7", "certified", setting(9, bytes(16)), "key-uuid"),
     ("certification that names half an indicium", "certified-short", without(16), "keys"),

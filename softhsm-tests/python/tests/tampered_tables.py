@@ -61,7 +61,7 @@ TAMPERED: list[tuple[str, Callable[[Builder, sqlite3.Connection], None], str]] =
     ("entry missing", sql("DELETE FROM entry WHERE leaf = 100"), "gap"),
     ("last entry cut off", truncated, "checkpoint"),
     ("record is text", sql("UPDATE entry SET record = 'x' WHERE leaf = 100"), "row"),
-    ("format 1", sql("UPDATE meta SET value = 1"), "format"),
+    ("format 2", sql("UPDATE meta SET value = 2"), "format"),
     ("head size", sql("UPDATE head SET size = size + 1"), "head"),
     ("head root", sql("UPDATE head SET root = zeroblob(32)"), "head"),
     ("head time", sql("UPDATE head SET time = time + 1"), "head"),

@@ -68,6 +68,7 @@ fn corrected_mail_is_certified_by_the_token_and_holds_everywhere() {
     let caller = Caller::new(&appliance.layout);
     run(what_is_owed_is_debited(&caller));
     run(each_refusal_has_its_code(&caller));
+    run(an_indicium_pays_or_its_postage_comes_back(&caller));
     run(by_the_sdk(&appliance));
     let leaf = by_psdctl(&appliance).to_string();
     run(a_new_table_binds_the_next_piece(&appliance));
@@ -222,6 +223,32 @@ async fn refused_items(wire: &Wire) -> Vec<(V, &'static str)> {
     ]
 }
 
+/// Whichever is asked for first; a refund that is given up leaves the indicium free to pay.
+async fn an_indicium_pays_or_its_postage_comes_back(caller: &Caller) {
+    let wire = caller.connect().await;
+    let signed = wire.sign(psd(MAILER), &[item("0.50"), item("0.50")]).await;
+    assert_eq!(outcomes(&signed), ["signed", "signed"]);
+    let refund = |nth: usize| {
+        let body = V::map([("key", V::Bytes(signed[nth].get("key").bytes().to_vec()))]).encode();
+        let path = format!("/v1/psds/{MAILER}/refund-requests");
+        let wire = &wire;
+        async move { wire.post(&path, &body).await }
+    };
+    let pays = |nth: usize| paid_by(signed[nth].get("indicium").bytes());
+
+    assert_eq!(outcome(&certify(&wire, &[pays(0)]).await[0]), "signed");
+    let refused = refund(0).await;
+    assert_eq!((refused.status, code_of(&refused.body)), (409, "refund-of-paying-indicium"));
+
+    let asked = refund(1).await;
+    assert_eq!(asked.status, 200, "{:?}", asked.body);
+    assert_eq!(outcome(&certify(&wire, &[pays(1)]).await[0]), "indicium-refunded");
+    let body = V::map([("sequence", asked.body.get("sequence").clone())]).encode();
+    let voided = wire.post(&format!("/v1/psds/{MAILER}/value-voids"), &body).await;
+    assert_eq!(voided.status, 200, "{:?}", voided.body);
+    assert_eq!(outcome(&certify(&wire, &[pays(1)]).await[0]), "signed");
+}
+
 async fn each_refusal_has_its_code(caller: &Caller) {
     let wire = caller.connect().await;
     let path = format!("/v1/psds/{WEIGHER}/certifications");
@@ -349,7 +376,19 @@ async fn a_new_table_binds_the_next_piece(appliance: &Appliance) {
     std::fs::write(&path, forged).expect("written");
     let said = crate::reload::reload(appliance);
     assert!(said.contains("us-domestic-2.cose") && said.contains("signature"), "{said}");
+    assert!(said.contains("reloaded, but for") && said.contains("rate tables and scales"), "{said}");
     assert_eq!(amounts(&certify(&wire, &[letter()]).await[0])[0], DUE);
+
+    // Nor is a pipe, which nobody may ever write to, or a table under a name that would be passed over.
+    std::fs::remove_file(&path).expect("removed");
+    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    assert!(crate::reload::reload(appliance).contains("it is no regular file"));
+    std::fs::remove_file(&path).expect("removed");
+    let misnamed = path.with_extension("rates");
+    std::fs::write(&misnamed, &second.bytes).expect("written");
+    assert!(crate::reload::reload(appliance).contains("name it so, or move it away"));
+    assert_eq!(amounts(&certify(&wire, &[letter()]).await[0])[0], DUE);
+    std::fs::remove_file(&misnamed).expect("removed");
 
     std::fs::write(&path, second.bytes).expect("written");
     crate::reload::reload(appliance);

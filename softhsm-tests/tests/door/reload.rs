@@ -33,7 +33,7 @@ pub fn log(appliance: &Appliance) -> String {
 /// SIGHUP, and the end of the reload; gives what the log says of it.
 pub fn reload(appliance: &Appliance) -> String {
     let before = log(appliance);
-    let count = |text: &str| text.matches(" reloaded\n").count();
+    let count = |text: &str| text.matches(" reloaded\n").count() + text.matches(" reloaded, but for").count();
     let done = count(&before);
     signal(appliance.pid(), rustix::process::Signal::HUP);
     until("a reload", || count(&log(appliance)) > done);

@@ -4,7 +4,7 @@
 use crate::psd_model::{APPLIANCE, Message, PsdModel, mills, spki};
 use psd::authority::Loaded;
 use psd::clock::{ClockReading, ClockSource};
-use psd::device::{Authorisation, DateWindow, Piece, PieceContext, Purpose, ValueRefusal, ValueTerms};
+use psd::device::{Authorisation, DateWindow, Piece, PieceContext, Purpose, Spoiled, ValueRefusal, ValueTerms};
 use psd::indicium::Details;
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
@@ -24,6 +24,11 @@ pub struct RealPsd {
 
 fn tenant() -> TenantName {
     "acme".parse().expect("a tenant")
+}
+
+/// The model knows pieces by their leaves.
+fn spoiled(leaf: u64) -> Spoiled {
+    Spoiled { leaf, ascending: mills(leaf) }
 }
 
 fn statement() -> std::sync::Arc<[u8]> {
@@ -84,7 +89,7 @@ impl RealPsd {
     /// Whether the PSD would ask for this; why not, where it would not.
     pub fn would_ask(&self, amount: u64, refunded: Option<u64>) -> Result<(), ValueRefusal> {
         let terms = match refunded {
-            Some(leaf) => self.psd.refund_terms(leaf, mills(amount)),
+            Some(leaf) => self.psd.refund_terms(spoiled(leaf), mills(amount)),
             None => self.psd.value_terms(mills(amount)),
         };
         terms.map(|_| ())
@@ -94,7 +99,7 @@ impl RealPsd {
     pub fn says(&mut self, message: &Message) {
         let claims = &message.claims;
         let (terms, asks) = match (message.content_type, &claims.refund) {
-            (VALUE_REQUEST, Some(refund)) => (self.psd.refund_terms(refund.leaf, claims.amount), true),
+            (VALUE_REQUEST, Some(refund)) => (self.psd.refund_terms(spoiled(refund.leaf), claims.amount), true),
             (VALUE_REQUEST, None) => (self.psd.value_terms(claims.amount), true),
             (WITHDRAWAL_REQUEST, _) => (self.psd.withdrawal_terms(), true),
             (VALUE_VOID, _) => (self.psd.void_terms(claims.sequence), false),
@@ -143,7 +148,7 @@ impl RealPsd {
         };
         let applied = match purpose {
             Purpose::Download => Applied::Download { loaded: Loaded::default() },
-            Purpose::Refund { leaf } => Applied::Refund { leaf },
+            Purpose::Refund(spoiled) => Applied::Refund(spoiled),
             Purpose::Withdrawal => panic!("a withdrawal loads nothing"),
         };
         let (stamp, authorisation) = (self.psd.next_stamp(), statement());

@@ -110,12 +110,12 @@ impl Calibration {
 
     /// The first millisecond of the first day.
     pub fn begins(&self) -> UnixMillis {
-        start_of(self.from)
+        self.from.begins()
     }
 
     /// The first millisecond after the last day.
     pub fn ends(&self) -> UnixMillis {
-        UnixMillis(start_of(self.until).0.saturating_add(DAY_MS))
+        UnixMillis(self.until.begins().0.saturating_add(DAY_MS))
     }
 }
 
@@ -136,10 +136,4 @@ impl Signing {
             Signing::Required(_) => "required",
         }
     }
-}
-
-/// The first millisecond of a day in UTC; days begin in 2000.
-fn start_of(day: MailingDate) -> UnixMillis {
-    let days = u64::try_from(day.day_number()).unwrap_or(u64::MAX);
-    UnixMillis(days.saturating_mul(DAY_MS))
 }

@@ -3,16 +3,13 @@
 use super::entry::{Calibration, Scale, Signing};
 use super::{LONGEST_REGISTRY, MOST_SCALES, Milligrams};
 use psd::{MailingDate, ScaleId};
-use psdd_wire::reviewed_file::{self, FileError, line_at};
+use psdd_wire::reviewed_file::{self, FileError, LONGEST_LINE, is_line, line_at};
 use psdd_wire::spki::{KeyKind, PublicKey, spki_of_pem};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use toml::Spanned;
 use toml::value::Datetime;
-
-/// Most characters of a text for people.
-const LONGEST_TEXT: usize = 80;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,8 +130,8 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ScaleId, D::Error> {
 /// A text for people that stands on one line.
 fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let plain = !text.trim().is_empty() && text.chars().count() <= LONGEST_TEXT && !text.chars().any(char::is_control);
-    plain.then_some(text).ok_or_else(|| de::Error::custom(format!("a line of 1 to {LONGEST_TEXT} characters")))
+    let plain = is_line(&text);
+    plain.then_some(text).ok_or_else(|| de::Error::custom(format!("a line of 1 to {LONGEST_LINE} characters")))
 }
 
 /// A day: TOML's local date.

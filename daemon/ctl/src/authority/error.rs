@@ -102,6 +102,9 @@ pub enum AuthorityError {
         /// Why.
         source: std::io::Error,
     },
+    /// The signed table would take the place of its text.
+    #[error("{}: the signed table would overwrite the table; name another --out", .0.display())]
+    OutIsTable(PathBuf),
     /// Not what `psdctl --json vendor psds` prints.
     #[error("{}: not the output of `psdctl --json vendor psds`: {source}", .path.display())]
     NotRegisters {
@@ -128,13 +131,14 @@ impl AuthorityError {
             | AuthorityError::Countersign(CountersignError::OtherRoot)
             | AuthorityError::Report { .. }
             | AuthorityError::Instruction(InstructionError::Certificate(_) | InstructionError::SinceAhead(_))
-            | AuthorityError::Rates { source: PublishError::Table(_), .. }
+            | AuthorityError::Rates { source: PublishError::Table(_) | PublishError::Refused(_), .. }
             | AuthorityError::Pki(PkiError::UnknownClient(_))
             | AuthorityError::Issue(IssueError::Register(_) | IssueError::Request { .. }) => 1,
             AuthorityError::Config(_)
             | AuthorityError::Pki(PkiError::NotEmpty(_))
             | AuthorityError::Countersign(CountersignError::Malformed(_) | CountersignError::Environment(_))
             | AuthorityError::Unreadable { .. }
+            | AuthorityError::OutIsTable(_)
             | AuthorityError::Periods { .. }
             | AuthorityError::PolicyText { .. }
             | AuthorityError::PolicyVersions { .. }
@@ -151,7 +155,10 @@ impl AuthorityError {
             )
             | AuthorityError::Countersign(CountersignError::Pki(_))
             | AuthorityError::Issue(IssueError::Pki(_))
-            | AuthorityError::Rates { source: PublishError::Key(_) | PublishError::Sign(_), .. }
+            | AuthorityError::Rates {
+                source: PublishError::Key(_) | PublishError::Sign(_) | PublishError::Clock(_),
+                ..
+            }
             | AuthorityError::Instruction(InstructionError::Key(_) | InstructionError::Books(_))
             | AuthorityError::Serve(_)
             | AuthorityError::Tls(_)

@@ -4,6 +4,7 @@ use crate::cli::Global;
 use crate::error::{CtlError, Exit};
 use crate::output::{print, print_json};
 use clap::Args;
+use psd::MailingDate;
 use psdd_certification::number::NumberError;
 use psdd_certification::{CertificationNumber, LineError, PrintedLine};
 use serde::Serialize;
@@ -15,6 +16,9 @@ pub struct Check {
     #[arg(required = true, num_args = 1.., allow_hyphen_values = true, value_name = "NUMBER|LINE")]
     text: Vec<String>,
 }
+
+/// Characters of a number, whatever stands between them.
+const NUMBER_CHARACTERS: usize = 12;
 
 /// What was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,12 +82,14 @@ pub(super) fn run(global: &Global, command: &Check) -> Result<Exit, CtlError> {
     Ok(Exit::Done)
 }
 
-/// A number has three groups at most, so that what has more words is a line.
+/// A line has a day as its third word. Anything else is a number, in whatever groups it was written.
 fn read(text: &str) -> Result<Read, CheckError> {
-    if text.split_ascii_whitespace().count() > 3 {
-        return Ok(Read::Line(text.parse()?));
+    let day = text.split_ascii_whitespace().nth(2).and_then(|word| word.parse::<MailingDate>().ok());
+    let characters = text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '-').count();
+    if day.is_none() && (characters <= NUMBER_CHARACTERS || text.split_ascii_whitespace().count() <= 3) {
+        return Ok(Read::Number(text.trim().parse()?));
     }
-    Ok(Read::Number(text.trim().parse()?))
+    Ok(Read::Line(text.parse()?))
 }
 
 impl CheckError {

@@ -143,7 +143,7 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                     Period::Month => ("licence, this month", money(loaded.month)),
                     Period::Year => ("licence, this year", money(loaded.year)),
                 })),
-                Applied::Refund { leaf } => fields.push(("spoiled mark", format!("leaf {leaf}"))),
+                Applied::Refund(spoiled) => fields.push(("spoiled mark", format!("leaf {}", spoiled.leaf))),
             }
             ("value applied", fields)
         }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   psdctl rate check us-2025.toml
-  psdctl rate check us-2025.rates --authority-root authority-root.pem")]
+  psdctl rate check us-2025.cose --authority-root authority-root.pem")]
 pub struct Check {
     /// The rate table: TOML, or as the authority published it
     table: PathBuf,

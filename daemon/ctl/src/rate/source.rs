@@ -2,8 +2,9 @@
 
 use super::{RateError, now};
 use clap::Args;
-use psdd_rates::{CONTENT_TYPE, Published, PublishedError, Table, Trust};
+use psdd_rates::{CONTENT_TYPE, LONGEST_PUBLISHED, Published, PublishedError, Table};
 use psdd_wire::cose::{CoseError, Sign1};
+use psdd_wire::reviewed_file;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::path::{Path, PathBuf};
@@ -44,14 +45,15 @@ impl Signature {
 impl TrustFile {
     /// The table in a file.
     pub(super) fn table(&self, path: &Path) -> Result<(Table, Signature), RateError> {
-        let bytes = std::fs::read(path).map_err(|source| RateError::Unreadable { path: path.to_owned(), source })?;
+        let bytes = reviewed_file::bytes(path, LONGEST_PUBLISHED)
+            .map_err(|source| RateError::Unreadable { path: path.to_owned(), source })?;
         let signed = bytes.first() == Some(&SIGNED);
         match &self.authority_root {
             Some(_) if !signed => Err(RateError::Unsigned(path.to_owned())),
             Some(root) => {
                 let failed = |source| RateError::Root { path: root.clone(), source };
                 let root = CertificateDer::from_pem_file(root).map_err(failed)?;
-                let opened = Published::open(&bytes, &Trust::Root { root: &root, at: now()? });
+                let opened = Published::open(&bytes, &root, now()?);
                 let opened = opened.map_err(|source| RateError::Published { path: path.to_owned(), source })?;
                 Ok((opened.table().clone(), Signature::Verified))
             }

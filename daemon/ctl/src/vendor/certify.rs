@@ -116,7 +116,7 @@ pub(super) async fn run(global: &Global, command: &Certify) -> Result<Exit, CtlE
     let mut name = command.out.file_name().unwrap_or_default().to_owned();
     name.push(".keys.jsonl");
     let path = command.out.with_file_name(name);
-    let journal = Journal::open(&path, &list, &Signer::Psd(psd), command.date, today)?;
+    let journal = Journal::open(&path, &list, &Signer::Psd(psd), Some(&command.rates), command.date, today)?;
     let rows: Vec<(&CertifyRow, PieceKey)> = list.rows.iter().zip(journal.keys.iter().copied()).collect();
     let bar = bar(rows.len(), "pieces");
     let mut outcomes = Vec::with_capacity(rows.len());

@@ -1,12 +1,12 @@
 //! Which idempotency key belongs to which row, on stable storage before anything is sent.
 //!
 //! A run that crashed is repeated with the same keys and the same day of mailing, so the appliance gives back what it signed and
-//! debits nothing twice. The journal belongs to one mailing list, one PSD or licence, and one day; for another it is refused, never
+//! debits nothing twice. The journal belongs to one mailing list, one PSD or licence, one rate table where it certifies, and one day; for another it is refused, never
 //! replaced. How a PSD of the licence is chosen may differ from run to run.
 
 use super::list::{List, Row};
 use crate::output::{OutputError, hex, write_durably};
-use psd::{MailingDate, PieceKey};
+use psd::{MailingDate, PieceKey, RateName};
 use psdd_client::{Signer, new_key};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -26,6 +26,8 @@ pub struct JournalHead {
     psd: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     licence: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rates: Option<String>,
     date: String,
     pieces: usize,
 }
@@ -113,6 +115,7 @@ impl Journal {
         path: &Path,
         mailing: &List<R>,
         signer: &Signer,
+        rates: Option<&RateName>,
         date: Option<MailingDate>,
         today: Option<MailingDate>,
     ) -> Result<Self, JournalError> {
@@ -125,6 +128,7 @@ impl Journal {
             mailing_sha256: hex(&mailing.sha256),
             psd: psd.clone(),
             licence: licence.clone(),
+            rates: rates.map(ToString::to_string),
             date: date.to_string(),
             pieces: mailing.rows.len(),
         };
@@ -171,6 +175,7 @@ fn resume<R: Row>(
         ("the mailing list (SHA-256)", found.mailing_sha256, wanted.mailing_sha256),
         ("the PSD", or_none(&found.psd), or_none(&wanted.psd)),
         ("the licence", or_none(&found.licence), or_none(&wanted.licence)),
+        ("the rate table", or_none(&found.rates), or_none(&wanted.rates)),
         ("the day of mailing", found.date, wanted.date),
     ];
     if let Some((field, found, wanted)) = pairs.into_iter().find(|(_, found, wanted)| found != wanted) {
@@ -219,9 +224,9 @@ mod tests {
         let path = dir.path().join("results.jsonl.keys.jsonl");
         let psd = &signer("PS010000001");
         let [first_day, next_day] = ["2026-11-20", "2026-11-21"].map(|day| day.parse::<MailingDate>().unwrap());
-        assert!(matches!(Journal::open(&path, &mailing, psd, None, None), Err(JournalError::NoDay)));
-        let first = Journal::open(&path, &mailing, psd, None, Some(first_day)).unwrap();
-        let again = Journal::open(&path, &mailing, psd, None, Some(next_day)).unwrap();
+        assert!(matches!(Journal::open(&path, &mailing, psd, None, None, None), Err(JournalError::NoDay)));
+        let first = Journal::open(&path, &mailing, psd, None, None, Some(first_day)).unwrap();
+        let again = Journal::open(&path, &mailing, psd, None, None, Some(next_day)).unwrap();
         assert_eq!((first.keys, first.date, first.repeated), (again.keys, again.date, false));
         assert!(again.repeated);
 
@@ -229,17 +234,27 @@ mod tests {
             Err(JournalError::Other { field, .. }) => field,
             other => panic!("{other:?}"),
         };
-        assert_eq!(refused(Journal::open(&path, &mailing, psd, Some(next_day), Some(next_day))), "the day of mailing");
+        assert_eq!(
+            refused(Journal::open(&path, &mailing, psd, None, Some(next_day), Some(next_day))),
+            "the day of mailing"
+        );
         let licence = |select| Signer::Licence { licence: "L-1".parse().unwrap(), select };
         let by_licence = dir.path().join("by-licence.keys.jsonl");
-        let first = Journal::open(&by_licence, &mailing, &licence(Select::Zip), None, Some(first_day)).unwrap();
-        let again = Journal::open(&by_licence, &mailing, &licence(Select::MostFunds), None, Some(next_day)).unwrap();
+        let first = Journal::open(&by_licence, &mailing, &licence(Select::Zip), None, None, Some(first_day)).unwrap();
+        let again =
+            Journal::open(&by_licence, &mailing, &licence(Select::MostFunds), None, None, Some(next_day)).unwrap();
         assert_eq!((first.keys, again.repeated), (again.keys, true), "another selection is the same mailing");
-        assert_eq!(refused(Journal::open(&by_licence, &mailing, psd, None, Some(next_day))), "the PSD");
+        assert_eq!(refused(Journal::open(&by_licence, &mailing, psd, None, None, Some(next_day))), "the PSD");
         let other = &signer("PS010000002");
-        assert_eq!(refused(Journal::open(&path, &mailing, other, None, Some(next_day))), "the PSD");
+        assert_eq!(refused(Journal::open(&path, &mailing, other, None, None, Some(next_day))), "the PSD");
         let (_other_dir, changed) = self::mailing("0.74");
-        assert_eq!(refused(Journal::open(&path, &changed, psd, None, Some(next_day))), "the mailing list (SHA-256)");
+        let rates = "postland".parse().unwrap();
+        let certified = Journal::open(&path, &mailing, psd, Some(&rates), None, Some(next_day));
+        assert_eq!(refused(certified), "the rate table");
+        assert_eq!(
+            refused(Journal::open(&path, &changed, psd, None, None, Some(next_day))),
+            "the mailing list (SHA-256)"
+        );
     }
 
     #[test]
@@ -248,14 +263,14 @@ mod tests {
         let path = dir.path().join("j");
         let psd = &signer("PS010000001");
         let day = Some("2026-11-20".parse().unwrap());
-        Journal::open(&path, &mailing, psd, None, day).unwrap();
+        Journal::open(&path, &mailing, psd, None, None, day).unwrap();
         let whole = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = whole.lines().collect();
         let damages =
             [(String::new(), 1), (lines[0].to_owned(), 2), (lines[..2].join("\n"), 3), (format!("{whole}x"), 4)];
         for (text, expected) in damages {
             std::fs::write(&path, &text).unwrap();
-            let error = Journal::open(&path, &mailing, psd, None, day).unwrap_err();
+            let error = Journal::open(&path, &mailing, psd, None, None, day).unwrap_err();
             assert!(matches!(error, JournalError::Malformed { line, .. } if line == expected), "{error:?}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }

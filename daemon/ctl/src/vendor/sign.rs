@@ -164,7 +164,7 @@ async fn run_list<R: Order>(global: &Global, command: &Sign, list: &List<R>) -> 
     let before = psds(&client, &signer).await?;
     let currency = before.first().map_or(Currency::USD, |view| view.currency);
     let day = R::first_day(&list.rows).or(command.date);
-    let journal = Journal::open(&journal_path(command), list, &signer, day, today(&before))?;
+    let journal = Journal::open(&journal_path(command), list, &signer, None, day, today(&before))?;
     let rows = list.rows.iter().zip(&journal.keys);
     let items: Vec<R::Item> = rows.map(|(row, key)| row.item(*key, journal.date)).collect();
     let (outcomes, elapsed) = send(&client, (&signer, currency), list, items, command).await?;

@@ -47,8 +47,12 @@ impl Fold {
                 Event::Certification(piece) => {
                     jobs.extend(self.certification(leaf, record.at.time, piece));
                     self.pieces.push_certified(leaf, piece);
+                    self.payments.push(leaf, record.at.time, piece);
                 }
-                _ => self.signed(leaf, &record, mirror)?,
+                event => {
+                    self.payments.note(leaf, event);
+                    self.signed(leaf, &record, mirror)?;
+                }
             }
         }
         self.facts.note(leaf, &record.event);
@@ -98,6 +102,7 @@ impl Fold {
             | FollowError::Loaded
             | FollowError::NotDue(_)
             | FollowError::Policy(_)
+            | FollowError::PaidByRefunded(_)
             | FollowError::Psd(_) => drop(appliance.fold(record)),
         }
         let last = stamp.and_then(|stamp| self.tallies.get(&stamp.psd)).map(|tally| tally.last_leaf);
@@ -112,6 +117,7 @@ impl Fold {
                 (code, both, says)
             }
             FollowError::Instruction { .. } => (Code::Instruction, vec![leaf], format!("record {leaf}: {error}")),
+            FollowError::PaidByRefunded(_) => (Code::PaidAndRefunded, vec![leaf], format!("record {leaf}: {error}")),
             FollowError::Genesis
             | FollowError::Time { .. }
             | FollowError::StateDigest

@@ -35,7 +35,6 @@ pub(super) struct Pieces {
     numbers: HashMap<TenantName, u32>,
     marks: Vec<Entry<16, MARK>>,
     keys: Vec<Entry<20, 8>>,
-    paid: Vec<Entry<16, 8>>,
 }
 
 impl Pieces {
@@ -62,8 +61,6 @@ impl Pieces {
 
     pub(super) fn push_certified(&mut self, leaf: u64, piece: &CertifiedPiece) {
         self.push_key(leaf, &piece.tenant, piece.key);
-        let mark = piece.mark.map(|mark| (symbol_key(mark.psd, mark.ascending), leaf.to_be_bytes()));
-        self.paid.extend(mark);
     }
 
     pub(super) fn push(&mut self, leaf: u64, piece: &Indicium, digest: [u8; 24]) {
@@ -99,7 +96,7 @@ pub(crate) fn leaf_of(value: &[u8]) -> u64 {
     value.first_chunk::<8>().map_or(0, |leaf| u64::from_be_bytes(*leaf))
 }
 
-fn device_of(key: &[u8; 16]) -> Option<PsdId> {
+pub(super) fn device_of(key: &[u8; 16]) -> Option<PsdId> {
     let [a, b, c, d, s0, s1, s2, s3, ..] = *key;
     PsdId::new([a, b], [c, d], u32::from_be_bytes([s0, s1, s2, s3]))
 }
@@ -197,12 +194,7 @@ impl Fold {
             let says = format!("records {earlier} and {leaf} are of the same device and ascending register");
             self.find(Code::DuplicateMark, device_of(&key), &[earlier, leaf], time, says);
         }
-        let paid = std::mem::take(&mut self.pieces.paid);
-        for (key, earlier, leaf) in indexed(&mut self.paid, paid)? {
-            let time = time_of(mirror, leaf)?;
-            let says = format!("the certifications at records {earlier} and {leaf} are paid by the same indicium");
-            self.find(Code::PaidTwice, device_of(&key), &[earlier, leaf], time, says);
-        }
+        self.index_payments(mirror)?;
         let keys = std::mem::take(&mut self.pieces.keys);
         for (_, earlier, leaf) in indexed(&mut self.keys, keys)? {
             let record = Record::decode(mirror.entry(leaf)?).ok();
@@ -215,7 +207,7 @@ impl Fold {
     }
 }
 
-fn time_of(mirror: &mut Mirror, leaf: u64) -> Result<UnixMillis, FoldError> {
+pub(super) fn time_of(mirror: &mut Mirror, leaf: u64) -> Result<UnixMillis, FoldError> {
     Ok(Record::decode(mirror.entry(leaf)?).map_or(UnixMillis(0), |record| record.at.time))
 }
 
@@ -223,7 +215,7 @@ fn time_of(mirror: &mut Mirror, leaf: u64) -> Result<UnixMillis, FoldError> {
 type Duplicate<const K: usize> = ([u8; K], u64, u64);
 
 /// Takes in new entries; the first leaf of a key counts. Gives the others.
-fn indexed<const K: usize, const V: usize>(
+pub(super) fn indexed<const K: usize, const V: usize>(
     index: &mut Index<K, V>,
     mut entries: Vec<Entry<K, V>>,
 ) -> Result<Vec<Duplicate<K>>, FoldError> {

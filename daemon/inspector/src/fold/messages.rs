@@ -4,7 +4,7 @@ use super::{Fold, FoldError};
 use crate::finding::Code;
 use crate::mirror::Mirror;
 use psd::authority::Act;
-use psd::device::Purpose;
+use psd::device::{Purpose, Spoiled};
 use psd::evidence::{Answer, AuthorityKey, Statement, ValueFacts};
 use psd::key::Role;
 use psd::record::{Applied, AuthorityPurpose, Event, Indicium, Record, Stamp};
@@ -109,7 +109,7 @@ impl Fold {
             Event::ValueRequested { stamp, value_sequence, amount, request, purpose, .. } => {
                 let statement = match purpose {
                     Purpose::Withdrawal => Statement::WithdrawalRequest,
-                    Purpose::Download | Purpose::Refund { .. } => Statement::Request,
+                    Purpose::Download | Purpose::Refund(_) => Statement::Request,
                 };
                 let value = Value { stamp: *stamp, sequence: *value_sequence, amount: *amount, at };
                 self.by_device_key(statement, request, value, spoiled)
@@ -192,10 +192,11 @@ fn spoiled(
     mirror: &mut Mirror,
 ) -> Result<Result<Option<(u64, Indicium)>, String>, FoldError> {
     let (stamp, amount, piece) = match event {
-        Event::ValueRequested { stamp, amount, purpose: Purpose::Refund { leaf }, .. }
-        | Event::ValueApplied { stamp, amount, applied: Applied::Refund { leaf }, .. } => (stamp, amount, *leaf),
+        Event::ValueRequested { stamp, amount, purpose: Purpose::Refund(spoiled), .. }
+        | Event::ValueApplied { stamp, amount, applied: Applied::Refund(spoiled), .. } => (stamp, amount, *spoiled),
         _ => return Ok(Ok(None)),
     };
+    let Spoiled { leaf: piece, ascending } = piece;
     if piece >= leaf {
         return Ok(Err(format!("the refunded piece at record {piece} comes later")));
     }
@@ -203,6 +204,9 @@ fn spoiled(
     match Record::decode(mirror.entry(piece)?).map(|record| record.event) {
         Ok(Event::Indicium(spoiled)) if spoiled.stamp.psd != stamp.psd => wrong("is of another PSD"),
         Ok(Event::Indicium(spoiled)) if spoiled.postage != *amount => wrong("has another postage"),
+        Ok(Event::Indicium(spoiled)) if spoiled.stamp.registers.ascending() != ascending => {
+            wrong("has another ascending register")
+        }
         Ok(Event::Indicium(spoiled)) => Ok(Ok(Some((piece, spoiled)))),
         Ok(_) | Err(_) => wrong("is no indicium"),
     }

@@ -7,6 +7,7 @@
 mod judge;
 mod marks;
 mod messages;
+mod payments;
 mod saved;
 mod tally;
 
@@ -20,6 +21,7 @@ use crate::finding::{Code, Finding, Found};
 use crate::index::Index;
 use crate::mirror::{Mirror, UpdateError};
 use marks::{Job, Pieces};
+use payments::Payments;
 use psd::appliance::{Appliance, FollowError};
 use psd::clock::{ClockReading, ClockSource};
 use psd::digest::StateFacts;
@@ -86,6 +88,7 @@ pub struct Fold {
     keys: Index<20, 8>,
     paid: Index<16, 8>,
     pieces: Pieces,
+    payments: Payments,
     repeated: Repeated,
     threads: usize,
 }
@@ -121,6 +124,7 @@ impl Fold {
             keys: Index::open(&directory.join("keys"), &keys).map_err(of_index)?,
             paid: Index::open(&directory.join("paid"), &paid).map_err(of_index)?,
             pieces: Pieces::default(),
+            payments: Payments::default(),
             repeated: Repeated::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             directory,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The form of this file.
-pub(super) const FORMAT: u8 = 3;
+pub(super) const FORMAT: u8 = 4;
 
 /// The file of a state: the state, and its SHA-256 behind it.
 pub(super) fn written(saved: &Saved) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! What is counted of a PSD, and of the appliance: bounded, by day and hour of UTC.
 
+use psd::device::Spoiled;
 use psd::record::{Applied, Event, Record};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -68,7 +69,7 @@ impl Tally {
                 self.downloads += 1;
                 self.last_download = Some(Movement { leaf, time_ms, mills: amount.mills(), of: *value_sequence });
             }
-            Event::ValueApplied { amount, applied: Applied::Refund { leaf: mark }, .. } => {
+            Event::ValueApplied { amount, applied: Applied::Refund(Spoiled { leaf: mark, .. }), .. } => {
                 self.refunded += 1;
                 self.refunded_mills = self.refunded_mills.saturating_add(amount.mills());
                 self.refunds.push(Movement { leaf, time_ms, mills: amount.mills(), of: *mark });
@@ -115,7 +116,7 @@ mod tests {
             value_sequence: leaf,
             amount: PostageAmount::from_mills(1).unwrap(),
             authorisation: Arc::from([]),
-            applied: Applied::Refund { leaf },
+            applied: Applied::Refund(Spoiled { leaf, ascending: PostageAmount::from_mills(leaf).unwrap() }),
         };
         for leaf in 0..5_000 {
             let time = UnixMillis(leaf * 24 * HOUR_MS);

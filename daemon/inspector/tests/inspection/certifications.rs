@@ -2,6 +2,7 @@
 
 use crate::findings::shown;
 use crate::world::{World, mills, psd_id};
+use psd::certification::PayingMark;
 use psd::key::Role;
 use psd::record::Event;
 use psdd_inspector::{Code, Rules};
@@ -82,4 +83,50 @@ fn a_certification_that_is_none() {
     piece.certification.truncate(40);
     let leaf = world.push_wrong(&record);
     shown(&world, Code::MarkDiffers, Some(1), &[leaf]);
+}
+
+#[test]
+fn an_indicium_that_paid_and_whose_postage_came_back() {
+    let mut world = certifying();
+    let mark = world.sign(0);
+    let paid = world.certify(1, Some(mark));
+    let asked = world.refund(0, mark) - 1;
+    shown(&world, Code::PaidAndRefunded, Some(0), &[paid, asked]);
+
+    // The other way round, and in a later run.
+    let mut world = certifying();
+    let mark = world.sign(0);
+    world.refund(0, mark);
+    let paid = world.certify(1, Some(mark));
+    shown(&world, Code::PaidAndRefunded, Some(1), &[paid]);
+
+    let mut world = certifying();
+    let mark = world.sign(0);
+    let paid = world.certify(1, Some(mark));
+    let dir = tempfile::tempdir().unwrap();
+    drop(world.inspected(dir.path()));
+    let asked = world.refund(0, mark) - 1;
+    let (mirror, fold) = world.inspected(dir.path());
+    let found = fold.view(&mirror, &Rules::default(), psd::UnixMillis(world.now)).unwrap().findings;
+    let found: Vec<_> = found.iter().map(|finding| (finding.code, finding.leaves.clone())).collect();
+    assert_eq!(found, [(Code::PaidAndRefunded, vec![paid, asked])]);
+}
+
+/// The certification is consistent in itself, and what it says it was paid by is not in the log like that.
+#[test]
+fn a_payment_that_the_log_does_not_have() {
+    let elsewhere: fn(&mut PayingMark) = |mark| mark.id.ascending = mills(7);
+    for (what, spoil) in [
+        ("stands nowhere", elsewhere),
+        ("other bytes", |mark| mark.digest = [7; 32]),
+        ("another postage", |mark| mark.postage = mills(600)),
+    ] {
+        let mut world = certifying();
+        let mark = world.sign(0);
+        let record = world.certified_by(1, Some(mark), spoil);
+        let leaf = world.push_wrong(&record);
+        let leaves = if what == "stands nowhere" { vec![leaf] } else { vec![leaf, mark] };
+        let finding = shown(&world, Code::PaidUnproven, Some(0), &leaves);
+        assert!(finding.says.contains(what), "{}", finding.says);
+    }
 }

@@ -8,7 +8,7 @@ use psd::authority::Act;
 use psd::certification::{Certification, MarkId, Paid, PayingMark, Rated, Weighed};
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::KeyStep;
-use psd::device::{DateWindow, Piece, PieceContext, Purpose};
+use psd::device::{DateWindow, Piece, PieceContext, Purpose, Spoiled};
 use psd::digest::StateFacts;
 use psd::indicium::{Details, Postal};
 use psd::key::{Algorithm, Role};
@@ -273,9 +273,14 @@ impl World {
             registers: stamp.registers.into(),
         };
         let request = self.device.message(VALUE_REQUEST, None, psdd_wire::encode(&claims));
-        let purpose = refund.map_or(Purpose::Download, |leaf| Purpose::Refund { leaf });
+        let purpose = refund.map_or(Purpose::Download, |leaf| Purpose::Refund(self.spoiled(leaf)));
         let tenant = "acme".parse().unwrap();
         self.push(Event::ValueRequested { stamp, tenant, value_sequence, amount, purpose, request })
+    }
+
+    fn spoiled(&self, leaf: u64) -> Spoiled {
+        let Event::Indicium(piece) = self.decoded(leaf).event else { unreachable!() };
+        Spoiled { leaf, ascending: piece.stamp.registers.ascending() }
     }
 
     /// The record of value that comes in, signed by this key as the authority's.
@@ -299,7 +304,7 @@ impl World {
                 let loaded = self.appliance.authority.admit(&"L-1".parse().unwrap(), amount, at).unwrap();
                 Applied::Download { loaded }
             }
-            Some(leaf) => Applied::Refund { leaf },
+            Some(leaf) => Applied::Refund(self.spoiled(leaf)),
         };
         let tenant = "acme".parse().unwrap();
         Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation, applied }
@@ -387,10 +392,17 @@ impl World {
 
     /// The same of corrected mail that owes 0.73, by a PSD that has a certification key; paid by the mark at a leaf, where one is named.
     pub fn certified(&mut self, number: usize, mark: Option<u64>) -> Record {
+        self.certified_by(number, mark, |_| {})
+    }
+
+    /// The same, with another payment than it was.
+    pub fn certified_by(&mut self, number: usize, mark: Option<u64>, spoil: fn(&mut PayingMark)) -> Record {
         let paid = mark.map_or(Paid::Nothing, |leaf| {
             let Event::Indicium(piece) = self.decoded(leaf).event else { unreachable!() };
             let id = MarkId { psd: piece.stamp.psd, ascending: piece.stamp.registers.ascending() };
-            Paid::Mark(PayingMark { id, digest: psdd_wire::sha256(&piece.indicium), postage: mills(500) })
+            let mut paid = PayingMark { id, digest: psdd_wire::sha256(&piece.indicium), postage: piece.postage };
+            spoil(&mut paid);
+            Paid::Mark(paid)
         });
         let certification = Certification {
             date: MailingDate::of(UnixMillis(self.now)).unwrap(),

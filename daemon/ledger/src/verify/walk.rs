@@ -8,7 +8,7 @@ use crate::{AtStep, StoreFault, sql};
 use aws_lc_rs::signature::ParsedPublicKey;
 use psd::appliance::{Appliance, FollowError};
 use psd::certification::{self, MarkId};
-use psd::device::Purpose;
+use psd::device::{Purpose, Spoiled};
 use psd::digest::StateFacts;
 use psd::indicium::decode_recorded;
 use psd::instructed::Instructed;
@@ -240,10 +240,11 @@ impl<'j, J: Judge> Walk<'j, J> {
     /// The spoiled mark of a refund, as it stands in the log.
     fn spoiled(&self, connection: &Connection, leaf: u64, event: &Event) -> Result<Option<(u64, Indicium)>, Stop> {
         let (stamp, amount, piece) = match event {
-            Event::ValueRequested { stamp, amount, purpose: Purpose::Refund { leaf }, .. }
-            | Event::ValueApplied { stamp, amount, applied: Applied::Refund { leaf }, .. } => (stamp, amount, *leaf),
+            Event::ValueRequested { stamp, amount, purpose: Purpose::Refund(spoiled), .. }
+            | Event::ValueApplied { stamp, amount, applied: Applied::Refund(spoiled), .. } => (stamp, amount, *spoiled),
             _ => return Ok(None),
         };
+        let Spoiled { leaf: piece, ascending } = piece;
         let wrong = |what: &'static str| found(leaf, Fault::Refund { leaf: piece, what });
         if piece >= leaf {
             return Err(wrong("comes later"));
@@ -252,6 +253,14 @@ impl<'j, J: Judge> Walk<'j, J> {
         match Record::decode(&bytes).map_err(|error| found(piece, error))?.event {
             Event::Indicium(spoiled) if spoiled.stamp.psd != stamp.psd => Err(wrong("is of another PSD")),
             Event::Indicium(spoiled) if spoiled.postage != *amount => Err(wrong("has another postage")),
+            Event::Indicium(spoiled) if spoiled.stamp.registers.ascending() != ascending => {
+                Err(wrong("has another ascending register"))
+            }
+            Event::Indicium(_)
+                if rows::paid_by(connection, MarkId { psd: stamp.psd, ascending })?.is_some_and(|by| by < leaf) =>
+            {
+                Err(wrong("paid for a certification"))
+            }
             Event::Indicium(spoiled) => Ok(Some((piece, spoiled))),
             _ => Err(wrong("is no indicium")),
         }
@@ -298,7 +307,7 @@ impl<'j, J: Judge> Walk<'j, J> {
             Event::ValueRequested { stamp, value_sequence, amount, purpose, request, .. } => {
                 let facts = facts(appliance, stamp, *value_sequence, *amount, refund, at);
                 let statement = match purpose {
-                    Purpose::Download | Purpose::Refund { .. } => Statement::Request,
+                    Purpose::Download | Purpose::Refund(_) => Statement::Request,
                     Purpose::Withdrawal => Statement::WithdrawalRequest,
                 };
                 self.by_device_key(appliance, stamp, statement, request, &facts)?;
@@ -465,15 +474,8 @@ impl<'j, J: Judge> Walk<'j, J> {
 
 /// An indicium pays once: its row names this record and no other.
 fn mark_row(connection: &Connection, leaf: u64, mark: MarkId) -> Result<(), Stop> {
-    let step = "reading the index of paying indicia";
-    let mut statement =
-        connection.prepare_cached("SELECT leaf FROM paid_by WHERE psd = ?1 AND ascending = ?2").at(step)?;
-    let place = (mark.psd.text().as_str().to_owned(), sql(mark.ascending.mills()));
-    let row: Option<i64> = statement.query_row(place, |row| row.get(0)).optional().at(step)?;
-    if row == Some(sql(leaf)) {
-        return Ok(());
-    }
-    Err(found(leaf, Fault::Mark { mark, found: row.and_then(|leaf| u64::try_from(leaf).ok()) }))
+    let row = rows::paid_by(connection, mark)?;
+    if row == Some(leaf) { Ok(()) } else { Err(found(leaf, Fault::Mark { mark, found: row })) }
 }
 
 fn check_tile(connection: &Connection, tile: &FullTile) -> Result<(), Stop> {

@@ -11,7 +11,7 @@ mod value;
 pub use change::Change;
 pub use piece::{DateWindow, Piece, PieceContext, PreparedPiece};
 pub use replay::ReplayError;
-pub use value::{Authorisation, Purpose, ValueRefusal, ValueTerms};
+pub use value::{Authorisation, Purpose, Spoiled, ValueRefusal, ValueTerms};
 
 use crate::currency::Currency;
 use crate::custody::{Activation, KeyLife};
@@ -113,8 +113,8 @@ pub struct State {
     pub value_sequence: u64,
     /// The one under way.
     pub pending: Option<PendingValue>,
-    /// Leaves of the spoiled marks whose postage came back.
-    pub refunded: Arc<BTreeSet<u64>>,
+    /// Ascending registers of the spoiled marks whose postage came back.
+    pub refunded: Arc<BTreeSet<PostageAmount>>,
     /// When it was last inspected: created, its audit report accepted by the authority, or value loaded; whichever came last.
     pub inspected: UnixMillis,
     /// The authority's newest order to change the key of a role, carried out or not.
@@ -211,6 +211,12 @@ impl State {
     /// Whether all that is left was asked to go back: nothing is signed from then on.
     pub fn is_withdrawing(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.purpose == Purpose::Withdrawal)
+    }
+
+    /// Whether the postage of the mark with this ascending register came back, or was asked to.
+    pub fn gives_back(&self, ascending: PostageAmount) -> bool {
+        let asked = |pending: &PendingValue| matches!(pending.purpose, Purpose::Refund(spoiled) if spoiled.ascending == ascending);
+        self.refunded.contains(&ascending) || self.pending.as_ref().is_some_and(asked)
     }
 
     /// The newest key of a role, certified or not.

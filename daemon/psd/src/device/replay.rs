@@ -302,7 +302,9 @@ impl Psd {
             {
                 Some("the value request is out of turn")
             }
-            Event::ValueRequested { purpose: Purpose::Refund { leaf }, .. } if state.refunded.contains(leaf) => {
+            Event::ValueRequested { purpose: Purpose::Refund(spoiled), .. }
+                if state.refunded.contains(&spoiled.ascending) =>
+            {
                 Some("the postage of a piece is asked back twice")
             }
             Event::ValueRequested { purpose: Purpose::Withdrawal, amount, .. }
@@ -378,7 +380,7 @@ const fn activation(stamp: &Stamp, at: UnixMillis) -> Activation {
 const fn purpose_of(applied: Applied) -> Purpose {
     match applied {
         Applied::Download { .. } => Purpose::Download,
-        Applied::Refund { leaf } => Purpose::Refund { leaf },
+        Applied::Refund(spoiled) => Purpose::Refund(spoiled),
     }
 }
 

@@ -16,12 +16,18 @@ pub enum Purpose {
     /// New value; ends applied or void.
     Download,
     /// The postage of a spoiled mark, back; ends applied or void.
-    Refund {
-        /// Leaf of the piece in the log.
-        leaf: u64,
-    },
+    Refund(Spoiled),
     /// All that is left goes back to the authority; ends withdrawn and never void, since the authority may have credited it.
     Withdrawal,
+}
+
+/// A spoiled mark of a PSD, by both its names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spoiled {
+    /// Leaf of the piece in the log.
+    pub leaf: u64,
+    /// The ascending register in the mark, which no other of the PSD with a postage has.
+    pub ascending: PostageAmount,
 }
 
 impl Purpose {
@@ -29,7 +35,7 @@ impl Purpose {
     pub const fn as_str(self) -> &'static str {
         match self {
             Purpose::Download => "download",
-            Purpose::Refund { .. } => "refund",
+            Purpose::Refund(_) => "refund",
             Purpose::Withdrawal => "withdrawal",
         }
     }
@@ -37,7 +43,7 @@ impl Purpose {
     /// Leaf of the spoiled mark.
     pub const fn refund(self) -> Option<u64> {
         match self {
-            Purpose::Refund { leaf } => Some(leaf),
+            Purpose::Refund(spoiled) => Some(spoiled.leaf),
             Purpose::Download | Purpose::Withdrawal => None,
         }
     }
@@ -105,8 +111,8 @@ pub enum ValueRefusal {
         /// Its amount.
         amount: PostageAmount,
     },
-    /// Zero is no download.
-    #[error("a download needs an amount above zero")]
+    /// Zero is no download, and nothing comes back of it.
+    #[error("a download or a refund needs an amount above zero")]
     NoAmount,
     /// Less than one refill may be.
     #[error("{amount} is below the smallest refill, {smallest}")]
@@ -179,6 +185,12 @@ pub enum ValueRefusal {
     /// More than the licence may load in a period. Rests on the downloads of all its PSDs.
     #[error(transparent)]
     AboveCeiling(#[from] AboveCeiling),
+    /// The mark of this piece paid for a certification. Known to the ledger alone, and so the last to be told.
+    #[error("the indicium at leaf {leaf} paid for a certification: its postage is used up and does not come back")]
+    PaidBefore {
+        /// The piece.
+        leaf: u64,
+    },
 }
 
 fn expectation(expected: Option<u64>) -> String {
@@ -210,6 +222,7 @@ impl ValueRefusal {
             ValueRefusal::WrongControlTotal { .. } => "value-wrong-control-total",
             ValueRefusal::Expired(_) => "value-expired",
             ValueRefusal::AboveCeiling(_) => "value-above-ceiling",
+            ValueRefusal::PaidBefore { .. } => "refund-of-paying-indicium",
         }
     }
 }
@@ -235,15 +248,19 @@ impl Psd {
     }
 
     /// The terms of a request that the postage of a spoiled mark comes back, at most once a piece. Changes nothing. The caller knows
-    /// the piece to be of this PSD; its window is the authority's to judge.
-    pub fn refund_terms(&self, leaf: u64, postage: PostageAmount) -> Result<ValueTerms, ValueRefusal> {
+    /// the piece to be of this PSD, and to have paid for no certification; its window is the authority's to judge.
+    pub fn refund_terms(&self, spoiled: Spoiled, postage: PostageAmount) -> Result<ValueTerms, ValueRefusal> {
         self.takes_value()?;
-        if self.state.refunded.contains(&leaf) {
-            return Err(ValueRefusal::RefundedBefore { leaf });
+        if self.state.refunded.contains(&spoiled.ascending) {
+            return Err(ValueRefusal::RefundedBefore { leaf: spoiled.leaf });
         }
         self.nothing_under_way()?;
+        // A mark without postage has its ascending register in common with the one before it.
+        if postage == PostageAmount::ZERO {
+            return Err(ValueRefusal::NoAmount);
+        }
         self.room_for(postage)?;
-        Ok(self.next_terms(postage, Purpose::Refund { leaf }))
+        Ok(self.next_terms(postage, Purpose::Refund(spoiled)))
     }
 
     /// The terms of a request that all that is left goes back. Changes nothing.
@@ -329,8 +346,8 @@ impl Psd {
     pub(super) fn ended(&mut self, sequence: u64, purpose: Purpose) {
         self.state.value_sequence = sequence;
         self.state.pending = None;
-        if let Purpose::Refund { leaf } = purpose {
-            Arc::make_mut(&mut self.state.refunded).insert(leaf);
+        if let Purpose::Refund(spoiled) = purpose {
+            Arc::make_mut(&mut self.state.refunded).insert(spoiled.ascending);
         }
     }
 

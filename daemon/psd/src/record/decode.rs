@@ -9,7 +9,7 @@ use crate::authority::{Loaded, Period};
 use crate::certification::MarkId;
 use crate::clock::{ClockReading, ClockSource};
 use crate::custody::{KeyStep, Revocation, RevocationReason};
-use crate::device::Purpose;
+use crate::device::{Purpose, Spoiled};
 use crate::governance::{CeremonyEnd, Operator, Subject};
 use crate::id::PieceKey;
 use crate::indicium::ZipRange;
@@ -110,7 +110,7 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             amount: map.uint(10).and_then(|n| amount(10, n))?,
             request: shared(map.bytes(11)?),
             purpose: match kind {
-                6 if map.has(12) => Purpose::Refund { leaf: map.uint(12)? },
+                6 if map.has(12) => Purpose::Refund(read_spoiled(map)?),
                 6 => Purpose::Download,
                 _ => Purpose::Withdrawal,
             },
@@ -123,7 +123,7 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             authorisation: shared(map.bytes(11)?),
             applied: match kind {
                 7 => Applied::Download { loaded: read_loaded(map)? },
-                _ => Applied::Refund { leaf: map.uint(12)? },
+                _ => Applied::Refund(read_spoiled(map)?),
             },
         },
         8 => Event::StateDigest { digest: map.array(8)?, psds: map.uint(9)? },
@@ -245,6 +245,10 @@ fn operators(key: u8, names: &[&[u8]], spkis: Vec<&[u8]>) -> Result<Vec<Operator
         Ok(Operator { name: name.ok_or(RecordError::BadValue(key))?, spki: shared(spki) })
     };
     names.iter().zip(spkis).map(operator).collect()
+}
+
+fn read_spoiled(map: &mut MapReader<'_>) -> Result<Spoiled, RecordError> {
+    Ok(Spoiled { leaf: map.uint(12)?, ascending: map.uint(13).and_then(|n| amount(13, n))? })
 }
 
 fn read_loaded(map: &mut MapReader<'_>) -> Result<Loaded, RecordError> {

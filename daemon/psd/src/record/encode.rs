@@ -37,14 +37,14 @@ impl Event {
             Event::PsdCreated { .. } => 3,
             Event::CertificateInstalled { .. } => 4,
             Event::LifecycleChanged { .. } => 5,
-            Event::ValueRequested { purpose: Purpose::Download | Purpose::Refund { .. }, .. } => 6,
+            Event::ValueRequested { purpose: Purpose::Download | Purpose::Refund(_), .. } => 6,
             Event::ValueApplied { applied: Applied::Download { .. }, .. } => 7,
             Event::StateDigest { .. } => 8,
             Event::Started { .. } => 9,
             Event::RefusalsNoted { .. } => 10,
             Event::ValueVoided { .. } => 11,
             Event::AuthorityKeyInstalled { .. } => 12,
-            Event::ValueApplied { applied: Applied::Refund { .. }, .. } => 13,
+            Event::ValueApplied { applied: Applied::Refund(_), .. } => 13,
             Event::ValueRequested { purpose: Purpose::Withdrawal, .. } => 14,
             Event::Withdrawn { .. } => 15,
             Event::Indicium(_) => 16,
@@ -145,8 +145,11 @@ fn write_event(map: &mut MapWriter, event: &Event) {
             map.uint(10, amount.mills());
             map.bytes(11, signed);
             match event {
-                Event::ValueRequested { purpose: Purpose::Refund { leaf }, .. }
-                | Event::ValueApplied { applied: Applied::Refund { leaf }, .. } => map.uint(12, *leaf),
+                Event::ValueRequested { purpose: Purpose::Refund(spoiled), .. }
+                | Event::ValueApplied { applied: Applied::Refund(spoiled), .. } => {
+                    map.uint(12, spoiled.leaf);
+                    map.uint(13, spoiled.ascending.mills());
+                }
                 Event::ValueApplied { applied: Applied::Download { loaded }, .. } => {
                     map.uints(12, &[loaded.day.mills(), loaded.month.mills(), loaded.year.mills()]);
                 }

@@ -18,7 +18,7 @@ use crate::certification::MarkId;
 use crate::clock::ClockReading;
 use crate::currency::Currency;
 use crate::custody::{KeyStep, Revocation, RevocationReason};
-use crate::device::Purpose;
+use crate::device::{Purpose, Spoiled};
 use crate::governance::{CeremonyEnd, Operator, Subject};
 use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
 use crate::indicium::ZipRange;
@@ -227,10 +227,7 @@ pub enum Applied {
         loaded: Loaded,
     },
     /// The postage of a spoiled mark.
-    Refund {
-        /// Leaf of the piece.
-        leaf: u64,
-    },
+    Refund(Spoiled),
 }
 
 /// What happened.
@@ -565,7 +562,7 @@ impl Event {
             Event::LifecycleChanged { .. } => "lifecycle".to_owned(),
             Event::ValueRequested { .. } => "value-requested".to_owned(),
             Event::ValueApplied { applied: Applied::Download { .. }, .. } => "value-applied".to_owned(),
-            Event::ValueApplied { applied: Applied::Refund { leaf }, .. } => format!("refunded:{leaf}"),
+            Event::ValueApplied { applied: Applied::Refund(spoiled), .. } => format!("refunded:{}", spoiled.leaf),
             Event::ValueVoided { .. } => "value-voided".to_owned(),
             Event::Withdrawn { .. } => "withdrawn".to_owned(),
             Event::InstructionTaken { purpose, .. } => format!("instruction:{}", purpose.number()),

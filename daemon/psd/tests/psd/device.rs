@@ -12,6 +12,11 @@ use std::sync::Arc;
 
 pub const NOW: u64 = 1_795_176_000_000;
 
+/// A spoiled mark whose ascending register is as many mills as its leaf.
+pub fn spoiled(leaf: u64) -> psd::device::Spoiled {
+    psd::device::Spoiled { leaf, ascending: mills(leaf) }
+}
+
 pub fn mills(mills: u64) -> PostageAmount {
     PostageAmount::from_mills(mills).unwrap()
 }

@@ -13,7 +13,7 @@ fn device(lifecycle: Lifecycle, locks: Locks, pending: Option<Purpose>) -> Psd {
     let mut psd = active(1_000);
     let terms = pending.map(|purpose| match purpose {
         Purpose::Download => psd.value_terms(mills(500)).unwrap(),
-        Purpose::Refund { leaf } => psd.refund_terms(leaf, mills(500)).unwrap(),
+        Purpose::Refund(spoiled) => psd.refund_terms(spoiled, mills(500)).unwrap(),
         Purpose::Withdrawal => psd.withdrawal_terms().unwrap(),
     });
     if let Some(terms) = terms {
@@ -48,7 +48,7 @@ fn outcome(command: &str, lifecycle: Lifecycle, locks: Locks) -> &'static str {
             .apply_value(&answer(500, 1_500), &"dev-1".parse().unwrap(), UnixMillis(NOW), Ok(()))
             .map(drop)
             .map_err(|refusal| refusal.code()),
-        "ask for a refund" => psd.refund_terms(9, mills(500)).map(drop).map_err(|refusal| refusal.code()),
+        "ask for a refund" => psd.refund_terms(spoiled(9), mills(500)).map(drop).map_err(|refusal| refusal.code()),
         "ask for withdrawal" => psd.withdrawal_terms().map(drop).map_err(|refusal| refusal.code()),
         "acknowledge withdrawal" => psd
             .report_terms(&answer(1_000, 0), &"dev-1".parse().unwrap(), UnixMillis(NOW))

@@ -99,12 +99,12 @@ impl Model {
             pending: state.pending.as_ref().map(|pending| {
                 let what = match pending.purpose {
                     Purpose::Download => What::New,
-                    Purpose::Refund { leaf } => What::Back(leaf),
+                    Purpose::Refund(spoiled) => What::Back(spoiled.leaf),
                     Purpose::Withdrawal => What::All,
                 };
                 (pending.amount.mills(), what)
             }),
-            refunded: state.refunded.iter().copied().collect(),
+            refunded: state.refunded.iter().map(|ascending| ascending.mills()).collect(),
             state: state.lifecycle.number(),
             locks: state.locks.bits(),
         }
@@ -214,7 +214,7 @@ fn act(psd: &mut Psd, command: &Command) -> Option<Event> {
         }
         Command::Refund { .. } | Command::Withdraw => {
             let terms = match command {
-                Command::Refund { leaf, postage } => psd.refund_terms(*leaf, mills(*postage)).ok()?,
+                Command::Refund { leaf, postage } => psd.refund_terms(spoiled(*leaf), mills(*postage)).ok()?,
                 _ => psd.withdrawal_terms().ok()?,
             };
             psd.value_requested(&terms, [7][..].into());
@@ -238,7 +238,7 @@ fn act(psd: &mut Psd, command: &Command) -> Option<Event> {
             let now = UnixMillis(NOW + late);
             let applied = match psd.apply_value(&authorisation, &"dev-1".parse().unwrap(), now, Ok(())).ok()?.0 {
                 Purpose::Download => Applied::Download { loaded: Loaded::default() },
-                Purpose::Refund { leaf } => Applied::Refund { leaf },
+                Purpose::Refund(spoiled) => Applied::Refund(spoiled),
                 Purpose::Withdrawal => panic!("a withdrawal loads nothing"),
             };
             let (value_sequence, amount) = (authorisation.sequence, authorisation.amount);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use psd::authority::{Loaded, Period};
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::{KeyStep, Revocation, RevocationReason};
-use psd::device::Purpose;
+use psd::device::{Purpose, Spoiled};
 use psd::governance::{CeremonyEnd, Operator, Subject};
 use psd::indicium::ZipRange;
 use psd::inspection::InspectionPeriods;
@@ -165,16 +165,16 @@ fn key_created() -> impl Strategy<Value = Event> {
     )
 }
 
+fn spoiled() -> impl Strategy<Value = Spoiled> {
+    (any::<u64>(), amount()).prop_map(|(leaf, ascending)| Spoiled { leaf, ascending })
+}
+
 fn value() -> impl Strategy<Value = Event> {
-    let purpose = prop_oneof![
-        Just(Purpose::Download),
-        any::<u64>().prop_map(|leaf| Purpose::Refund { leaf }),
-        Just(Purpose::Withdrawal),
-    ];
+    let purpose = prop_oneof![Just(Purpose::Download), spoiled().prop_map(Purpose::Refund), Just(Purpose::Withdrawal),];
     let applied = prop_oneof![
         [amount(), amount(), amount()]
             .prop_map(|[day, month, year]| Applied::Download { loaded: Loaded { day, month, year } }),
-        any::<u64>().prop_map(|leaf| Applied::Refund { leaf }),
+        spoiled().prop_map(Applied::Refund),
     ];
     (0..4, stamp(), (tenant(), purpose, applied), any::<u64>(), amount(), bytes(600)).prop_map(
         |(kind, stamp, (tenant, purpose, applied), value_sequence, amount, signed)| match kind {

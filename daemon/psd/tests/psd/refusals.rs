@@ -18,21 +18,22 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::KeyFromFuture { .. } => (2, "key-from-future"),
         Refusal::KeyReused => (3, "key-reused"),
         Refusal::MarkCertified(_) => (4, "indicium-certified"),
-        Refusal::NoneHasFunds { .. } => (5, "insufficient-funds"),
-        Refusal::NoPsdAvailable(_) => (6, "no-psd-available"),
-        Refusal::NotActive(_) => (7, "psd-not-active"),
-        Refusal::Locked(_) => (8, "psd-locked"),
-        Refusal::Withdrawing => (9, "psd-withdrawing"),
-        Refusal::ClockStopped(_) => (10, "clock-stopped"),
-        Refusal::NoCertifiedKey(_) => (11, "no-certified-key"),
-        Refusal::WrongKind { .. } => (12, "item-wrong-kind"),
-        Refusal::NotCertifiable(not) => (13, not.code),
-        Refusal::DateOutOfWindow { .. } => (14, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (15, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (16, "postage-too-large"),
-        Refusal::Unencodable { .. } => (17, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (18, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (19, "all-or-none"),
+        Refusal::MarkRefunded(_) => (5, "indicium-refunded"),
+        Refusal::NoneHasFunds { .. } => (6, "insufficient-funds"),
+        Refusal::NoPsdAvailable(_) => (7, "no-psd-available"),
+        Refusal::NotActive(_) => (8, "psd-not-active"),
+        Refusal::Locked(_) => (9, "psd-locked"),
+        Refusal::Withdrawing => (10, "psd-withdrawing"),
+        Refusal::ClockStopped(_) => (11, "clock-stopped"),
+        Refusal::NoCertifiedKey(_) => (12, "no-certified-key"),
+        Refusal::WrongKind { .. } => (13, "item-wrong-kind"),
+        Refusal::NotCertifiable(not) => (14, not.code),
+        Refusal::DateOutOfWindow { .. } => (15, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (16, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (17, "postage-too-large"),
+        Refusal::Unencodable { .. } => (18, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (19, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (20, "all-or-none"),
     }
 }
 
@@ -114,7 +115,7 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 15);
+    assert_eq!(place(&refusal).0, 16);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 
@@ -190,6 +191,7 @@ fn value_place(refusal: &ValueRefusal) -> (usize, &'static str) {
         ValueRefusal::WrongControlTotal { .. } => (15, "value-wrong-control-total"),
         ValueRefusal::Expired(_) => (16, "value-expired"),
         ValueRefusal::AboveCeiling(_) => (17, "value-above-ceiling"),
+        ValueRefusal::PaidBefore { .. } => (18, "refund-of-paying-indicium"),
     }
 }
 
@@ -237,7 +239,7 @@ fn authorisations_are_refused_in_order_and_applied_once() {
     let mut psd = active(100);
     change(&mut psd, |state| {
         state.lifecycle = Lifecycle::Initialised;
-        pending(state, 50, Purpose::Refund { leaf: 9 });
+        pending(state, 50, Purpose::Refund(spoiled(9)));
     });
     let mut authorisation = Authorisation {
         appliance: other,
@@ -268,12 +270,12 @@ fn authorisations_are_refused_in_order_and_applied_once() {
     refused(&mut psd, &authorisation, "value-wrong-piece");
     authorisation.refund = Some(9);
     refused(&mut psd, &authorisation, "value-wrong-amount");
-    change(&mut psd, |state| pending(state, most.mills(), Purpose::Refund { leaf: 9 }));
+    change(&mut psd, |state| pending(state, most.mills(), Purpose::Refund(spoiled(9))));
     refused(&mut psd, &authorisation, "value-overflow");
-    change(&mut psd, |state| pending(state, 1 << 40, Purpose::Refund { leaf: 9 }));
+    change(&mut psd, |state| pending(state, 1 << 40, Purpose::Refund(spoiled(9))));
     authorisation.amount = mills(1 << 40);
     refused(&mut psd, &authorisation, "value-above-largest-descending");
-    change(&mut psd, |state| pending(state, 50, Purpose::Refund { leaf: 9 }));
+    change(&mut psd, |state| pending(state, 50, Purpose::Refund(spoiled(9))));
     authorisation.amount = mills(50);
     refused(&mut psd, &authorisation, "value-wrong-control-total");
     authorisation.control_total = mills(150);
@@ -283,8 +285,8 @@ fn authorisations_are_refused_in_order_and_applied_once() {
     assert_eq!(psd.state().registers, Registers::default().loaded(mills(150)).unwrap());
     let again = psd.apply_value(&authorisation, &ours, UnixMillis(NOW), Ok(())).unwrap_err();
     assert_eq!(again, ValueRefusal::WrongSequence { given: 1, expected: None });
-    assert_eq!(psd.refund_terms(9, mills(50)).unwrap_err(), ValueRefusal::RefundedBefore { leaf: 9 });
-    assert!(psd.refund_terms(8, mills(50)).is_ok());
+    assert_eq!(psd.refund_terms(spoiled(9), mills(50)).unwrap_err(), ValueRefusal::RefundedBefore { leaf: 9 });
+    assert!(psd.refund_terms(spoiled(8), mills(50)).is_ok());
 }
 
 #[test]
@@ -298,7 +300,7 @@ fn refills_have_a_smallest_and_a_largest() {
     assert_eq!(code(9), Err("value-below-smallest-refill"));
     assert_eq!((code(10), code(20)), (Ok(()), Ok(())));
     assert_eq!(code(21), Err("value-above-largest-refill"));
-    assert!(psd.refund_terms(1, mills(5)).is_ok(), "a refund is no refill");
+    assert!(psd.refund_terms(spoiled(1), mills(5)).is_ok(), "a refund is no refill");
 }
 
 /// A download that its licence's ceiling does not admit is refused last of all; a refund passes under it.
@@ -315,7 +317,7 @@ fn a_ceiling_is_told_last() {
         expires: UnixMillis(NOW),
     };
     let ours = "dev-1".parse().unwrap();
-    for (purpose, refused) in [(Purpose::Download, true), (Purpose::Refund { leaf: 3 }, false)] {
+    for (purpose, refused) in [(Purpose::Download, true), (Purpose::Refund(spoiled(3)), false)] {
         let mut psd = active(100);
         change(&mut psd, |state| pending(state, 50, purpose));
         let answer = authorisation(purpose.refund());

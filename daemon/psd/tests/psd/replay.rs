@@ -105,15 +105,15 @@ fn a_record_that_does_not_follow_is_named_and_changes_nothing() {
             else {
                 panic!()
             };
-            let applied = Applied::Refund { leaf: 3 };
+            let applied = Applied::Refund(spoiled(3));
             (psd, Event::ValueApplied { stamp, tenant, value_sequence, amount, authorisation, applied })
         }),
         ("asked back twice", || {
             let mut psd = active(0);
             let mut state = psd.state().clone();
-            state.refunded = [3].into_iter().collect::<std::collections::BTreeSet<u64>>().into();
+            state.refunded = [mills(3)].into_iter().collect::<std::collections::BTreeSet<_>>().into();
             psd.restore(state);
-            let event = asked_for(&psd, Purpose::Refund { leaf: 3 }, 5);
+            let event = asked_for(&psd, Purpose::Refund(spoiled(3)), 5);
             (psd, event)
         }),
         ("not over all that is left", || {

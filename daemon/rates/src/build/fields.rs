@@ -7,6 +7,7 @@ use crate::rounding::decimal;
 use crate::text::Text;
 use crate::weight::Limit;
 use psd::PostageAmount;
+use psdd_wire::reviewed_file::is_line;
 use rust_decimal::Decimal;
 use std::str::FromStr;
 
@@ -59,7 +60,7 @@ impl Fields for Build<'_> {
     }
 
     fn title(&mut self, place: &str, title: &str, offset: usize) {
-        if title.trim().is_empty() {
+        if !is_line(title) {
             self.fault(offset, place, Problem::Title);
         }
     }

@@ -17,9 +17,12 @@ use crate::zone::Zones;
 use crate::{Length, Rounding};
 use fields::Fields;
 use psd::{Currency, MailingDate};
+use psdd_wire::reviewed_file::{self, line_at};
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
+/// Most bytes of a table's text.
+pub const LONGEST_TABLE: usize = 1 << 20;
 /// The most classes there are numbers for.
 const MOST_CLASSES: usize = 1000;
 
@@ -33,10 +36,13 @@ pub(crate) struct Build<'t> {
 }
 
 pub(crate) fn table(text: &str) -> Result<Table, TableError> {
+    let syntax = |line, problem| {
+        TableError::new(vec![TableFault { line, place: String::new(), problem: Problem::Syntax(problem) }])
+    };
+    reviewed_file::text(text.as_bytes(), LONGEST_TABLE)
+        .map_err(|error| syntax(error.line.unwrap_or(1), error.problem))?;
     let written: TableText = toml::from_str(text).map_err(|error| {
-        let line = line_at(text, error.span().map_or(0, |span| span.start));
-        let fault = TableFault { line, place: String::new(), problem: Problem::Syntax(error.message().to_owned()) };
-        TableError::new(vec![fault])
+        syntax(line_at(text, error.span().map_or(0, |span| span.start)), error.message().to_owned())
     })?;
     let mut build = Build { text, faults: Vec::new(), rounding: written.rounding, zones: None, shapes: Vec::new() };
     let table = build.table(&written);
@@ -44,10 +50,6 @@ pub(crate) fn table(text: &str) -> Result<Table, TableError> {
         Some(table) => Ok(table),
         None => Err(TableError::new(build.faults)),
     }
-}
-
-fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
 impl Build<'_> {

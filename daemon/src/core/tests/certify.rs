@@ -2,7 +2,7 @@
 
 use super::shell::{Setup, Shell, corrected, piece};
 use crate::core::tests::shell::key;
-use crate::core::{Change, ChangeCommand, Event};
+use crate::core::{Change, ChangeCommand, Event, RequestId, ValueReply};
 use psd::custody::{KeyStep, RevocationReason};
 use psd::device::Change as PsdChange;
 use psd::key::Role;
@@ -129,5 +129,102 @@ fn a_revoked_certification_key_drops_what_it_has_not_signed_and_no_indicium() {
     let mark = shell.submit_pieces(0, vec![piece(0, key(4), 700)], false);
     shell.settle();
     assert_eq!((shell.words(after), shell.words(mark)), (vec!["no-certified-key"], vec!["signed"]));
+    shell.assert_idle();
+}
+
+/// The number of a refund that was asked for.
+fn requested(shell: &Shell, asked: RequestId) -> u64 {
+    match shell.value_replies.get(&asked) {
+        Some(ValueReply::Requested { sequence, .. }) => *sequence,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A mark that pays and a mark whose postage comes back: whichever is asked first is the one.
+#[test]
+fn an_indicium_whose_postage_is_asked_back_pays_nothing() {
+    let mut shell = Shell::new(certifying());
+    let asked = shell.ask_refund(1, 900, 500);
+    let paid = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900)), corrected(0, 2, 230, Some(901))], false);
+    assert!(!shell.is_answered(paid), "the request can still be dropped");
+    shell.settle();
+    let sequence = requested(&shell, asked);
+    assert_eq!(shell.words(paid), ["indicium-refunded", "signed"]);
+
+    // It stays so after a restart, and once it has come back.
+    let (mut shell, _) = shell.crash();
+    let again = shell.submit_pieces(0, vec![corrected(0, 3, 230, Some(900))], false);
+    shell.settle();
+    assert_eq!(shell.words(again), ["indicium-refunded"]);
+    let total = shell.working(1).control_total().mills();
+    let back = shell.apply_refund(1, sequence, 500, total + 500, 900);
+    shell.settle();
+    assert!(matches!(shell.value_replies.get(&back), Some(ValueReply::Applied(_))));
+    let (mut shell, _) = shell.crash();
+    let for_ever = shell.submit_pieces(2, vec![corrected(2, 4, 230, Some(900))], false);
+    shell.settle();
+    assert_eq!(shell.words(for_ever), ["indicium-refunded"]);
+    shell.assert_idle();
+}
+
+#[test]
+fn an_indicium_whose_refund_was_given_up_or_failed_pays() {
+    let mut shell = Shell::new(certifying());
+    let asked = shell.ask_refund(1, 900, 500);
+    shell.settle();
+    shell.void_value(1, requested(&shell, asked));
+    shell.settle();
+    let paid = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    shell.settle();
+    assert_eq!(shell.words(paid), ["signed"]);
+
+    let failed = shell.ask_refund(1, 901, 500);
+    let waits = shell.submit_pieces(0, vec![corrected(0, 2, 230, Some(901))], false);
+    shell.look_up_all();
+    assert!(!shell.is_answered(waits));
+    shell.fail(shell.signing()[0], true);
+    shell.settle();
+    assert!(matches!(shell.value_replies.get(&failed), Some(ValueReply::Fault(_))));
+    assert_eq!(shell.words(waits), ["signed"]);
+    shell.assert_idle();
+}
+
+#[test]
+fn the_postage_of_an_indicium_that_paid_does_not_come_back() {
+    let mut shell = Shell::new(certifying());
+    let paid = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    shell.look_up_all();
+    let asked = shell.ask_refund(1, 900, 500);
+    shell.look_up_all();
+    assert!(!shell.value_replies.contains_key(&asked), "the certification can still be dropped");
+    shell.settle();
+    assert_eq!(shell.words(paid), ["signed"]);
+    let refused = |shell: &Shell, asked| match shell.value_replies.get(&asked) {
+        Some(ValueReply::Refused(refusal)) => refusal.code(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&shell, asked), "refund-of-paying-indicium");
+    assert!(shell.engine.devices[1].psd.state().pending.is_none());
+
+    let (mut shell, _) = shell.crash();
+    let again = shell.ask_refund(1, 900, 500);
+    let other = shell.ask_refund(1, 901, 500);
+    shell.settle();
+    assert_eq!(refused(&shell, again), "refund-of-paying-indicium", "the disk knows");
+    requested(&shell, other);
+    shell.assert_idle();
+}
+
+#[test]
+fn a_refund_waits_for_a_certification_that_is_dropped_and_then_comes() {
+    let mut shell = Shell::new(certifying());
+    let paid = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    shell.look_up_all();
+    let asked = shell.ask_refund(1, 900, 500);
+    shell.fail(shell.signing()[0], true);
+    let again = shell.submit_pieces(0, vec![corrected(0, 1, 230, Some(900))], false);
+    shell.settle();
+    requested(&shell, asked);
+    assert_eq!((shell.words(paid), shell.words(again)), (vec!["token-unavailable"], vec!["indicium-refunded"]));
     shell.assert_idle();
 }

@@ -513,8 +513,8 @@ impl World {
             let step = match () {
                 () if !shell.written.is_empty() => Step::Committed,
                 () if !shell.writes.is_empty() => Step::Write(usize::MAX),
-                () if !shell.look_ups.is_empty() => Step::Read,
-                () if !shell.found.is_empty() => Step::LookedUp,
+                () if !shell.look_ups.is_empty() || !shell.paid_look_ups.is_empty() => Step::Read,
+                () if !shell.found.is_empty() || !shell.paid_found.is_empty() => Step::LookedUp,
                 () if !shell.frames.is_empty() => Step::SignOldest,
                 () => break,
             };

@@ -11,6 +11,7 @@ use crate::core::{
     Submission, SubmitReply, TokenIndex, ValueReply, View,
 };
 use crate::spine::look_up;
+use psd::certification::MarkId;
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
 use psd::device::Piece;
 use psd::{PsdId, Registers, TenantName, UnixMillis};
@@ -44,6 +45,10 @@ pub struct Shell {
     pub look_ups: VecDeque<(RequestId, TenantName, Vec<Sought>)>,
     /// Read, but the core does not know yet.
     pub found: VecDeque<FoundFor>,
+    /// Indicia of refunds, not yet read.
+    pub paid_look_ups: VecDeque<(ChunkId, MarkId)>,
+    /// The same, read: whether they have paid.
+    pub paid_found: VecDeque<(ChunkId, bool)>,
     pub replies: BTreeMap<RequestId, SubmitReply>,
     pub value_replies: BTreeMap<RequestId, ValueReply>,
     pub views: BTreeMap<RequestId, View>,
@@ -94,6 +99,8 @@ impl Shell {
             written: VecDeque::new(),
             look_ups: VecDeque::new(),
             found: VecDeque::new(),
+            paid_look_ups: VecDeque::new(),
+            paid_found: VecDeque::new(),
             replies: BTreeMap::new(),
             value_replies: BTreeMap::new(),
             views: BTreeMap::new(),
@@ -160,6 +167,7 @@ impl Shell {
                     );
                     self.look_ups.push_back((request, tenant, sought));
                 }
+                Action::LookUpPaid(chunk, mark) => self.paid_look_ups.push_back((chunk, mark)),
                 Action::Sign(chunk, token, frame) => {
                     assert!(self.frames.insert(chunk, (token, frame)).is_none(), "{chunk:?} is signed twice");
                 }
@@ -276,6 +284,10 @@ impl Shell {
             let found = look_up::found(&mut self.reader, &tenant, &sought).unwrap();
             self.found.push_back((request, found));
         }
+        if let Some((chunk, mark)) = self.paid_look_ups.pop_front() {
+            let paid = self.reader.paid(std::iter::once(Some(&mark))).unwrap();
+            self.paid_found.push_back((chunk, paid[0]));
+        }
     }
 
     /// Tells the core of the oldest look-up read.
@@ -283,10 +295,19 @@ impl Shell {
         if let Some((request, found)) = self.found.pop_front() {
             self.event(Event::LookedUp(request, found));
         }
+        if let Some((chunk, paid)) = self.paid_found.pop_front() {
+            self.event(Event::PaidLookedUp(chunk, paid));
+        }
+    }
+
+    /// Whether a look-up is under way.
+    pub fn looks_up(&self) -> bool {
+        let requests = self.look_ups.len() + self.found.len();
+        requests + self.paid_look_ups.len() + self.paid_found.len() > 0
     }
 
     pub fn look_up_all(&mut self) {
-        while !self.look_ups.is_empty() || !self.found.is_empty() {
+        while self.looks_up() {
             self.read();
             self.looked_up();
         }
@@ -299,7 +320,7 @@ impl Shell {
             self.commit_all();
             match self.signing().first() {
                 Some(chunk) => self.sign(*chunk),
-                None if self.look_ups.is_empty() && self.writes.is_empty() => return,
+                None if !self.looks_up() && self.writes.is_empty() => return,
                 None => {}
             }
         }

@@ -11,7 +11,7 @@ use psd::certification::{Paid, decode};
 use psd::device::Piece;
 use psd::indicium::Details;
 use psd::record::Event;
-use psd::{PostageAmount, PsdId};
+use psd::{PostageAmount, PsdId, RateName};
 use psdd_ledger::Durable;
 use psdd_policy::Action;
 use psdd_wire::message::{CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, RefusedPiece};
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// A certified piece in a response takes some bytes less.
 const LONG_RESULT: usize = 960;
-/// Signatures of indicia verified on a thread that serves other connections as well; more of them hold up none.
+/// Items with signatures, of indicia or scales, verified on a thread that serves other connections as well; more of them hold up none.
 const VERIFIED_IN_PASSING: usize = 16;
 
 pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -31,8 +31,12 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
     if let Some(note) = request.checkpoint.as_deref() {
         compare_checkpoint(&connection.state, note)?;
     }
+    if request.rates.parse::<RateName>().is_err() {
+        return Err(Failure::malformed(format!("rates: {:?} is no name of a rate table", request.rates)));
+    }
     let (payers, view) = seen(connection, id, &request.items).await?;
-    let long = request.items.iter().filter(|item| item.indicium.is_some()).count() > VERIFIED_IN_PASSING;
+    let long = request.items.iter().filter(|item| item.indicium.is_some() || item.reading.is_some()).count()
+        > VERIFIED_IN_PASSING;
     let mut results: Vec<Option<CertifyResult>> = Vec::with_capacity(count);
     results.resize_with(count, || None);
     let mut open: Vec<usize> = (0..count).collect();

@@ -45,28 +45,14 @@ impl Policies {
         self.in_force.load()
     }
 
-    /// Puts the policies of files that were read anew in force, and gives which reading that is.
-    pub fn replace_files(&self, files: &PolicySet) -> u64 {
+    /// Puts in force what was read anew from files, policies or tables and scales or both, and gives which reading that is.
+    pub fn replace_files(&self, files: Option<&PolicySet>, desk: Option<Arc<Desk>>) -> u64 {
         let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let PolicyInForce { generation, certifying, instructed, .. } = &**self.in_force.load();
+        let PolicyInForce { generation, policies, certifying, instructed } = &**self.in_force.load();
         let generation = PolicyGeneration { files: generation.files + 1, ..*generation };
-        let (policies, instructed) = (files.with(instructed), Arc::clone(instructed));
-        self.in_force.store(Arc::new(PolicyInForce {
-            generation,
-            policies,
-            certifying: certifying.clone(),
-            instructed,
-        }));
-        generation.files
-    }
-
-    /// Puts tables and scales that were read anew in force, and gives which reading of files that is.
-    pub fn replace_desk(&self, certifying: Arc<Desk>) -> u64 {
-        let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let PolicyInForce { generation, policies, instructed, .. } = &**self.in_force.load();
-        let generation = PolicyGeneration { files: generation.files + 1, ..*generation };
-        let (policies, instructed) = (policies.with(instructed), Arc::clone(instructed));
-        self.in_force.store(Arc::new(PolicyInForce { generation, policies, certifying: Some(certifying), instructed }));
+        let (policies, instructed) = (files.unwrap_or(policies).with(instructed), Arc::clone(instructed));
+        let certifying = desk.or_else(|| certifying.clone());
+        self.in_force.store(Arc::new(PolicyInForce { generation, policies, certifying, instructed }));
         generation.files
     }
 
@@ -111,12 +97,12 @@ mod tests {
         let generation = PolicyGeneration { files: 1, instructed: 4 };
         let policies = Policies::new(&files(""), instructed(&forbid("read_registers")), None, generation);
         assert_eq!(state(&policies), (1, 4, false, true), "from the start on");
-        assert_eq!(policies.replace_files(&files(&forbid("read_certificates"))), 2);
+        assert_eq!(policies.replace_files(Some(&files(&forbid("read_certificates"))), None), 2);
         assert_eq!(state(&policies), (2, 4, false, false), "the instructed one stays");
         policies.replace_instructed(5, instructed(""));
         assert_eq!(state(&policies), (2, 5, true, false), "the file's stays, whatever its name");
         policies.replace_instructed(6, instructed(&forbid("read_registers")));
-        assert_eq!(policies.replace_files(&files("")), 3);
+        assert_eq!(policies.replace_files(Some(&files("")), None), 3);
         assert_eq!(state(&policies), (3, 6, false, true));
     }
 }

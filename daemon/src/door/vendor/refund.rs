@@ -28,6 +28,7 @@ pub(super) async fn request(connection: &Connection, psd: &str, bytes: &[u8]) ->
     })?;
     connection.may(id, Action::RequestRefund { amount: piece.postage }).ok_or_else(|| Failure::unknown_psd(psd))??;
     let claims = RefundClaims { key: *key.as_bytes(), leaf, indicium: piece.indicium.clone() };
-    let step = ValueStep::Refund { piece: claims, postage: piece.postage, nonce: nonce() };
+    let ascending = piece.stamp.registers.ascending();
+    let step = ValueStep::Refund { piece: claims, ascending, postage: piece.postage, nonce: nonce() };
     requested(id, command(connection, id, step).await?, psd)
 }

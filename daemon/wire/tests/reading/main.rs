@@ -3,5 +3,6 @@
 mod bytes;
 mod checkpoint;
 mod cose;
+mod file;
 mod items;
 mod strict;

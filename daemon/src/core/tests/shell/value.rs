@@ -33,9 +33,10 @@ impl Shell {
         self.value(psd, ValueStep::Apply { authorisation, bytes: b"authorised"[..].into() })
     }
 
+    /// Of a mark whose ascending register is as many mills as its leaf.
     pub fn ask_refund(&mut self, psd: usize, leaf: u64, postage: u64) -> RequestId {
         let piece = RefundClaims { key: [1; 16], leaf, indicium: vec![1] };
-        self.value(psd, ValueStep::Refund { piece, postage: mills(postage), nonce: [5; 16] })
+        self.value(psd, ValueStep::Refund { piece, ascending: mills(leaf), postage: mills(postage), nonce: [5; 16] })
     }
 
     pub fn withdraw(&mut self, psd: usize) -> RequestId {
