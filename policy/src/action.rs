@@ -27,6 +27,8 @@ pub enum Action {
         totals: SigningTotals,
         /// What is said to be printed on the pieces as paid, together: nothing proves it.
         imprints: PostageAmount,
+        /// How many of them a receipt is to prove, and no signature.
+        receipts: u32,
     },
     /// A signed request for value.
     RequestValue {
@@ -74,11 +76,12 @@ impl Action {
             Action::SignIndicium(SigningTotals { count, total, largest }) => {
                 longs([("count", i64::from(count)), ("total", long(total)?), ("largest", long(largest)?)])
             }
-            Action::Certify { totals: SigningTotals { count, total, largest }, imprints } => longs([
+            Action::Certify { totals: SigningTotals { count, total, largest }, imprints, receipts } => longs([
                 ("count", i64::from(count)),
                 ("total", long(total)?),
                 ("largest", long(largest)?),
                 ("imprints", long(imprints)?),
+                ("receipts", i64::from(receipts)),
             ]),
             Action::RequestValue { amount } | Action::RequestRefund { amount } => longs([("amount", long(amount)?)]),
             Action::ApplyValue

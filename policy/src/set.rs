@@ -273,7 +273,11 @@ mod tests {
         let amount = PostageAmount::MAX;
         let on_psd = [
             Action::SignIndicium(SigningTotals { count: u32::MAX, total: amount, largest: amount }),
-            Action::Certify { totals: SigningTotals { count: 1, total: amount, largest: amount }, imprints: amount },
+            Action::Certify {
+                totals: SigningTotals { count: 1, total: amount, largest: amount },
+                imprints: amount,
+                receipts: 1,
+            },
             Action::RequestValue { amount },
             Action::ApplyValue,
             Action::VoidValue,

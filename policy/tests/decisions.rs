@@ -131,6 +131,7 @@ fn amounts_reach_policies_in_mills() {
     let certify = |total, imprints| Action::Certify {
         totals: SigningTotals { count: 1, total: amount(total), largest: amount(total) },
         imprints: amount(imprints),
+        receipts: 0,
     };
     assert_eq!(set.decide(&own, certify(230, 500)), Decision::Permit);
     assert_eq!(names(&set.decide(&own, certify(500, 230))).len(), 2);

@@ -11,8 +11,10 @@ use crate::verify::{VerificationError, registers_of_view};
 use psd::certification::{Certified, Paid, PayingMark, decode};
 use psd::indicium::{Decoded, Destination};
 use psd::key::Role;
+use psd::record::{Event, Record};
 use psd::{MailingDate, PieceKey, PostageAmount, PsdId, RateName, Registers, ScaleId, UnixMillis};
-use psdd_wire::message::{self, CertifiedPiece, CertifyRequest, CertifyResponse, CertifyResult};
+use psdd_wire::message::{self, CertifiedPiece, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy};
+use psdd_wire::receipt::Receipt;
 use std::borrow::Cow;
 use std::sync::PoisonError;
 
@@ -84,11 +86,12 @@ impl CertifyItem {
 impl Client {
     /// Has a PSD certify pieces by the rate table of this name; outcomes stand in the order of the items.
     ///
-    /// What the appliance computes is compared with what its PSD signed, and that with what was asked. In all else as [`Client::sign`].
+    /// What the appliance computes is compared with what its PSD signed, or with what a receipt proves to stand in the log, and that with what was asked. In all else as [`Client::sign`].
     pub async fn certify(
         &self,
         psd: PsdId,
         rates: &RateName,
+        proof: ProvenBy,
         items: &[CertifyItem],
         all_or_none: bool,
     ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
@@ -96,7 +99,7 @@ impl Client {
         for part in parts(items, |item| item.key, all_or_none)? {
             let mut rounds = Rounds::of(part, all_or_none, self.shared.exchange.most_retries);
             outcomes.extend(loop {
-                let told = self.certify_once(psd, rates, &rounds.asked(), all_or_none).await?;
+                let told = self.certify_once(psd, (rates, proof), &rounds.asked(), all_or_none).await?;
                 if let Some(outcomes) = rounds.told(told).await {
                     break outcomes;
                 }
@@ -108,13 +111,14 @@ impl Client {
     async fn certify_once(
         &self,
         psd: PsdId,
-        rates: &RateName,
+        (rates, proof): (&RateName, ProvenBy),
         items: &[&CertifyItem],
         all_or_none: bool,
     ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
         let floor = self.shared.checkpoints.floor();
         let request = CertifyRequest {
             items: items.iter().map(|item| item.wire()).collect(),
+            proof,
             rates: Cow::Borrowed(rates.as_str()),
             checkpoint: floor.note().map(Cow::Borrowed),
             all_or_none,
@@ -133,7 +137,7 @@ impl Client {
             }
             outcomes.push(match result {
                 CertifyResult::Certified(piece) => {
-                    self.judge_certification(psd, rates, asked, &piece).await?;
+                    self.judge_certification(psd, (rates, proof), asked, &piece).await?;
                     Outcome::Signed(piece)
                 }
                 CertifyResult::Refused(refused) => Outcome::Refused(refused.problem),
@@ -146,26 +150,32 @@ impl Client {
     async fn judge_certification(
         &self,
         psd: PsdId,
-        rates: &RateName,
+        (rates, proof): (&RateName, ProvenBy),
         asked: &CertifyItem,
         piece: &CertifiedPiece,
     ) -> Result<(), ClientError> {
         is_psd(psd, piece.psd)?;
         let key = asked.key;
         let registers = registers_of_view(psd, piece.sequence, &piece.registers)?;
-        let read = decode(&piece.certification);
-        let read = read.map_err(|source| VerificationError::Certification { key, what: source.0 })?;
+        let wrong = |what| VerificationError::Certification { key, what };
+        let read = match (proof, &piece.receipt) {
+            (ProvenBy::Signature, None) => decode(&piece.certification).map_err(|source| wrong(source.0))?,
+            (ProvenBy::Receipt, Some(receipt)) => self.proven(psd, key, piece, receipt)?,
+            (ProvenBy::Signature | ProvenBy::Receipt, _) => {
+                return Err(wrong("it is proven in another way than was asked for").into());
+            }
+        };
         if let Some(what) = differing(rates, asked, piece, &registers, &read) {
             return Err(VerificationError::Certification { key, what }.into());
         }
-        if let Some(book) = &self.shared.book {
-            let serial = read.certifier.certificate_serial;
+        if let (Some(book), Some(signature)) = (&self.shared.book, &read.signature) {
+            let serial = signature.certificate_serial;
             if book.key(psd, Role::Certification, serial).is_none() {
                 self.certificates(psd).await?;
             }
             let certified = book.key(psd, Role::Certification, serial);
             let certified = certified.ok_or(VerificationError::UnknownCertificate { key, psd, serial })?;
-            if !certified.verifies(&read.signed, &read.signature) {
+            if !certified.verifies(&signature.signed, &signature.bytes) {
                 return Err(VerificationError::Signature { key, serial }.into());
             }
             let at = UnixMillis(piece.time);
@@ -176,6 +186,40 @@ impl Client {
         let (sequence, leaf, postage) = (piece.sequence, piece.leaf, piece.debited);
         let debit = Debit { psd, sequence, leaf, key, postage, registers };
         Ok(self.shared.history.lock().unwrap_or_else(PoisonError::into_inner).judge(&debit)?)
+    }
+}
+
+impl Client {
+    /// The certification in a record that its receipt proves to stand in the log.
+    fn proven(
+        &self,
+        psd: PsdId,
+        key: PieceKey,
+        piece: &CertifiedPiece,
+        receipt: &[u8],
+    ) -> Result<Certified, VerificationError> {
+        let wrong = |what| VerificationError::Certification { key, what };
+        let receipt = Receipt::parse(receipt).map_err(|source| VerificationError::Receipt { key, source })?;
+        if receipt.proof.leaf != piece.leaf {
+            return Err(wrong("its receipt is of another leaf"));
+        }
+        self.shared
+            .checkpoints
+            .prove(&receipt, &piece.certification)
+            .map_err(|source| VerificationError::Receipt { key, source })?;
+        let record = Record::decode(&piece.certification).ok().ok_or_else(|| wrong("its record is none"))?;
+        let Event::Certification(recorded) = record.event else {
+            return Err(wrong("its record is of something else"));
+        };
+        let stamp = &recorded.stamp;
+        if (stamp.psd, stamp.sequence, recorded.key) != (psd, piece.sequence, key) || record.at.time.0 != piece.time {
+            return Err(wrong("its record is of another piece"));
+        }
+        let read = decode(&recorded.certification).map_err(|source| wrong(source.0))?;
+        if read.signature.is_some() {
+            return Err(wrong("it is proven in another way than was asked for"));
+        }
+        Ok(read)
     }
 }
 

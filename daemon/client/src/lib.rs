@@ -37,7 +37,7 @@ pub use item::{Item, Outcome, VoucherItem, new_key};
 pub use operator::OperatorClient;
 pub use psdd_wire::message::Select;
 pub use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, CertifiedPiece, InspectionView, InstructionResponse, PsdView,
+    ApplianceResponse, CertificatesResponse, CertifiedPiece, InspectionView, InstructionResponse, ProvenBy, PsdView,
     RegisterView, SignedPiece, ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse, WithdrawnResponse,
 };
 pub use psdd_wire::problem::Problem;

@@ -67,6 +67,12 @@ impl LogReader {
         self.nodes().inclusion_path(leaf, size)
     }
 
+    /// The same for many leaves, best in their order: neighbours have most of their paths in common.
+    pub fn inclusion_paths(&self, leaves: &[u64], size: u64) -> Result<Vec<Vec<Hash>>, TileError> {
+        let nodes = self.nodes().keeping();
+        leaves.iter().map(|leaf| nodes.inclusion_path(*leaf, size)).collect()
+    }
+
     /// The consistency path from the tree of the first `from` leaves, at least one, to that of the first `to`.
     pub fn consistency_path(&self, from: u64, to: u64) -> Result<Vec<Hash>, TileError> {
         self.nodes().consistency_path(from, to)

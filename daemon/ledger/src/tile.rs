@@ -54,17 +54,24 @@ pub struct Nodes<'a> {
     /// The tile that was not there the last time.
     missing: Cell<Option<(u8, u64)>>,
     roots: Option<&'a Roots>,
+    /// Roots of subtrees by their first leaf and the one behind their last, where many proofs are made at once.
+    kept: Option<RefCell<HashMap<(u64, u64), Hash>>>,
 }
 
 impl<'a> Nodes<'a> {
     /// Over this connection.
     pub fn new(connection: &'a Connection) -> Self {
-        Self { connection, last: RefCell::new(None), missing: Cell::new(None), roots: None }
+        Self { connection, last: RefCell::new(None), missing: Cell::new(None), roots: None, kept: None }
     }
 
     /// Over this connection, with roots that were kept before.
     pub fn remembering(connection: &'a Connection, roots: &'a Roots) -> Self {
         Self { roots: Some(roots), ..Self::new(connection) }
+    }
+
+    /// The same, and it computes nothing twice. For as long as many proofs at one size take: what is kept grows with them.
+    pub fn keeping(self) -> Self {
+        Self { kept: Some(RefCell::default()), ..self }
     }
 
     /// The root of the perfect subtree of 2^`height` leaves with this index among those of its height.
@@ -165,11 +172,25 @@ impl<'a> Nodes<'a> {
 
     /// Root over leaves `begin..end`, where `begin` is a multiple of the power of two not below the length.
     fn range_root(&self, begin: u64, end: u64) -> Result<Hash, TileError> {
+        let Some(kept) = &self.kept else { return self.computed(begin, end) };
+        if let Some(root) = kept.borrow().get(&(begin, end)) {
+            return Ok(*root);
+        }
+        let root = self.computed(begin, end)?;
+        kept.borrow_mut().insert((begin, end), root);
+        Ok(root)
+    }
+
+    fn computed(&self, begin: u64, end: u64) -> Result<Hash, TileError> {
         let count = end - begin;
         if count.is_power_of_two() {
             let height = u8::try_from(count.trailing_zeros()).unwrap_or(0);
-            return self.node(height, begin >> height);
+            let halves = self.kept.is_some() && !height.is_multiple_of(8);
+            if !halves {
+                return self.node(height, begin >> height);
+            }
         }
+        // The half of a power of two is the next lower one, as the power of two below any other length.
         let half = 1u64 << (63 - (count - 1).leading_zeros());
         Ok(node_hash(&self.range_root(begin, begin + half)?, &self.range_root(begin + half, end)?))
     }

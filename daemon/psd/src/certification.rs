@@ -1,8 +1,9 @@
 //! Certifications of corrected mail (DOMAIN.md, "Certification of corrected mail"; docs/certification.md).
 //!
-//! A certification says what a piece owes by a rate table, what was paid for it before, and that the difference is debited. It is a tagged
-//! COSE_Sign1 (RFC 9052 §4.2) over `certification-claims` of daemon/wire/psdd.cddl by the PSD's certification key, with ES256 or ES384.
-//! A certification has one encoding, and nothing else is read. Registers and count are those *after* the debit. What is due is
+//! A certification says what a piece owes by a rate table, what was paid for it before, and that the difference is debited. It is proven in one
+//! of two ways: as a tagged COSE_Sign1 (RFC 9052 §4.2) over `certification-claims` of daemon/wire/psdd.cddl by the PSD's certification key, with
+//! ES256 or ES384; or as these claims alone, without a certificate, in a record that a receipt of the log proves (RFC 9942). A certification
+//! has one encoding, and nothing else is read. Registers and count are those *after* the debit. What is due is
 //! computed by the caller; here is only what follows from it.
 
 mod recorded;
@@ -45,6 +46,17 @@ pub struct Certification {
     pub due: PostageAmount,
     /// What was paid for it before.
     pub paid: Paid,
+    /// What shall prove it.
+    pub proof: Proof,
+}
+
+/// What proves a certification.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// A signature of the PSD's certification key.
+    Signature,
+    /// A receipt: that its record stands in the log, whose root is signed for many at once.
+    Receipt,
 }
 
 /// Why a piece cannot be certified as it was asked: told once it is known that its key was not used for it before.
@@ -145,8 +157,8 @@ impl Certification {
 pub struct Certifier {
     /// The device.
     pub psd: PsdId,
-    /// Serial of the certificate of its certification key.
-    pub certificate_serial: u32,
+    /// Serial of the certificate of its certification key, where that signs.
+    pub certificate_serial: Option<u32>,
     /// Registers after the debit.
     pub registers: Registers,
     /// What the amounts count.
@@ -155,25 +167,44 @@ pub struct Certifier {
     pub specimen: bool,
 }
 
-/// A certification as read. Nothing here is proven until the signature is verified.
+/// A certification as read. Nothing here is proven until the signature is verified, or the receipt of its record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Certified {
     /// Who certified.
     pub certifier: Certifier,
     /// What.
     pub certification: Certification,
+    /// How it is signed, where it is.
+    pub signature: Option<Signature>,
+}
+
+/// The signature of a certification.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signature {
+    /// Serial of the certificate of the key.
+    pub certificate_serial: u32,
     /// How it is signed.
     pub algorithm: Algorithm,
     /// The bytes the signature covers.
     pub signed: Vec<u8>,
     /// The signature.
-    pub signature: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// The bytes are no certification.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not a certification: {0}")]
 pub struct CertificationError(pub &'static str);
+
+/// A certification that a receipt is to prove: its claims, deterministically encoded.
+pub fn claims(certifier: &Certifier, certification: &Certification) -> Vec<u8> {
+    write(certifier, certification)
+}
+
+/// What proves a certification, by how it begins. Whether it is one is not looked at.
+pub fn proof_of(bytes: &[u8]) -> Proof {
+    if bytes.starts_with(COSE_SIGN1) { Proof::Signature } else { Proof::Receipt }
+}
 
 /// The bytes to sign: the Sig_structure (RFC 9052 §4.4). `None` where keys of the algorithm sign no certifications.
 pub fn to_be_signed(certifier: &Certifier, certification: &Certification, algorithm: Algorithm) -> Option<Vec<u8>> {
@@ -199,11 +230,18 @@ pub fn decode(bytes: &[u8]) -> Result<Certified, CertificationError> {
 /// Whether signed bytes are those of a certification.
 pub fn is_signed_form(signed: &[u8]) -> bool {
     let Some((header, payload)) = parts_of_structure(signed) else { return false };
-    algorithm_of(header).is_some() && read(payload).is_ok() && structure(header, payload) == signed
+    let names_a_key = |(certifier, _): (Certifier, Certification)| certifier.certificate_serial.is_some();
+    algorithm_of(header).is_some() && read(payload).is_ok_and(names_a_key) && structure(header, payload) == signed
 }
 
 fn decoded(bytes: &[u8]) -> Result<Certified, &'static str> {
-    let rest = bytes.strip_prefix(COSE_SIGN1).ok_or("it is no tagged COSE_Sign1")?;
+    let Some(rest) = bytes.strip_prefix(COSE_SIGN1) else {
+        let (certifier, certification) = read(bytes)?;
+        return match certifier.certificate_serial {
+            None => Ok(Certified { certifier, certification, signature: None }),
+            Some(_) => Err("the claims name a certificate, and nothing is signed"),
+        };
+    };
     let mut decoder = Decoder::new(rest);
     let header = decoder.bytes().ok().ok_or("it has no protected header")?;
     let empty = decoder.map().is_ok_and(|entries| entries == Some(0));
@@ -214,11 +252,13 @@ fn decoded(bytes: &[u8]) -> Result<Certified, &'static str> {
         return Err("the signature has not the length of its algorithm");
     }
     let (certifier, certification) = read(payload)?;
+    let certificate_serial = certifier.certificate_serial.ok_or("the claims name no certificate")?;
     if message(header, payload, signature) != bytes {
         return Err("the encoding is not the deterministic one");
     }
     let signed = structure(header, payload);
-    Ok(Certified { certifier, certification, algorithm, signed, signature: signature.to_vec() })
+    let signature = Signature { certificate_serial, algorithm, signed, bytes: signature.to_vec() };
+    Ok(Certified { certifier, certification, signature: Some(signature) })
 }
 
 /// {1: algorithm, 3: content type}, encoded.
@@ -269,13 +309,14 @@ fn parts_of_structure(signed: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The claims, in the order of deterministic encoding.
 fn write(certifier: &Certifier, certification: &Certification) -> Vec<u8> {
-    let Certification { date, destination, weighed, rated, due, paid } = certification;
+    // What proves it shows in the certificate's being there or not.
+    let Certification { date, destination, weighed, rated, due, paid, proof: _ } = certification;
     let Certifier { psd, certificate_serial, registers, currency, specimen } = certifier;
     let mark = paid.mark();
     let imprint = matches!(paid, Paid::Imprint(_));
-    let optional = [mark.is_some(), mark.is_some(), mark.is_some(), imprint, *specimen];
+    let optional = [mark.is_some(), mark.is_some(), mark.is_some(), imprint, *specimen, certificate_serial.is_some()];
     let optional: u64 = optional.into_iter().map(u64::from).sum();
-    let mut map = ClaimsWriter::begin(20 + optional);
+    let mut map = ClaimsWriter::begin(19 + optional);
     map.text("due", &due.to_string());
     map.text("psd", psd.text().as_str());
     map.text("date", &date.to_string());
@@ -304,7 +345,9 @@ fn write(certifier: &Certifier, certification: &Certification) -> Vec<u8> {
     }
     map.text("ascending", &registers.ascending().to_string());
     map.text("descending", &registers.descending().to_string());
-    map.uint("certificate", u64::from(*certificate_serial));
+    if let Some(serial) = certificate_serial {
+        map.uint("certificate", u64::from(*serial));
+    }
     map.text("destination", &destination.to_string());
     map.bytes("rates_digest", &rated.digest);
     map.text("control_total", &registers.control_total().to_string());
@@ -336,7 +379,7 @@ fn read(payload: &[u8]) -> Result<(Certifier, Certification), &'static str> {
     let specimen = map.next_is("specimen") && map.truth("specimen")?;
     let ascending = map.parsed("ascending")?;
     let descending = map.parsed("descending")?;
-    let certificate = map.uint("certificate")?;
+    let certificate = if map.next_is("certificate") { Some(map.uint("certificate")?) } else { None };
     let destination = map.parsed("destination")?;
     let rates_digest = self::digest(map.bytes("rates_digest")?)?;
     let control_total = map.parsed("control_total")?;
@@ -352,14 +395,17 @@ fn read(payload: &[u8]) -> Result<(Certifier, Certification), &'static str> {
     let registers = Registers::from_parts(ascending, descending, control_total, pieces);
     let certifier = Certifier {
         psd,
-        certificate_serial: u32::try_from(certificate).ok().ok_or("the certificate's serial has 32 bits")?,
+        certificate_serial: certificate
+            .map(|serial| u32::try_from(serial).ok().ok_or("the certificate's serial has 32 bits"))
+            .transpose()?,
         registers: registers.ok().ok_or("ascending + descending is not the control total")?,
         currency,
         specimen,
     };
     let rated = Rated { rates, version, digest: rates_digest, class, tariff };
     let weighed = Weighed { weight_mg, scale, taken };
-    let certification = Certification { date, destination, weighed, rated, due, paid };
+    let proof = if certificate.is_some() { Proof::Signature } else { Proof::Receipt };
+    let certification = Certification { date, destination, weighed, rated, due, paid, proof };
     if certification.shortfall() != debited {
         return Err("what was debited is not the shortfall");
     }

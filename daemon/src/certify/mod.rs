@@ -21,7 +21,7 @@ use psdd_certification::scale::{Freshness, Registry};
 use psdd_rates::Archive;
 use psdd_wire::digest::certification_digest;
 use psdd_wire::item::{ItemError, ToCertify, to_certify};
-use psdd_wire::message::CertifyItem;
+use psdd_wire::message::{CertifyItem, ProvenBy};
 use std::sync::Arc;
 
 /// Tables and scales in force.
@@ -39,6 +39,8 @@ pub struct Request<'r> {
     pub identity: &'r Identity,
     /// Name of the rate table.
     pub rates: &'r str,
+    /// What shall prove them.
+    pub proof: ProvenBy,
     /// The time, or why there is none.
     pub clock: Result<ClockReading, ClockStop>,
     /// PSDs whose indicia may pay.
@@ -58,12 +60,12 @@ impl Desk {
     /// When the item is no piece in its form.
     pub fn piece(&self, request: &Request<'_>, item: &CertifyItem<'_>) -> Result<Piece, ItemError> {
         let asked = to_certify(item)?;
-        let digest = certification_digest(request.psd, request.rates, item);
+        let digest = certification_digest(request.psd, request.rates, request.proof, item);
         let certified = self.certification(request, item, &asked);
         let postage = certified.as_ref().map(Certification::shortfall).unwrap_or_default();
         let details = match certified {
             Ok(certification) => Details::Certification(Arc::new(certification)),
-            Err(not) => Details::NotCertifiable(asked.date, Arc::new(not)),
+            Err(not) => Details::NotCertifiable(asked.date, request.proof.into(), Arc::new(not)),
         };
         let (key, reference) = (asked.key, asked.reference);
         Ok(Piece { key, digest, postage, details, recipient: None, reference, weight_g: None })
@@ -88,7 +90,8 @@ impl Desk {
             class: asked.class.clone(),
             tariff,
         };
-        Ok(Certification { date: asked.date, destination: asked.destination, weighed, rated, due, paid })
+        let (date, destination, proof) = (asked.date, asked.destination, request.proof.into());
+        Ok(Certification { date, destination, weighed, rated, due, paid, proof })
     }
 
     /// The tables, for those who ask what is in force.

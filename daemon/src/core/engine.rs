@@ -98,8 +98,8 @@ pub(super) struct Request {
     pub(super) tenant: TenantIndex,
     pub(super) client: Arc<str>,
     pub(super) target: Target,
-    /// Of the keys that sign its items.
-    pub(super) role: Role,
+    /// Of the keys that sign its items; none where receipts are to prove them.
+    pub(super) role: Option<Role>,
     pub(super) items: Vec<Item>,
     pub(super) outcomes: Vec<Option<Outcome>>,
     pub(super) remaining: usize,
@@ -329,7 +329,7 @@ impl Engine {
         if count == 0 {
             return self.actions.push(refused(SubmitReply::Judged(Vec::new())));
         }
-        let role = pieces.first().map_or(Role::Indicium, |(piece, _)| piece.details.signed_by());
+        let role = pieces.first().and_then(|(piece, _)| piece.details.signed_by());
         debug_assert!(
             pieces.iter().all(|(piece, _)| piece.details.signed_by() == role),
             "each door signs with one role"

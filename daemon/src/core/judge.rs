@@ -268,7 +268,8 @@ impl Engine {
         let item = &request.items[index];
         let chosen = matches!(request.target, Target::Licence { .. });
         // Without a signing key the PSD itself refuses; a key in a token that is not configured never gets an answer.
-        let keyless = self.devices[draft.device].psd.signing_key(turn.role).is_none();
+        let key = turn.role.map(|role| self.devices[draft.device].psd.signing_key(role));
+        let keyless = key.flatten().is_none();
         if !keyless && !draft.token.is_some_and(|token| self.is_up(token)) {
             return Plan::Settle(Outcome::Fault(Fault::Token("it does not answer".to_owned())));
         }

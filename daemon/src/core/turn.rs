@@ -19,8 +19,8 @@ const SMALL_CHUNK: usize = 32;
 /// What one turn makes: a chunk of the PSD asked for, or chunks of PSDs of the licence asked for.
 pub(super) struct Turn {
     pub(super) number: u64,
-    /// Of the keys that sign what it makes.
-    pub(super) role: Role,
+    /// Of the keys that sign what it makes; none where receipts are to prove it.
+    pub(super) role: Option<Role>,
     pub(super) drafts: Vec<Draft>,
     /// Where the draft of a device is.
     of_device: BTreeMap<usize, usize>,
@@ -75,7 +75,7 @@ impl Engine {
         self.launch(tenant, turn);
     }
 
-    fn begin_turn(&mut self, role: Role) -> Turn {
+    fn begin_turn(&mut self, role: Option<Role>) -> Turn {
         self.turns += 1;
         Turn { number: self.turns, role, drafts: Vec::new(), of_device: BTreeMap::new(), plans: Vec::new(), judged: 0 }
     }
@@ -87,7 +87,8 @@ impl Engine {
         }
         let id = self.next_chunk_id();
         let psd = &self.devices[device].psd;
-        let token = psd.signing_key(turn.role).and_then(|key| self.token_named(&key.token));
+        let key = turn.role.and_then(|role| psd.signing_key(role));
+        let token = key.and_then(|key| self.token_named(&key.token));
         let before = psd.state().clone();
         turn.drafts.push(Draft { id, device, token, before, slots: Vec::new(), prepared: Vec::new() });
         turn.of_device.insert(device, turn.drafts.len() - 1);
@@ -155,7 +156,10 @@ impl Engine {
         self.account_judged(tenant, turn.judged);
         for draft in turn.drafts {
             if !draft.slots.is_empty() {
-                self.send(draft, turn.role);
+                match turn.role {
+                    Some(role) => self.send(draft, role),
+                    None => self.record(draft),
+                }
             }
         }
         for (request, index, plan) in turn.plans {
@@ -181,13 +185,32 @@ impl Engine {
         }
     }
 
+    /// What a receipt is to prove needs no token: it is complete, and written behind what is in flight before it.
+    fn record(&mut self, draft: Draft) {
+        let Draft { id, device, before, slots, prepared, .. } = draft;
+        let records = prepared.into_iter().map(|piece| piece.recorded().into()).collect();
+        let (prepared, bodies) = (Vec::new(), Vec::new());
+        self.begin_chunk((id, device), before, Work::Pieces { slots, prepared, bodies }, Stage::Signed(records));
+        self.commit_ready(device);
+    }
+
+    fn begin_chunk(&mut self, (id, device): (ChunkId, usize), before: State, work: Work, stage: Stage) {
+        let after = self.devices[device].psd.state().clone();
+        self.devices[device].pipeline.push_back(id);
+        if let Work::Pieces { slots, .. } = &work {
+            self.in_flight_items += slots.len();
+        }
+        self.chunks.insert(id, Chunk { device, work, before, after, stage, parked: Vec::new() });
+        self.pool_chunk_begun(device, id);
+    }
+
     fn send(&mut self, draft: Draft, role: Role) {
         let Draft { id, device: device_index, token, before, slots, prepared } = draft;
         let bodies = slots
             .iter()
             .map(|slot| self.requests.get_mut(&slot.request).and_then(|request| request.items[slot.index].body.take()))
             .collect();
-        let device = &mut self.devices[device_index];
+        let device = &self.devices[device_index];
         let mut messages = Messages::with_capacity(prepared.len(), 64);
         prepared.iter().for_each(|piece| messages.push(piece.message()));
         // A piece was prepared, so there is a signing key.
@@ -196,13 +219,7 @@ impl Engine {
         // Only what moves the registers by itself has a floor for the worker to keep.
         let form = if role == Role::Indicium { Form::Indicium } else { Form::CoseSign1 };
         let frame = SignFrame { key_id, role, form, floor, messages };
-        let after = device.psd.state().clone();
-        device.pipeline.push_back(id);
-        self.in_flight_items += slots.len();
-        let work = Work::Pieces { slots, prepared, bodies };
-        self.chunks
-            .insert(id, Chunk { device: device_index, work, before, after, stage: Stage::Signing, parked: Vec::new() });
+        self.begin_chunk((id, device_index), before, Work::Pieces { slots, prepared, bodies }, Stage::Signing);
         self.actions.push(Action::Sign(id, token.unwrap_or(TokenIndex(usize::MAX)), frame));
-        self.pool_chunk_begun(device_index, id);
     }
 }

@@ -4,11 +4,15 @@ use super::error::{RunError, io};
 use super::start::Started;
 use crate::audit::Audits;
 use crate::config::Config;
-use crate::door::authority::{AuditDesk, AuthorityState, LogReaders, Receipts};
+use crate::door::authority::{AuditDesk, AuthorityState, LogAnswers};
 use crate::door::listener::{Door, Listening};
 use crate::door::local::LocalState;
+use crate::door::log_readers::LogReaders;
 use crate::door::vendor::VendorState;
 use std::sync::Arc;
+
+/// Reads of the log at a time for inspectors, each with a connection to the ledger.
+const READERS: usize = 2;
 
 /// What the door is opened with, where the configuration has one: it shows what the vendor door shows, to others.
 pub(super) fn authority_state(
@@ -22,9 +26,9 @@ pub(super) fn authority_state(
         ceremonies: vendor.ceremonies.clone(),
         newest: Arc::clone(&vendor.newest),
         log_size: Arc::clone(&vendor.log_size),
-        log: Arc::new(LogReaders::open(&config.state_dir)?),
+        log: LogAnswers::new(LogReaders::open(&config.state_dir, READERS)?),
         audits: AuditDesk::new(audits),
-        receipts: Receipts::default(),
+        receipts: Arc::clone(&vendor.receipts),
         log_key: vendor.log_key.clone(),
         origin: vendor.origin.clone(),
         appliance: vendor.appliance.clone(),

@@ -13,7 +13,9 @@ use crate::clock::Sampler;
 use crate::config::Config;
 use crate::core::{Engine, TokenIndex};
 use crate::door::authority::AuthorityState;
+use crate::door::log_readers::LogReaders;
 use crate::door::operator::OperatorState;
+use crate::door::receipts::Receipts;
 use crate::door::vendor::{Policies, TenantPlaces, VendorState};
 use crate::funds::Need;
 use crate::scrub::{self, ScrubParts, Scrubs};
@@ -37,6 +39,8 @@ use tokio::sync::mpsc;
 
 /// Most PSDs of an appliance.
 const MOST_PSDS: usize = 1 << 17;
+/// Batches of receipts made at a time, each with a connection to the ledger.
+const RECEIPT_READERS: usize = 2;
 
 /// What a start has put together.
 pub(super) struct Started {
@@ -241,6 +245,8 @@ fn finish_start(
         scrubs,
         metrics: Arc::clone(&metrics),
     }));
+    let receipts = LogReaders::open(&config.state_dir, RECEIPT_READERS)?;
+    let receipts = Receipts::new(ceremonies.clone(), Arc::clone(&newest), receipts, spine_settings.checkpoint_bound);
     let state = Arc::new(VendorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),
@@ -248,6 +254,7 @@ fn finish_start(
         places: Arc::new(TenantPlaces::new(config.vendor.per_tenant())),
         licences,
         newest,
+        receipts: Arc::new(receipts),
         log_size: Arc::clone(&metrics.log_size),
         log_key,
         origin,

@@ -4,13 +4,18 @@ use arc_swap::ArcSwapOption;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Notes remembered: clients with requests on their way give back one that was the newest a moment ago.
 const REMEMBERED: usize = 16;
 
 /// The newest signed checkpoint, read by every response.
 #[derive(Default)]
-pub struct Newest(ArcSwapOption<Published>);
+pub struct Newest {
+    published: ArcSwapOption<Published>,
+    /// Its size, for those who wait for it.
+    size: watch::Sender<u64>,
+}
 
 struct Published {
     size: u64,
@@ -30,32 +35,40 @@ impl Newest {
 
     /// Publishes a checkpoint that is durable, as its leaves are.
     pub(super) fn publish(&self, size: u64, note: &str) {
-        let before = self.0.load();
+        let before = self.published.load();
         let earlier = before.iter().flat_map(|published| published.notes.iter().take(REMEMBERED - 1).cloned());
         let notes = std::iter::once(note.into()).chain(earlier).collect();
-        self.0.store(Some(Arc::new(Published { size, notes })));
+        self.published.store(Some(Arc::new(Published { size, notes })));
+        self.size.send_replace(size);
+    }
+
+    /// Waits until a checkpoint of at least this size is published; gives up after so long. Whether there is one.
+    pub async fn reaches(&self, size: u64, patience: Duration) -> bool {
+        let mut published = self.size.subscribe();
+        let reached = published.wait_for(|published| *published >= size);
+        matches!(tokio::time::timeout(patience, reached).await, Ok(Ok(_)))
     }
 
     /// The note.
     pub fn note(&self) -> Option<String> {
-        Some(self.0.load().as_ref()?.notes.front()?.to_string())
+        Some(self.published.load().as_ref()?.notes.front()?.to_string())
     }
 
     /// Whether this note is, to the letter, one of the newest that were published.
     pub fn knows(&self, note: &str) -> bool {
-        self.0.load().as_ref().is_some_and(|published| published.notes.iter().any(|known| **known == *note))
+        self.published.load().as_ref().is_some_and(|published| published.notes.iter().any(|known| **known == *note))
     }
 
     /// Size and root.
     pub fn head(&self) -> Option<(u64, [u8; 32])> {
-        let newest = self.0.load();
+        let newest = self.published.load();
         let Published { size, notes } = newest.as_deref()?;
         Some((*size, psdd_wire::checkpoint::root_in(notes.front()?)?))
     }
 
     /// The size it covers.
     pub fn size(&self) -> u64 {
-        self.0.load().as_ref().map_or(0, |published| published.size)
+        self.published.load().as_ref().map_or(0, |published| published.size)
     }
 }
 
@@ -66,6 +79,8 @@ pub(super) struct Pace {
     /// Size asked to be signed, and when.
     asked: Option<(u64, Instant)>,
     signed_size: u64,
+    /// Somebody waits for a checkpoint of this size.
+    wanted: u64,
     last_asked: Option<Instant>,
     /// Since when there have been leaves without a signature.
     behind_since: Option<Instant>,
@@ -73,7 +88,12 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(shortest: Duration, bound: Duration, signed_size: u64) -> Self {
-        Self { shortest, bound, asked: None, signed_size, last_asked: None, behind_since: None }
+        Self { shortest, bound, asked: None, signed_size, wanted: 0, last_asked: None, behind_since: None }
+    }
+
+    /// Receipts wait for a checkpoint of this size: it is asked for as soon as the one before is signed.
+    pub(super) fn want(&mut self, size: u64) {
+        self.wanted = self.wanted.max(size);
     }
 
     /// Whether a checkpoint over this size should be asked for now.
@@ -83,7 +103,8 @@ impl Pace {
             return false;
         }
         self.behind_since.get_or_insert(now);
-        self.asked.is_none() && self.last_asked.is_none_or(|at| now.duration_since(at) >= self.shortest)
+        let hurry = self.wanted > self.signed_size;
+        self.asked.is_none() && self.last_asked.is_none_or(|at| hurry || now.duration_since(at) >= self.shortest)
     }
 
     pub(super) fn asked(&mut self, size: u64, now: Instant) {
@@ -127,6 +148,30 @@ mod tests {
         let known: Vec<u64> = (0..=21).filter(|size| newest.knows(&format!("note {size}"))).collect();
         assert_eq!(known, (5..=20).collect::<Vec<u64>>());
         assert!(!newest.knows("note 2"), "a part of a note is none");
+    }
+
+    #[test]
+    fn who_waits_for_a_receipt_waits_for_no_pace() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut pace = Pace::new(Duration::from_millis(100), Duration::from_secs(1), 5);
+        pace.asked(6, at(0));
+        pace.want(7);
+        assert!(!pace.due(7, at(1)), "one at a time");
+        pace.signed(6);
+        assert!(pace.due(7, at(1)));
+        pace.asked(8, at(1));
+        pace.signed(8);
+        assert!(!pace.due(9, at(2)), "nobody waits for it");
+        assert!(pace.due(9, at(101)));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_checkpoint_is_told_when_it_is_there() {
+        let newest = Newest::default();
+        assert!(!newest.reaches(1, Duration::from_millis(1)).await);
+        newest.publish(3, "note 3");
+        assert!(newest.reaches(3, Duration::ZERO).await && !newest.reaches(4, Duration::from_millis(1)).await);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use super::metrics::Metrics;
 use super::{Fatal, die};
 use crate::core::{ChunkId, Event};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use psd::certification::{Proof, proof_of};
 use psd::clock::ClockReading;
+use psd::record::Event as RecordEvent;
 use psdd_ledger::{Hash, Journal, NewRecord};
 use psdd_wire::checkpoint::{Checkpoint, LogKey};
 use std::sync::Arc;
@@ -22,6 +24,11 @@ pub(super) enum ToLedger {
     CheckpointFailed,
     /// Write a state digest if there is a time, have it signed, close.
     Close(Option<ClockReading>),
+}
+
+/// Whether whoever asked for this piece waits for a checkpoint that covers it.
+fn waits_for_a_receipt(event: &RecordEvent) -> bool {
+    matches!(event, RecordEvent::Certification(piece) if proof_of(&piece.certification) == Proof::Receipt)
 }
 
 /// Asks for a signature over the body of the checkpoint of this size and root; `false` if it cannot be asked now.
@@ -123,6 +130,9 @@ impl LedgerThread {
         for (chunk, count) in chunks {
             let of_chunk: Vec<_> = durable.by_ref().take(count).collect();
             for record in &of_chunk {
+                if waits_for_a_receipt(&record.record().event) {
+                    self.pace.want(record.leaf() + 1);
+                }
                 if let Some(debit) = record.record().event.debit() {
                     Metrics::add(&self.metrics.pieces, 1);
                     Metrics::add(&self.metrics.mills, debit.amount.mills());

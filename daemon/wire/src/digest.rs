@@ -1,6 +1,6 @@
 //! The digest of an item's content: what an idempotency key is bound to.
 
-use crate::message::{CertifyItem, PostalItem, SignItem, SignTarget, VoucherItem};
+use crate::message::{CertifyItem, PostalItem, ProvenBy, SignItem, SignTarget, VoucherItem};
 
 /// SHA-256 over the content as received, with the PSD or the licence asked for and without the key. Texts count as they were written:
 /// `0.73` and `0.730` are different content. How a PSD is chosen among those of a licence is no content.
@@ -48,7 +48,7 @@ fn voucher(target: &SignTarget<'_>, item: &VoucherItem<'_>) -> [u8; 32] {
 }
 
 /// The same of a piece to be certified. What the appliance computes (what is due, by which table) is no content.
-pub fn certification_digest(psd: &str, rates: &str, item: &CertifyItem<'_>) -> [u8; 32] {
+pub fn certification_digest(psd: &str, rates: &str, proof: ProvenBy, item: &CertifyItem<'_>) -> [u8; 32] {
     let (weight, weighed) = (item.weight.to_be_bytes(), item.weighed.to_be_bytes());
     let size = item.size.as_ref().map(|size| size.join("\n"));
     let surcharges = (!item.surcharges.is_empty()).then(|| item.surcharges.join("\n"));
@@ -68,7 +68,11 @@ pub fn certification_digest(psd: &str, rates: &str, item: &CertifyItem<'_>) -> [
         item.indicium.as_deref(),
         item.reference.as_deref().map(str::as_bytes),
     ];
-    of_fields(b"psdd-certification-1", fields)
+    let prefix: &[u8] = match proof {
+        ProvenBy::Signature => b"psdd-certification-1",
+        ProvenBy::Receipt => b"psdd-certification-receipt-1",
+    };
+    of_fields(prefix, fields)
 }
 
 fn of_fields<const N: usize>(prefix: &[u8], fields: [Option<&[u8]>; N]) -> [u8; 32] {

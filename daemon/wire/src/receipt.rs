@@ -8,6 +8,8 @@ use crate::spki::{KeyKind, PublicKey};
 use crate::tlog::{Hash, leaf_hash, root_of_inclusion};
 use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 
 const SIGN1: u64 = 18;
 const ALGORITHM: u8 = 1;
@@ -84,8 +86,8 @@ impl Receipt {
     /// Its one encoding, which is deterministic.
     pub fn encode(&self) -> Vec<u8> {
         let InclusionProof { size, leaf, path } = &self.proof;
-        let mut proof = Encoder::new(Vec::new());
-        let mut encoder = Encoder::new(Vec::new());
+        let mut proof = Encoder::new(Vec::with_capacity(24 + 34 * path.len()));
+        let mut encoder = Encoder::new(Vec::with_capacity(160 + 34 * path.len()));
         let written = (|| {
             proof.array(3)?.u64(*size)?.u64(*leaf)?.array(u64::try_from(path.len()).unwrap_or(u64::MAX))?;
             for hash in path {
@@ -126,8 +128,9 @@ impl Receipt {
             return Err(form("a proof is [size, leaf, path]"));
         }
         let (size, leaf, count) = (inner.u64()?, inner.u64()?, inner.array()?);
-        let mut path = Vec::new();
-        for _ in 0..count.filter(|count| *count <= 64).ok_or_else(|| form("a path has at most 64 hashes"))? {
+        let count = count.filter(|count| *count <= 64).ok_or_else(|| form("a path has at most 64 hashes"))?;
+        let mut path = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
+        for _ in 0..count {
             path.push(inner.bytes()?.try_into().ok().ok_or_else(|| form("a hash has 32 bytes"))?);
         }
         decoder.null()?;
@@ -141,10 +144,53 @@ impl Receipt {
 
     /// Verifies that the record is at the receipt's leaf of the log whose key (SPKI, DER; key 14 of leaf 0) this is. Gives the root.
     pub fn verify(&self, record: &[u8], log_spki: &[u8]) -> Result<Hash, ReceiptError> {
-        let InclusionProof { size, leaf, path } = &self.proof;
+        Verifier::of_log(log_spki).ok_or(ReceiptError::Signature)?.verify(self, record)
+    }
+}
+
+/// Roots that a verifier remembers: a client has some requests in flight, each proven by a root of its own.
+const ROOTS: usize = 32;
+
+/// Verifies receipts of one log, from any thread. Many have their root in common: its signature is verified once.
+pub struct Verifier {
+    spki: Vec<u8>,
+    kind: KeyKind,
+    /// Roots that were found signed, the newest last, each with its signature.
+    signed: Mutex<VecDeque<(Hash, Vec<u8>)>>,
+}
+
+impl Verifier {
+    /// For the log with this key (SPKI, DER; key 14 of leaf 0); `None` where it is no key.
+    pub fn of_log(log_spki: &[u8]) -> Option<Self> {
+        let kind = PublicKey::of_spki(log_spki)?.kind();
+        Some(Self { spki: log_spki.to_vec(), kind, signed: Mutex::default() })
+    }
+
+    /// Verifies that the record is at the receipt's leaf of the log. Gives the root.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receipt::verify`].
+    pub fn verify(&self, receipt: &Receipt, record: &[u8]) -> Result<Hash, ReceiptError> {
+        let InclusionProof { size, leaf, path } = &receipt.proof;
         let root = root_of_inclusion(*leaf, *size, leaf_hash(record), path).ok_or(ReceiptError::Path)?;
-        let key = PublicKey::of_spki(log_spki).filter(|key| key.kind() == self.kind).ok_or(ReceiptError::Signature)?;
-        key.signed(&to_be_signed(self.kind, &root), &self.signature).then_some(root).ok_or(ReceiptError::Signature)
+        if !self.knows(&root, &receipt.signature) {
+            let key = PublicKey::of_spki(&self.spki).filter(|_| receipt.kind == self.kind);
+            if !key.is_some_and(|key| key.signed(&to_be_signed(receipt.kind, &root), &receipt.signature)) {
+                return Err(ReceiptError::Signature);
+            }
+            let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+            if signed.len() == ROOTS {
+                signed.pop_front();
+            }
+            signed.push_back((root, receipt.signature.clone()));
+        }
+        Ok(root)
+    }
+
+    fn knows(&self, root: &Hash, signature: &[u8]) -> bool {
+        let signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        signed.iter().rev().any(|(of, by)| of == root && by == signature)
     }
 }
 
@@ -195,6 +241,23 @@ mod tests {
             moved.proof.leaf = 4;
             assert!(matches!(moved.verify(RECORD, &spki), Err(ReceiptError::Path)));
         }
+    }
+
+    #[test]
+    fn a_signature_that_was_verified_once_vouches_for_its_root_alone() {
+        let (bytes, spki, root) = signed(true);
+        let receipt = Receipt::parse(&bytes).unwrap();
+        let verifier = Verifier::of_log(&spki).unwrap();
+        assert_eq!(verifier.verify(&receipt, RECORD).unwrap(), root);
+        assert_eq!(verifier.verify(&receipt, RECORD).unwrap(), root);
+        assert!(verifier.verify(&receipt, b"another").is_err(), "another record leads to another root");
+        let mut forged = receipt.clone();
+        forged.signature[0] ^= 1;
+        assert!(verifier.verify(&forged, RECORD).is_err(), "another signature over the same root");
+        let mut longer = receipt.clone();
+        longer.proof.path.push([1; 32]);
+        assert!(verifier.verify(&longer, RECORD).is_err());
+        assert!(Verifier::of_log(b"no key").is_none());
     }
 
     /// A general COSE library is the oracle of the form.

@@ -34,7 +34,8 @@ fn items(count: usize) -> Vec<Item> {
     (0..count).filter_map(|_| item(10)).collect()
 }
 
-fn today() -> Option<psd::MailingDate> {
+/// The day by this machine's clock.
+pub fn today() -> Option<psd::MailingDate> {
     #[expect(clippy::disallowed_methods, reason = "a mailing is dated by the client's clock")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
     psd::MailingDate::of(psd::UnixMillis(u64::try_from(now.as_millis()).ok()?))
@@ -82,50 +83,72 @@ pub struct Rate {
     pub cpu_us: f64,
 }
 
-/// So many requests of so many items in flight, each to the next of the PSDs with these serial numbers. Measured for a span of the
-/// steady state: neither the start nor the end, when fewer requests are in flight, counts.
+/// A load of many requests in flight.
+pub struct Flow<'a> {
+    pub appliance: &'a Appliance,
+    pub client: &'a Arc<Client>,
+    pub shape: Shape,
+    pub span: Duration,
+}
+
+impl Flow<'_> {
+    /// Makes requests, each with its turn and so many items, as long as it takes; a request gives how many items were done. Measured for a span of
+    /// the steady state: neither the start nor the end, when fewer requests are in flight, counts.
+    pub async fn run<F: Future<Output = anyhow::Result<usize>> + Send + 'static>(
+        self,
+        request: impl Fn(Arc<Client>, u32, usize) -> F + Clone + Send + 'static,
+    ) -> anyhow::Result<Rate> {
+        let Self { appliance, client, shape: (batch, in_flight), span } = self;
+        let done = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..in_flight {
+            let (client, done, stop) = (Arc::clone(client), Arc::clone(&done), Arc::clone(&stop));
+            let request = request.clone();
+            tasks.spawn(async move {
+                let mut turn = task;
+                while !stop.load(Ordering::Relaxed) {
+                    let finished = request(Arc::clone(&client), turn, batch).await?;
+                    turn = turn.wrapping_add(in_flight);
+                    done.fetch_add(u64::try_from(finished)?, Ordering::Relaxed);
+                }
+                anyhow::Ok(())
+            });
+        }
+        let look =
+            || anyhow::Ok((f64::from(u32::try_from(done.load(Ordering::Relaxed))?), appliance.cpu()?, Instant::now()));
+        tokio::time::sleep(WARMING).await;
+        let (done_before, cpu_before, begun) = look()?;
+        tokio::time::sleep(span).await;
+        let (done_after, cpu_after, ended) = look()?;
+        stop.store(true, Ordering::Relaxed);
+        while let Some(task) = tasks.join_next().await {
+            task??;
+        }
+        let finished = done_after - done_before;
+        let per_second = finished / (ended - begun).as_secs_f64();
+        Ok(Rate { per_second, cpu_us: (cpu_after - cpu_before) / finished * 1e6 })
+    }
+}
+
+/// So many requests of so many items in flight, each to the next of the PSDs with these serial numbers.
 pub async fn flood(
     appliance: &Appliance,
     client: &Arc<Client>,
     serials: Range<u32>,
-    (batch, in_flight): Shape,
+    shape: Shape,
     span: Duration,
 ) -> anyhow::Result<Rate> {
-    let done = Arc::new(AtomicU64::new(0));
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut tasks = tokio::task::JoinSet::new();
-    for task in 0..in_flight {
-        let (client, done, stop) = (Arc::clone(client), Arc::clone(&done), Arc::clone(&stop));
-        let serials = serials.clone();
-        tasks.spawn(async move {
-            let mut turn = task;
-            while !stop.load(Ordering::Relaxed) {
-                let outcomes = client.sign(nth(&serials, turn)?, items(batch), false).await?;
-                turn = turn.wrapping_add(in_flight);
-                let signed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Signed(_))).count();
-                anyhow::ensure!(
-                    signed == batch,
-                    "refused: {:?}",
-                    outcomes.iter().find(|o| matches!(o, Outcome::Refused(_)))
-                );
-                done.fetch_add(u64::try_from(signed)?, Ordering::Relaxed);
-            }
-            anyhow::Ok(())
-        });
-    }
-    let look =
-        || anyhow::Ok((f64::from(u32::try_from(done.load(Ordering::Relaxed))?), appliance.cpu()?, Instant::now()));
-    tokio::time::sleep(WARMING).await;
-    let (done_before, cpu_before, begun) = look()?;
-    tokio::time::sleep(span).await;
-    let (done_after, cpu_after, ended) = look()?;
-    stop.store(true, Ordering::Relaxed);
-    while let Some(task) = tasks.join_next().await {
-        task??;
-    }
-    let signed = done_after - done_before;
-    let per_second = signed / (ended - begun).as_secs_f64();
-    Ok(Rate { per_second, cpu_us: (cpu_after - cpu_before) / signed * 1e6 })
+    let sign = move |client: Arc<Client>, turn: u32, batch: usize| {
+        let signer = nth(&serials, turn);
+        async move {
+            let outcomes = client.sign(signer?, items(batch), false).await?;
+            let refused = outcomes.iter().find(|outcome| matches!(outcome, Outcome::Refused(_)));
+            anyhow::ensure!(refused.is_none(), "refused: {refused:?}");
+            Ok(outcomes.len())
+        }
+    };
+    Flow { appliance, client, shape, span }.run(sign).await
 }
 
 /// Latencies of lone items sent at a steady pace, whatever became of the ones before.

@@ -13,6 +13,7 @@ mod cpu;
 mod fleet;
 mod load;
 mod raw;
+mod receipts;
 mod report;
 mod rows;
 mod top_ups;
@@ -44,6 +45,14 @@ fn main() -> anyhow::Result<()> {
     let psds = option("psds").map_or(Ok(10_000), str::parse)?;
     let json = option("json").unwrap_or("target/bench.json");
     if let Some(row) = option("only") {
+        if row == "receipts" {
+            println!("{row}: {:#?}", receipts::measure(rounds, span, true)?);
+            return Ok(());
+        }
+        if row == "by-receipt" {
+            println!("{row}: {:.0} /s", receipts::only(span)?);
+            return Ok(());
+        }
         if row == "top-ups" {
             println!("{row}: {:?}", top_ups::measure(rounds, span)?);
             return Ok(());
@@ -71,6 +80,8 @@ fn main() -> anyhow::Result<()> {
 
     rows::plain(&mut report, rounds, span)?;
     rows::slow_token(&mut report, rounds, span)?;
+    let copy = report.raw_session_copy > report.raw_token_key;
+    report.receipts = Some(receipts::measure(rounds, span, copy)?);
     report.top_ups = Some(top_ups::measure(rounds, span)?);
     report.audits = Some(audits::measure(rounds, span, report.raw_sign_us)?);
     if records > 0 {

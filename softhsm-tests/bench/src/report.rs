@@ -2,6 +2,7 @@
 
 use crate::load::Rate;
 use crate::raw::Raw;
+use crate::receipts::Receipts;
 use comfy_table::{CellAlignment, Table, TableStyle};
 use serde::Serialize;
 
@@ -28,6 +29,8 @@ pub struct Report {
     pub half_load: Latency,
     /// Daemon over a token of 1 ms with 32 sessions, requests of 256, against the plain loop of 32 threads on it.
     pub slow: Row,
+    /// Certifications that receipts prove.
+    pub receipts: Option<Receipts>,
     /// Signing while many PSDs are topped up.
     pub top_ups: Option<TopUps>,
     /// Audits of many PSDs.
@@ -230,6 +233,12 @@ impl Report {
         let half = format!("{}; {}", micros(self.half_load.p50_us), micros(self.half_load.p99_us));
         row("half load, single: p50; p99", half, String::new(), "");
         row("  p99 beyond one sign and one sync", micros(half_over), String::new(), "goal ≤ 2,000 µs");
+        if let Some(Receipts { plain, slow }) = &self.receipts {
+            row("certifications by receipt ÷ raw", rate(plain.per_second()), plain.ratios(), "≥ 2");
+            row("  CPU each, client included", micros(median(&plain.cpu_us)), String::new(), "");
+            let name = "certifications by receipt, token of 1 ms, 1 session ÷ its raw";
+            row(name, rate(slow.per_second()), slow.ratios(), "≥ 20");
+        }
         if let Some(TopUps { psds, ratio, wave_ms }) = &self.top_ups {
             let (name, took) =
                 (format!("signing while {psds} PSDs top up ÷ not"), format!("{:.0} ms", median(wave_ms)));

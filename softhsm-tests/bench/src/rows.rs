@@ -92,7 +92,7 @@ pub fn only(row: &str, span: Duration) -> anyhow::Result<f64> {
 }
 
 /// An appliance over the fault module, and the module's path.
-fn slow(dir: &Path) -> anyhow::Result<(DevOptions, String)> {
+pub fn slow(dir: &Path) -> anyhow::Result<(DevOptions, String)> {
     let module = faulty_pkcs11::built_module().context("the fault module is not built; run `make bench`")?;
     let script = dir.join("script");
     std::fs::write(&script, "C_Sign latency 1000\n")?;
@@ -104,7 +104,8 @@ fn slow(dir: &Path) -> anyhow::Result<(DevOptions, String)> {
     Ok((DevOptions { module: Some(module), sessions: Some(32), worker_environment, ..big_purse() }, path))
 }
 
-fn big_purse() -> DevOptions {
+/// With more value than any load spends.
+pub fn big_purse() -> DevOptions {
     let value = PostageAmount::from_mills(3_900_000_000).unwrap_or(PostageAmount::ZERO);
     DevOptions { value, ..DevOptions::default() }
 }

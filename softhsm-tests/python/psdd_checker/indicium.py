@@ -106,10 +106,13 @@ class IndiciumRules:
         if read.mark is not None and state.marks.get(read.mark) != (read.mark_digest, read.paid):
             message = f"paid {read.paid} by an indicium of {read.mark[0]} at {read.mark[1]} that no leaf before has"
             self.findings.leaf(leaf, "paid-unproven", message)
-        public = psd.certifiers.get(read.serial)
-        if public is not None and algorithm_of(public) != read.algorithm:
-            self.findings.leaf(leaf, "certification", f"algorithm {read.algorithm} under a key of {algorithm_of(public)}")
-        symbol = _Symbol(read.serial, read.signed, read.signature, ())
+        if read.signature is None:
+            return  # the log is the proof
+        serial, algorithm = read.signature.serial, read.signature.algorithm
+        public = psd.certifiers.get(serial)
+        if public is not None and algorithm_of(public) != algorithm:
+            self.findings.leaf(leaf, "certification", f"algorithm {algorithm} under a key of {algorithm_of(public)}")
+        symbol = _Symbol(serial, read.signature.signed, read.signature.value, ())
         self._signature(leaf, psd, symbol, ROLE_CERTIFICATION, public)
 
     def _signature(self, leaf: int, psd: Psd, symbol: _Symbol, role: int, public: PublicKey | None) -> None:

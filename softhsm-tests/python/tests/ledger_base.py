@@ -183,8 +183,8 @@ class Base:
             self.bodies[len(self.records)] = (salt, body)
         return self.add(label, 16, further, device)
 
-    def certify(self, label: str, device: Device, key, serial: int, debited: int, mark: str | None = None) -> int:
-        """Kind 29. `mark` is the label of the indicium that paid, besides what is debited."""
+    def certify(self, label: str, device: Device, key, serial: int, debited: int, mark: str | None = None, *, receipt: bool = False) -> int:
+        """Kind 29. `mark` is the label of the indicium that paid, besides what is debited; with `receipt` nothing is signed."""
         a, d, c, n = device.registers
         device.registers = [a + debited, d - debited, c, n + 1]
         over: Record = {}
@@ -197,6 +197,8 @@ class Base:
                 "mark_psd": psd, "mark_ascending": shortest(ascending),
             }  # fmt: skip
             further |= {14: "ref", 15: psd, 16: ascending}
+        if receipt:
+            over |= {"receipt": True}
         further[12] = certification(device, device.registers, debited, key, serial, **over)
         self.certifiers[serial] = key
         self.certifying = {"key": key, "serial": serial, **over}

@@ -161,6 +161,7 @@ def _certified(b: Builder, device: Device) -> None:
     b.certify("certified", device, key, 7201, 730)
     b.certify("certified-short", device, key, 7201, 230, "two:0")
     b.certify("certified-paid", device, key, 7201, 0, "two:1")
+    b.certify("receipted", device, key, 7201, 440, receipt=True)
     stronger = b.certified_key("stronger-certifier", device, b"c2", 2, 7202, strong_key())
     b.step("stronger-certifier:activated", device, device.id(b"c2"), 1)
     b.certify("certified-384", device, stronger, 7202, 1_000)

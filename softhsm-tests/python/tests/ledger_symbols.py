@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from authority import raw_signature
-from encodings_of_ledger import shortest, sign1
+from encodings_of_ledger import cbor, shortest, sign1
 
 if TYPE_CHECKING:
     from ledger_base import Device
@@ -46,17 +46,19 @@ def voucher(device: Device, registers: list[int], value: int, /, key=None, heade
 CERTIFICATION = "application/psdd-certification+cbor"
 
 
-def certification(device: Device, registers: list[int], debited: int, /, key, serial: int, header=None, **over) -> bytes:
-    """A certification of the device; `over` replaces claims before it is signed, and None leaves one away."""
+def certification(device: Device, registers: list[int], debited: int, /, key, serial: int, header=None, receipt=False, **over) -> bytes:
+    """A certification of the device; `over` replaces claims before it is signed, and None leaves one away. With `receipt` nothing signs it."""
     claims = {
         "due": shortest(debited), "psd": device.name, "date": "2026-11-20", "paid": "0.00", "class": "letter",
         "count": registers[3], "rates": "postland", "scale": "dock-1", "tariff": "full", "weight": 20_000,
         "debited": shortest(debited), "version": 1, "weighed": 1_790_000_000_000, "currency": device.currency,
         "specimen": True, "ascending": shortest(registers[0]), "descending": shortest(registers[1]),
-        "certificate": serial, "destination": "20500", "rates_digest": bytes(32),
+        "certificate": None if receipt else serial, "destination": "20500", "rates_digest": bytes(32),
         "control_total": shortest(registers[2]), **over,
     }  # fmt: skip
     claims = {name: claim for name, claim in claims.items() if claim is not None}
+    if receipt:
+        return cbor(claims)
     return sign1(key, header or {1: -35 if key.curve.key_size == 384 else -7, 3: CERTIFICATION}, claims)
 
 

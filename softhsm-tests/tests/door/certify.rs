@@ -4,10 +4,14 @@ use crate::client::{Caller, Wire, code_of, day, item, key, mills, outcome, outco
 use crate::contract::{V, deterministic};
 use crate::inspecting::nothing_is_found;
 use crate::run;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use psd::PsdId;
 use psd::certification;
+use psd::record::{Event, Record};
 use psdctl::dev::DevOptions;
-use psdd_client::{CertifyItem, Outcome, Payment, new_key};
+use psdd_client::{CertifiedPiece, CertifyItem, Outcome, Payment, ProvenBy, new_key};
+use psdd_wire::receipt::Receipt;
 use softhsm_tests::Appliance;
 use std::process::{Command, Output};
 
@@ -70,6 +74,7 @@ fn corrected_mail_is_certified_by_the_token_and_holds_everywhere() {
     run(each_refusal_has_its_code(&caller));
     run(an_indicium_pays_or_its_postage_comes_back(&caller));
     run(by_the_sdk(&appliance));
+    run(a_receipt_proves_its_record_without_a_connection(&appliance, &caller));
     let leaf = by_psdctl(&appliance).to_string();
     run(a_new_table_binds_the_next_piece(&appliance));
     assert!(appliance.stop().success());
@@ -303,7 +308,8 @@ async fn by_the_sdk(appliance: &Appliance) {
     let imprint = Payment::Imprint("0.50".parse().expect("an amount"));
     let items = [to_certify(Payment::Nothing), to_certify(imprint)];
     let rates = "us-domestic".parse().expect("a name");
-    let first = client.certify(psd(WEIGHER), &rates, &items, true).await.expect("verified answers");
+    let signed = ProvenBy::Signature;
+    let first = client.certify(psd(WEIGHER), &rates, signed, &items, true).await.expect("verified answers");
     let debited: Vec<String> = first
         .iter()
         .map(|outcome| match outcome {
@@ -312,7 +318,79 @@ async fn by_the_sdk(appliance: &Appliance) {
         })
         .collect();
     assert_eq!(debited, [DUE, "0.24"]);
-    assert_eq!(client.certify(psd(WEIGHER), &rates, &items, true).await.expect("verified answers"), first);
+    assert_eq!(client.certify(psd(WEIGHER), &rates, signed, &items, true).await.expect("verified answers"), first);
+
+    // Receipts, of more pieces than a tile of the log has; the records stay what they are, whatever root proves them.
+    let many: Vec<CertifyItem> = (0..300).map(|_| to_certify(Payment::Nothing)).collect();
+    let by_receipt = ProvenBy::Receipt;
+    let proven = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
+    let again = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
+    let record = |outcome: &Outcome<_>| match outcome {
+        Outcome::Signed(CertifiedPiece { certification, receipt: Some(_), .. }) => certification.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(proven.iter().map(record).eq(again.iter().map(record)));
+    let reused = client.certify(psd(WEIGHER), &rates, signed, &many[..1], false).await.expect("an answer");
+    assert!(matches!(&reused[0], Outcome::Refused(problem) if problem.facts.code == "key-reused"), "{reused:?}");
+}
+
+/// A receipt is for whoever has it: the record and the public half of the log key are all that it takes, and nothing else fits it.
+async fn a_receipt_proves_its_record_without_a_connection(appliance: &Appliance, caller: &Caller) {
+    let wire = caller.connect().await;
+    let path = format!("/v1/psds/{WEIGHER}/certifications");
+    let short = mark(&wire, MAILER, "0.50").await;
+    let before = wire.registers(psd(WEIGHER)).await;
+    let ask = |items: Vec<V>| {
+        let request =
+            V::map([("items", V::Array(items)), ("proof", V::text("receipt")), ("rates", V::text("us-domestic"))]);
+        request.encode()
+    };
+    let items = vec![paid_by(&short), letter(), letter().with("weight", V::Int(-1)), letter()];
+    let reply = wire.post(&path, &ask(items.clone())).await;
+    let results = reply.body.get("results").list();
+    assert_eq!(outcomes(results), ["signed", "signed", "weight-negative", "signed"]);
+    assert_eq!(wire.registers(psd(WEIGHER)).await, before.after(&[240, 740, 740]));
+    let log_key = wire.get("/v1/appliance").await.body.get("log_spki").bytes().to_vec();
+    let mut records = Vec::new();
+    for result in results.iter().filter(|result| outcome(result) == "signed") {
+        let (record, receipt) = (result.get("certification").bytes(), result.get("receipt").bytes());
+        let receipt = Receipt::parse(receipt).expect("a receipt");
+        receipt.verify(record, &log_key).expect("a receipt of this record");
+        assert_eq!(receipt.proof.leaf, result.get("leaf").u64());
+        let Event::Certification(piece) = Record::decode(record).expect("a record").event else { panic!("{result:?}") };
+        let claims = certification::decode(&piece.certification).expect("claims");
+        assert_eq!((claims.signature, claims.certification.due.mills()), (None, mills(DUE)));
+        records.push((record.to_vec(), receipt, result.get("key").bytes().to_vec()));
+    }
+    let (first, second) = (&records[0], &records[1]);
+    assert!(first.1.verify(&second.0, &log_key).is_err(), "another record");
+
+    // The same by its key, also after a restart.
+    let by_key = format!("/v1/certifications/{}", uuid::Uuid::from_slice(&first.2).expect("a UUID"));
+    let stored = wire.get(&by_key).await;
+    assert_eq!(stored.body.get("piece").get("certification").bytes(), first.0);
+    let receipt = Receipt::parse(stored.body.get("piece").get("receipt").bytes()).expect("a receipt");
+    receipt.verify(&first.0, &log_key).expect("a receipt of this record");
+    let other = wire.post(&path, &ask(vec![letter().with("proof", V::text("receipt"))])).await;
+    assert_eq!((other.status, code_of(&other.body)), (400, "malformed"));
+    let unknown =
+        V::map([("items", V::Array(vec![letter()])), ("proof", V::text("oath")), ("rates", V::text("us-domestic"))]);
+    assert_eq!(code_of(&wire.post(&path, &unknown.encode()).await.body), "malformed");
+
+    // As files, to a program that has nothing else.
+    let file = |name: &str, bytes: &[u8]| {
+        let path = appliance.around().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        path.display().to_string()
+    };
+    let (record, receipt) = (file("piece.record", &first.0), file("piece.receipt", &first.1.encode()));
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(&log_key));
+    let key = file("log.pem", pem.as_bytes());
+    let judged = psdctl(appliance, &["inspect", "verify-receipt", &receipt, "--record", &record, "--log-key", &key]);
+    assert!(judged.status.success() && told(&judged).contains("the record is leaf"), "{}", told(&judged));
+    let record = file("other.record", &second.0);
+    let judged = psdctl(appliance, &["inspect", "verify-receipt", &receipt, "--record", &record, "--log-key", &key]);
+    assert!(!judged.status.success(), "{}", told(&judged));
 }
 
 /// The leaf of the first of two pieces.

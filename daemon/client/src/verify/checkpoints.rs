@@ -7,6 +7,7 @@ use der::Decode;
 use psd::key::Algorithm;
 use psdd_wire::checkpoint::{Checkpoint, LogKey};
 use psdd_wire::message::ApplianceResponse;
+use psdd_wire::receipt::{Receipt, ReceiptError, Verifier};
 use std::sync::{Arc, Mutex, PoisonError};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
@@ -15,6 +16,7 @@ pub(crate) struct Checkpoints {
     origin: String,
     key: LogKey,
     newest: Mutex<Option<Seen>>,
+    receipts: Verifier,
 }
 
 #[derive(Clone)]
@@ -38,12 +40,18 @@ impl Checkpoints {
     pub(crate) fn of(appliance: &ApplianceResponse) -> Result<Self, ContractError> {
         let algorithm = algorithm(&appliance.log_spki).ok_or(ContractError::LogKey)?;
         let key = LogKey { algorithm, spki: appliance.log_spki.clone() };
-        Ok(Self { origin: appliance.origin.clone(), key, newest: Mutex::new(None) })
+        let receipts = Verifier::of_log(&key.spki).ok_or(ContractError::LogKey)?;
+        Ok(Self { origin: appliance.origin.clone(), key, newest: Mutex::new(None), receipts })
     }
 
     /// Whether this is the appliance whose log is watched.
     pub(crate) fn is_of(&self, appliance: &ApplianceResponse) -> bool {
         self.origin == appliance.origin && self.key.spki == appliance.log_spki
+    }
+
+    /// Whether a record stands in the log, by its receipt.
+    pub(crate) fn prove(&self, receipt: &Receipt, record: &[u8]) -> Result<(), ReceiptError> {
+        self.receipts.verify(receipt, record).map(|_root| ())
     }
 
     /// What is known now.

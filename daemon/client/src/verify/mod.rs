@@ -121,6 +121,14 @@ pub enum VerificationError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A receipt does not prove that the record of the piece stands in the log.
+    #[error("receipt of piece {key}: {source}")]
+    Receipt {
+        /// The piece.
+        key: PieceKey,
+        /// What is wrong.
+        source: psdd_wire::receipt::ReceiptError,
+    },
     /// The signature is not of the certified key.
     #[error("piece {key}: the signature does not verify under certificate {serial}")]
     Signature {

@@ -218,8 +218,12 @@ fn certification_fields(piece: &psd::record::CertifiedPiece) -> Vec<(&'static st
         ("certification", hex(&piece.certification)),
     ];
     if let Ok(read) = psd::certification::decode(&piece.certification) {
-        let Certification { date, destination, weighed, rated, due, paid } = read.certification;
-        fields.push(("certificate", read.certifier.certificate_serial.to_string()));
+        let Certification { date, destination, weighed, rated, due, paid, proof: _ } = read.certification;
+        let proof = read
+            .certifier
+            .certificate_serial
+            .map_or_else(|| "none: the log is the proof".to_owned(), |serial| serial.to_string());
+        fields.push(("certificate", proof));
         fields.push(("due", money(due)));
         fields.push(("paid", money(paid.amount())));
         fields.push(("date of mailing", date.to_string()));

@@ -7,7 +7,7 @@
 use super::list::{List, Row};
 use crate::output::{OutputError, hex, write_durably};
 use psd::{MailingDate, PieceKey, RateName};
-use psdd_client::{Signer, new_key};
+use psdd_client::{ProvenBy, Signer, new_key};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,9 @@ pub struct JournalHead {
     licence: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rates: Option<String>,
+    /// What proves certifications, where it is not a signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof: Option<ProvenBy>,
     date: String,
     pieces: usize,
 }
@@ -115,7 +118,7 @@ impl Journal {
         path: &Path,
         mailing: &List<R>,
         signer: &Signer,
-        rates: Option<&RateName>,
+        certified: Option<(&RateName, ProvenBy)>,
         date: Option<MailingDate>,
         today: Option<MailingDate>,
     ) -> Result<Self, JournalError> {
@@ -128,7 +131,8 @@ impl Journal {
             mailing_sha256: hex(&mailing.sha256),
             psd: psd.clone(),
             licence: licence.clone(),
-            rates: rates.map(ToString::to_string),
+            rates: certified.map(|(rates, _)| rates.to_string()),
+            proof: certified.map(|(_, proof)| proof).filter(|proof| *proof == ProvenBy::Receipt),
             date: date.to_string(),
             pieces: mailing.rows.len(),
         };
@@ -176,6 +180,7 @@ fn resume<R: Row>(
         ("the PSD", or_none(&found.psd), or_none(&wanted.psd)),
         ("the licence", or_none(&found.licence), or_none(&wanted.licence)),
         ("the rate table", or_none(&found.rates), or_none(&wanted.rates)),
+        ("the proof", proof(found.proof), proof(wanted.proof)),
         ("the day of mailing", found.date, wanted.date),
     ];
     if let Some((field, found, wanted)) = pairs.into_iter().find(|(_, found, wanted)| found != wanted) {
@@ -193,6 +198,11 @@ fn resume<R: Row>(
         return Err(malformed(mailing.rows.len() + 2));
     }
     Ok(Journal { path: path.to_owned(), date, keys, repeated: true })
+}
+
+fn proof(of: Option<ProvenBy>) -> String {
+    let word = if of == Some(ProvenBy::Receipt) { "a receipt" } else { "a signature" };
+    word.to_owned()
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, OutputError> {
@@ -249,8 +259,13 @@ mod tests {
         assert_eq!(refused(Journal::open(&path, &mailing, other, None, None, Some(next_day))), "the PSD");
         let (_other_dir, changed) = self::mailing("0.74");
         let rates = "postland".parse().unwrap();
-        let certified = Journal::open(&path, &mailing, psd, Some(&rates), None, Some(next_day));
-        assert_eq!(refused(certified), "the rate table");
+        let certified = |rates, proof| Journal::open(&path, &mailing, psd, Some((rates, proof)), None, Some(next_day));
+        assert_eq!(refused(certified(&rates, ProvenBy::Signature)), "the rate table");
+        let path = dir.path().join("certified.keys.jsonl");
+        let certified = |proof| Journal::open(&path, &mailing, psd, Some((&rates, proof)), None, Some(next_day));
+        assert!(!certified(ProvenBy::Receipt).unwrap().repeated && certified(ProvenBy::Receipt).unwrap().repeated);
+        assert_eq!(refused(certified(ProvenBy::Signature)), "the proof");
+        let path = dir.path().join("results.jsonl.keys.jsonl");
         assert_eq!(
             refused(Journal::open(&path, &changed, psd, None, None, Some(next_day))),
             "the mailing list (SHA-256)"

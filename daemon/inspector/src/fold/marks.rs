@@ -132,9 +132,11 @@ impl Fold {
                 return None;
             }
         };
-        let serial = read.certifier.certificate_serial;
+        // Where a receipt is to prove it, the log is the proof.
+        let signature = read.signature?;
+        let serial = signature.certificate_serial;
         let key = self.named_key(leaf, time, (id, Role::Certification, serial), "certification");
-        key.map(|key| Job { leaf, time, psd: id, key, signed: read.signed, signature: read.signature })
+        key.map(|key| Job { leaf, time, psd: id, key, signed: signature.signed, signature: signature.bytes })
     }
 
     /// The key that a symbol or a certification names, which must be the one in use.

@@ -5,7 +5,7 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use psd::authority::Act;
-use psd::certification::{Certification, MarkId, Paid, PayingMark, Rated, Weighed};
+use psd::certification::{Certification, MarkId, Paid, PayingMark, Proof, Rated, Weighed};
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::KeyStep;
 use psd::device::{DateWindow, Piece, PieceContext, Purpose, Spoiled};
@@ -417,6 +417,7 @@ impl World {
             },
             due: mills(730),
             paid,
+            proof: Proof::Signature,
         };
         let owed = certification.shortfall().mills();
         self.record(number, owed, Details::Certification(Arc::new(certification)))

@@ -196,7 +196,7 @@ impl<'j, J: Judge> Walk<'j, J> {
                 }
             }
             Event::Certification(piece) => {
-                jobs.push(self.certification(leaf, piece).map_err(at)?);
+                jobs.extend(self.certification(leaf, piece).map_err(at)?);
                 self.key_row(connection, leaf, &piece.tenant, piece.key)?;
                 self.pieces += 1;
                 if let Some(mark) = piece.mark {
@@ -395,13 +395,15 @@ impl<'j, J: Judge> Walk<'j, J> {
         Ok(Job { leaf, serial, key, signed: decoded.signed, signature: decoded.signature })
     }
 
-    fn certification(&self, leaf: u64, piece: &CertifiedPiece) -> Result<Job, Fault> {
+    /// The signature to verify; none where the log itself is the proof.
+    fn certification(&self, leaf: u64, piece: &CertifiedPiece) -> Result<Option<Job>, Fault> {
         let appliance = self.appliance.as_ref().ok_or(Fault::NoGenesis)?;
         let psd = appliance.psds.get(&piece.stamp.psd).ok_or(Fault::NoGenesis)?;
         let read = certification::decode_recorded(piece, psd.identity(), appliance.genesis.environment)?;
-        let serial = read.certifier.certificate_serial;
+        let Some(signature) = read.signature else { return Ok(None) };
+        let serial = signature.certificate_serial;
         let key = self.signer(psd, Role::Certification, serial)?;
-        Ok(Job { leaf, serial, key, signed: read.signed, signature: read.signature })
+        Ok(Some(Job { leaf, serial, key, signed: signature.signed, signature: signature.bytes }))
     }
 
     /// The key that must have signed a piece: the one in use.

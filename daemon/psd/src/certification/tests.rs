@@ -8,7 +8,7 @@ fn amount(mills: u64) -> PostageAmount {
 fn certifier(ascending: u64, descending: u64) -> Certifier {
     Certifier {
         psd: "PS010000000001".parse().unwrap(),
-        certificate_serial: 9,
+        certificate_serial: Some(9),
         registers: Registers::from_parts(amount(ascending), amount(descending), amount(ascending + descending), 12)
             .unwrap(),
         currency: Currency::USD,
@@ -30,6 +30,7 @@ fn certification(due: u64, paid: Paid) -> Certification {
         },
         due: amount(due),
         paid,
+        proof: Proof::Signature,
     }
 }
 
@@ -58,7 +59,7 @@ fn the_shortfall_is_debited_and_an_overpayment_is_not_given_back() {
 fn claims_stand_in_the_order_of_deterministic_encoding() {
     let bytes = symbol(&certifier(5_000, 1_000), &certification(730, mark(500)), Algorithm::EcdsaP256);
     let read = decode(&bytes).unwrap();
-    let (_, payload) = parts_of_structure(&read.signed).unwrap();
+    let (_, payload) = parts_of_structure(&read.signature.as_ref().unwrap().signed).unwrap();
     let mut decoder = Decoder::new(payload);
     let entries = decoder.map().unwrap().unwrap();
     let mut keys = Vec::new();
@@ -98,6 +99,21 @@ fn nothing_but_the_one_encoding_is_read() {
     }
 }
 
+/// Claims that name a key are signed by it, and claims without one are in no signature's form: neither passes for the other.
+#[test]
+fn claims_of_the_one_kind_of_proof_do_not_pass_for_the_other() {
+    let signed = certification(730, mark(500));
+    let with_key = certifier(5_000, 1_000);
+    let bare = claims(&with_key, &signed);
+    assert!(decode(&bare).is_err(), "a certificate is named, and nothing is signed");
+    let receipted = Certification { proof: Proof::Receipt, ..signed };
+    let without = Certifier { certificate_serial: None, ..with_key };
+    assert!(decode(&claims(&without, &receipted)).is_ok());
+    let structure = to_be_signed(&without, &receipted, Algorithm::EcdsaP256).unwrap();
+    assert!(!is_signed_form(&structure), "no key is to sign what names none");
+    assert!(decode(&join(&structure, &[5; 64])).is_err());
+}
+
 #[test]
 fn keys_that_do_not_sign_certifications_are_given_nothing_to_sign() {
     let (certifier, certification) = (certifier(1, 1), certification(730, Paid::Nothing));
@@ -127,8 +143,16 @@ proptest! {
         let algorithm = if p384 { Algorithm::EcdsaP384 } else { Algorithm::EcdsaP256 };
         let bytes = symbol(&certifier, &certification, algorithm);
         let read = decode(&bytes).unwrap();
-        prop_assert_eq!(join(&read.signed, &read.signature), bytes);
-        prop_assert_eq!((read.certifier, read.certification, read.algorithm), (certifier, certification, algorithm));
+        let signature = read.signature.unwrap();
+        prop_assert_eq!(join(&signature.signed, &signature.bytes), bytes);
+        prop_assert_eq!((signature.certificate_serial, signature.algorithm), (9, algorithm));
+        prop_assert_eq!((&read.certifier, &read.certification), (&certifier, &certification));
+
+        let certifier = Certifier { certificate_serial: None, ..certifier };
+        let certification = Certification { proof: Proof::Receipt, ..certification };
+        let bytes = claims(&certifier, &certification);
+        prop_assert_eq!(proof_of(&bytes), Proof::Receipt);
+        prop_assert_eq!(decode(&bytes).unwrap(), Certified { certifier, certification, signature: None });
     }
 
     /// Whatever is changed or cut, it is no certification any more, or not the one that was signed.
@@ -141,7 +165,7 @@ proptest! {
         let mut changed = good.clone();
         changed[at] ^= 1 << bit;
         if let Ok(other) = decode(&changed) {
-            prop_assert!(other.signed != read.signed || other.signature != read.signature);
+            prop_assert!(other.signature != read.signature);
         }
     }
 

@@ -1,11 +1,11 @@
 //! The debit: from an accepted item to the exact bytes to sign.
 
 use super::Psd;
-use crate::certification::{Certifier, join, to_be_signed};
+use crate::certification::{Certifier, Proof, claims, join, to_be_signed};
 use crate::clock::{ClockReading, ClockStop};
 use crate::id::{PieceKey, TenantName};
 use crate::indicium::{Details, Fields, Format};
-use crate::key::{Key, Role};
+use crate::key::{Algorithm, Key, Role};
 use crate::lifecycle::Lifecycle;
 use crate::money::PostageAmount;
 use crate::record::{CertifiedPiece, Environment, Event, Indicium, Record, Stamp};
@@ -70,6 +70,8 @@ pub struct PreparedPiece {
 enum Unsigned {
     Indicium(&'static dyn Format, Indicium),
     Certification(CertifiedPiece),
+    /// Complete as it is: a receipt is to prove it.
+    Proven(CertifiedPiece),
 }
 
 impl Psd {
@@ -86,27 +88,28 @@ impl Psd {
             return Err(Refusal::Withdrawing);
         }
         let at = context.clock?;
-        let role = piece.details.signed_by();
-        let key = self.signing_key(role).ok_or(Refusal::NoCertifiedKey(role))?;
-        let certificate_serial = key.certificate_serial.ok_or(Refusal::NoCertifiedKey(role))?;
-        let algorithm = key.algorithm;
+        let signer = piece.details.signed_by().map(|role| self.signer(role)).transpose()?;
         match &piece.details {
-            Details::Certification(certification) => {
+            Details::Certification(what) => {
                 let certifier = |registers| Certifier {
                     psd: self.identity.psd,
-                    certificate_serial,
+                    certificate_serial: signer.map(|(serial, _)| serial),
                     registers,
                     currency: self.identity.currency,
                     specimen: context.environment.makes_specimens(),
                 };
                 let message = |registers| {
                     let unencodable = Refusal::Unencodable { format: "certification", field: "the key's algorithm" };
-                    to_be_signed(&certifier(registers), certification, algorithm).ok_or(unencodable)
+                    let certifier = certifier(registers);
+                    match signer {
+                        Some((_, algorithm)) => to_be_signed(&certifier, what, algorithm).ok_or(unencodable),
+                        None => Ok(claims(&certifier, what)),
+                    }
                 };
                 let (registers, certification) = self.judged(piece, context, at, message)?;
                 // From here on nothing fails.
                 let stamp = self.debit(registers);
-                let unsigned = CertifiedPiece {
+                let piece = CertifiedPiece {
                     stamp,
                     tenant: context.tenant.clone(),
                     key: piece.key,
@@ -116,10 +119,15 @@ impl Psd {
                     reference: piece.reference.clone(),
                     mark: piece.details.paying_mark(),
                 };
-                Ok(PreparedPiece { at, unsigned: Unsigned::Certification(unsigned) })
+                let unsigned = match what.proof {
+                    Proof::Signature => Unsigned::Certification(piece),
+                    Proof::Receipt => Unsigned::Proven(piece),
+                };
+                Ok(PreparedPiece { at, unsigned })
             }
-            Details::NotCertifiable(_, not) => Err(Refusal::NotCertifiable(Arc::clone(not))),
+            Details::NotCertifiable(.., not) => Err(Refusal::NotCertifiable(Arc::clone(not))),
             details @ (Details::Postal(_) | Details::Voucher(_)) => {
+                let (certificate_serial, _) = signer.ok_or(Refusal::NoCertifiedKey(Role::Indicium))?;
                 let (format, asked) = (self.identity.format, details.kind());
                 if format.kind() != asked {
                     return Err(Refusal::WrongKind { format: format.name(), takes: format.kind(), asked });
@@ -207,10 +215,16 @@ impl Psd {
         self.key_in_use(role).map(|certified| &certified.key)
     }
 
+    /// Serial and algorithm of the key of this role, if it is certified.
+    fn signer(&self, role: Role) -> Result<(u32, Algorithm), Refusal> {
+        let of_key = |key: &Key| Some((key.certificate_serial?, key.algorithm));
+        self.signing_key(role).and_then(of_key).ok_or(Refusal::NoCertifiedKey(role))
+    }
+
     /// A certification debits what is still owed, however little that is.
     fn within_limits(&self, piece: &Piece) -> Result<(), Refusal> {
         let (limits, postage) = (&self.identity.limits, piece.postage);
-        if piece.details.signed_by() == Role::Indicium && postage < limits.smallest_postage {
+        if piece.details.signed_by() == Some(Role::Indicium) && postage < limits.smallest_postage {
             return Err(Refusal::PostageTooSmall { postage, smallest: limits.smallest_postage });
         }
         if postage > limits.largest_postage {
@@ -221,11 +235,11 @@ impl Psd {
 }
 
 impl PreparedPiece {
-    /// The bytes to sign.
+    /// The bytes to sign; of a piece that a receipt is to prove, its claims.
     pub fn message(&self) -> &[u8] {
         match &self.unsigned {
             Unsigned::Indicium(_, unsigned) => &unsigned.indicium,
-            Unsigned::Certification(unsigned) => &unsigned.certification,
+            Unsigned::Certification(unsigned) | Unsigned::Proven(unsigned) => &unsigned.certification,
         }
     }
 
@@ -233,8 +247,13 @@ impl PreparedPiece {
     pub fn key(&self) -> PieceKey {
         match &self.unsigned {
             Unsigned::Indicium(_, unsigned) => unsigned.key,
-            Unsigned::Certification(unsigned) => unsigned.key,
+            Unsigned::Certification(unsigned) | Unsigned::Proven(unsigned) => unsigned.key,
         }
+    }
+
+    /// The record of a piece that a receipt is to prove.
+    pub fn recorded(self) -> Record {
+        self.signed(&[])
     }
 
     /// Puts the signature to the message; the outcome is what the ledger stores.
@@ -248,6 +267,7 @@ impl PreparedPiece {
                 let certification = join(&unsigned.certification, signature);
                 Event::Certification(CertifiedPiece { certification, ..unsigned })
             }
+            Unsigned::Proven(piece) => Event::Certification(piece),
         };
         Record { at: self.at, event }
     }

@@ -1,6 +1,7 @@
 //! Records back into state, each checked against the one before it.
 
 use super::{CertifiedKey, Identity, PendingValue, Psd, Purpose, State};
+use crate::certification::{Proof, proof_of};
 use crate::custody::{Activation, KeyLife, KeyStep, Revocation, RevocationReason};
 use crate::id::PsdId;
 use crate::indicium::{LicensingZip, format_named};
@@ -335,7 +336,10 @@ impl Psd {
             {
                 Some("a piece was signed while the PSD was not active")
             }
-            Event::Certification(_) if state.key_in_use(Role::Certification).is_none() => {
+            Event::Certification(piece)
+                if proof_of(&piece.certification) == Proof::Signature
+                    && state.key_in_use(Role::Certification).is_none() =>
+            {
                 Some("a piece was certified while no certification key was in use")
             }
             Event::Indicium(_) if state.key_in_use(Role::Indicium).is_none() => {

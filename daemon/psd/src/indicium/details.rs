@@ -1,7 +1,7 @@
 //! What a piece says of itself beyond its value. Every layout takes one kind of it; a certification is of none.
 
 use super::address::{Destination, RateCategory};
-use crate::certification::{Certification, MarkId, NotCertifiable};
+use crate::certification::{Certification, MarkId, NotCertifiable, Proof};
 use crate::key::Role;
 use crate::money::PostageAmount;
 use crate::time::MailingDate;
@@ -19,7 +19,7 @@ pub enum Details {
     /// Of corrected mail that is certified, whatever the PSD's layout. Shared as well.
     Certification(Arc<Certification>),
     /// The same, where what was asked for cannot be certified. Its day of mailing is that of the request.
-    NotCertifiable(MailingDate, Arc<NotCertifiable>),
+    NotCertifiable(MailingDate, Proof, Arc<NotCertifiable>),
 }
 
 /// The kinds of details.
@@ -88,15 +88,20 @@ impl Details {
             Details::Postal(postal) => postal.date,
             Details::Voucher(voucher) => voucher.validity.from(),
             Details::Certification(certification) => certification.date,
-            Details::NotCertifiable(date, _) => *date,
+            Details::NotCertifiable(date, ..) => *date,
         }
     }
 
-    /// The role of the key that signs such a piece.
-    pub const fn signed_by(&self) -> Role {
-        match self {
-            Details::Postal(_) | Details::Voucher(_) => Role::Indicium,
-            Details::Certification(_) | Details::NotCertifiable(..) => Role::Certification,
+    /// The role of the key that signs such a piece; none where a receipt is to prove it.
+    pub fn signed_by(&self) -> Option<Role> {
+        let proof = match self {
+            Details::Postal(_) | Details::Voucher(_) => return Some(Role::Indicium),
+            Details::Certification(certification) => certification.proof,
+            Details::NotCertifiable(_, proof, _) => *proof,
+        };
+        match proof {
+            Proof::Signature => Some(Role::Certification),
+            Proof::Receipt => None,
         }
     }
 

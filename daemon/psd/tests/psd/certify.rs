@@ -2,7 +2,7 @@
 
 use crate::device::*;
 use psd::certification::{
-    self, Certification, MarkId, NotCertifiable, Paid, PayingMark, Rated, RecordedError, Weighed,
+    self, Certification, MarkId, NotCertifiable, Paid, PayingMark, Proof, Rated, RecordedError, Weighed,
 };
 use psd::device::{Piece, PieceContext};
 use psd::indicium::Details;
@@ -43,6 +43,7 @@ fn to_certify(due: u64, paid: Paid) -> Piece {
         },
         due: mills(due),
         paid,
+        proof: Proof::Signature,
     };
     Piece { postage: certification.shortfall(), details: Details::Certification(Arc::new(certification)), ..piece(0) }
 }
@@ -62,7 +63,8 @@ fn the_shortfall_is_debited_and_stands_in_what_is_signed() {
         let Event::Certification(piece) = &record.event else { panic!() };
         assert_eq!((piece.debited, piece.mark.unwrap().ascending), (mills(230), mills(9_000)));
         let read = certification::decode_recorded(piece, psd.identity(), Environment::Production).unwrap();
-        assert_eq!((read.algorithm, read.certifier.certificate_serial), (algorithm, 78));
+        let signature = read.signature.unwrap();
+        assert_eq!((signature.algorithm, signature.certificate_serial), (algorithm, 78));
         assert_eq!(read.certifier.registers, psd.state().registers);
         let registers = psd.state().registers;
         assert_eq!(
@@ -107,7 +109,7 @@ fn without_a_certification_key_nothing_is_certified_and_the_role_is_named() {
 #[test]
 fn what_cannot_be_certified_is_told_in_its_own_words() {
     let not = Arc::new(NotCertifiable { code: "class-unknown", says: "no class \"brick\"".to_owned() });
-    let details = Details::NotCertifiable("2026-11-20".parse().unwrap(), not);
+    let details = Details::NotCertifiable("2026-11-20".parse().unwrap(), Proof::Signature, not);
     let mut psd = certifying(1_000, Algorithm::EcdsaP256);
     let refusal = certify(&mut psd, &Piece { details, ..to_certify(730, Paid::Nothing) }).unwrap_err();
     assert_eq!((refusal.code(), refusal.to_string().as_str()), ("class-unknown", "no class \"brick\""));
@@ -152,6 +154,32 @@ fn a_certification_that_does_not_follow_is_no_part_of_a_log() {
     let Event::Certification(mut piece) = record.event else { panic!() };
     piece.debited = mills(729);
     assert!(psd.clone().replay(&Event::Certification(piece), UnixMillis(NOW)).is_err(), "registers and debit differ");
+}
+
+/// Without a certification key as well, and judged in all else as what is signed.
+#[test]
+fn what_a_receipt_is_to_prove_is_complete_without_a_key() {
+    let tenant = tenant();
+    let mut psd = active(1_000);
+    let before = psd.clone();
+    let Details::Certification(asked) = to_certify(730, paid_by(500)).details else { panic!() };
+    let asked = Certification { proof: Proof::Receipt, ..(*asked).clone() };
+    let details = Details::Certification(Arc::new(asked.clone()));
+    let piece = Piece { details, ..to_certify(730, paid_by(500)) };
+    assert!(piece.details.signed_by().is_none());
+    let record = psd.prepare(&piece, &context(&tenant)).unwrap().recorded();
+    let Event::Certification(certified) = &record.event else { panic!() };
+    let read = certification::decode_recorded(certified, psd.identity(), Environment::Production).unwrap();
+    assert_eq!((&read.certification, &read.signature), (&asked, &None));
+    assert_eq!(
+        (certified.debited, psd.state().registers),
+        (mills(230), before.state().registers.debited(mills(230)).unwrap())
+    );
+    let mut replayed = before.clone();
+    replayed.replay(&record.event, UnixMillis(NOW)).unwrap();
+    assert_eq!(replayed.state(), psd.state());
+    let short = Piece { postage: mills(1_001), ..piece };
+    assert_eq!(before.clone().prepare(&short, &context(&tenant)).err().unwrap().code(), "insufficient-funds");
 }
 
 /// The context says whether marks are specimens, and so are certifications.

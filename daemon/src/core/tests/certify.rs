@@ -1,8 +1,8 @@
 //! Certifications in the core: keys of another role, and indicia that pay but once.
 
-use super::shell::{Setup, Shell, corrected, piece};
+use super::shell::{Setup, Shell, corrected, piece, receipted};
 use crate::core::tests::shell::key;
-use crate::core::{Change, ChangeCommand, Event, RequestId, ValueReply};
+use crate::core::{Change, ChangeCommand, Event, RequestId, TokenIndex, ValueReply};
 use psd::custody::{KeyStep, RevocationReason};
 use psd::device::Change as PsdChange;
 use psd::key::Role;
@@ -226,5 +226,49 @@ fn a_refund_waits_for_a_certification_that_is_dropped_and_then_comes() {
     shell.settle();
     requested(&shell, asked);
     assert_eq!((shell.words(paid), shell.words(again)), (vec!["token-unavailable"], vec!["indicium-refunded"]));
+    shell.assert_idle();
+}
+
+/// No key, no token: they are written as soon as they are judged, and behind what is signed before them.
+#[test]
+fn what_receipts_are_to_prove_waits_for_no_token_but_for_what_is_in_flight_before_it() {
+    let mut shell = Shell::new(Setup { in_flight_items: 8, ..certifying() });
+    let marks = shell.submit(0, &[(1, 700)]);
+    let pieces = || vec![receipted(0, 2, 230, None), receipted(0, 3, 0, Some(900))];
+    let proven = shell.submit_pieces(0, pieces(), false);
+    shell.look_up_all();
+    assert_eq!(shell.signing().len(), 1, "the mark alone is signed");
+    shell.commit_all();
+    assert!(!shell.is_answered(proven), "records of a PSD stand in the order of its debits");
+    shell.settle();
+    assert_eq!((shell.words(marks), shell.words(proven)), (vec!["signed"], vec!["signed", "signed"]));
+    let registers = shell.working(0);
+    assert_eq!((registers.ascending().mills(), registers.piece_count()), (930, 3));
+
+    shell.event(Event::TokenDown(TokenIndex(0)));
+    let without_token =
+        shell.submit_pieces(0, vec![receipted(0, 4, 100, None), receipted(0, 5, 100, Some(900))], false);
+    shell.settle();
+    assert_eq!(shell.words(without_token), ["signed", "indicium-certified"]);
+    let (mut shell, _) = shell.crash();
+    let again = shell.submit_pieces(0, pieces(), false);
+    shell.settle();
+    assert_eq!(shell.words(again), ["signed", "signed"]);
+    assert_eq!(shell.working(0).piece_count(), 4, "what was written is not written again");
+    shell.assert_idle();
+}
+
+#[test]
+fn what_is_dropped_takes_along_what_stands_behind_it_for_a_receipt() {
+    let mut shell = Shell::new(Setup { in_flight_items: 8, ..certifying() });
+    let marks = shell.submit(0, &[(1, 700)]);
+    let proven = shell.submit_pieces(0, vec![receipted(0, 2, 230, Some(900))], false);
+    shell.look_up_all();
+    shell.fail(shell.signing()[0], true);
+    assert_eq!((shell.words(marks), shell.words(proven)), (vec!["token-unavailable"], vec!["token-unavailable"]));
+    assert_eq!(shell.working(0).piece_count(), 0);
+    let again = shell.submit_pieces(0, vec![receipted(0, 2, 230, Some(900))], false);
+    shell.settle();
+    assert_eq!(shell.words(again), ["signed"]);
     shell.assert_idle();
 }

@@ -4,30 +4,26 @@
 
 use super::AuthorityState;
 use crate::door::failure::{Answer, Failure, SOON_MS};
-use crate::spine::{Fatal, die};
+use crate::door::log_readers::LogReaders;
 use http::StatusCode;
 use hyper::body::Bytes;
+use psdd_ledger::LogReader;
 use psdd_ledger::tile::TileError;
-use psdd_ledger::{LogReader, StoreFault};
 use psdd_wire::problem::Problem;
 use psdd_wire::tlog::{TileOf, TilePath};
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Reads at a time, each with a connection to the ledger and a thread.
-const READERS: usize = 2;
 /// Answers about the log that are asked for, read or on their way out.
 const ANSWERS: usize = 32;
 /// Of them, those of one inspector: who takes none of what was asked for keeps others from nothing.
 const ANSWERS_OF_ONE: usize = 8;
 
-/// Who reads the log.
-pub struct LogReaders {
-    idle: Mutex<Vec<LogReader>>,
-    reading: Arc<Semaphore>,
+/// Answers about the log, and who reads for them.
+pub struct LogAnswers {
+    readers: Arc<LogReaders>,
     answers: Arc<Semaphore>,
     /// Answers of each inspector, by name.
     of: Arc<Mutex<HashMap<String, usize>>>,
@@ -50,12 +46,10 @@ impl Drop for Place {
     }
 }
 
-impl LogReaders {
-    /// Over the ledger in a state directory.
-    pub fn open(state_dir: &Path) -> Result<Self, StoreFault> {
-        let readers = (0..READERS).map(|_| LogReader::open(state_dir)).collect::<Result<_, _>>()?;
-        let (reading, answers) = (Arc::new(Semaphore::new(READERS)), Arc::new(Semaphore::new(ANSWERS)));
-        Ok(Self { idle: Mutex::new(readers), reading, answers, of: Arc::default() })
+impl LogAnswers {
+    /// With these readers.
+    pub fn new(readers: Arc<LogReaders>) -> Self {
+        Self { readers, answers: Arc::new(Semaphore::new(ANSWERS)), of: Arc::default() }
     }
 
     /// A place for an answer to this inspector, or `overloaded`.
@@ -74,37 +68,14 @@ impl LogReaders {
         Ok(Place { inspector: inspector.to_owned(), of: Arc::clone(&self.of), _permit: permit })
     }
 
-    /// Reads on a thread of its own, when one is free. A read that was begun is finished, whether its client waits or not.
+    /// Reads for whoever has a place.
     pub(super) async fn read<T: Send + 'static>(
-        self: &Arc<Self>,
+        &self,
         _of: &Place,
         read: impl FnOnce(&LogReader) -> Result<T, TileError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let turn = Arc::clone(&self.reading).acquire_owned().await.ok().ok_or_else(Failure::stopping)?;
-        let readers = Arc::clone(self);
-        let idle = move || readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (reader, back) = (idle().ok_or_else(Failure::stopping)?, Arc::clone(self));
-        let outcome = tokio::task::spawn_blocking(move || {
-            let outcome = read(&reader);
-            back.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
-            drop(turn);
-            outcome
-        });
-        match outcome.await {
-            Ok(Ok(read)) => Ok(read),
-            // As everywhere: a ledger that cannot be read ends the process.
-            Ok(Err(TileError::Store(fault))) => die(&Fatal::Ledger(fault.to_string())),
-            Ok(Err(damage)) => Err(damaged(&damage.to_string())),
-            Err(_gone) => Err(Failure::stopping()),
-        }
+        self.readers.read(read).await
     }
-}
-
-/// What lies on the disk is not what was signed. The inspector is told, and so is the operator.
-pub(super) fn damaged(what: &str) -> Failure {
-    tracing::error!(what, "the log is damaged");
-    let detail = format!("{what}: the ledger was altered or is damaged; `psdctl ledger verify` says where");
-    Failure::lasting(StatusCode::INTERNAL_SERVER_ERROR, "log-damaged", detail)
 }
 
 /// No checkpoint covers what was asked for; where it is in the log already, one will soon.
@@ -159,8 +130,7 @@ mod tests {
 
     #[test]
     fn an_answer_counts_until_its_last_byte_has_left() {
-        let (reading, answers) = (Arc::new(Semaphore::new(READERS)), Arc::new(Semaphore::new(ANSWERS)));
-        let readers = LogReaders { idle: Mutex::default(), reading, answers, of: Arc::default() };
+        let readers = LogAnswers::new(LogReaders::none());
         let leaving = |name: &str| {
             let place = readers.place(name).unwrap();
             Bytes::from_owner(Leaving { bytes: vec![7; 10], _place: place })

@@ -7,17 +7,16 @@ mod audits;
 mod log;
 mod proofs;
 mod reads;
-mod receipts;
 mod router;
 
 pub use audits::AuditDesk;
-pub use log::LogReaders;
-pub use receipts::Receipts;
+pub use log::LogAnswers;
 pub use router::InspectorConnection;
 
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
 use crate::config::Rotation;
+use crate::door::receipts::Receipts;
 use crate::spine::{Handle, Newest};
 use psd::ApplianceId;
 use psdd_wire::checkpoint::LogKey;
@@ -35,11 +34,11 @@ pub struct AuthorityState {
     /// Leaves in the log, at least.
     pub log_size: Arc<AtomicU64>,
     /// Who reads the log.
-    pub log: Arc<LogReaders>,
+    pub log: LogAnswers,
     /// What PSDs say to a challenge.
     pub audits: AuditDesk,
-    /// The root that was signed last for receipts.
-    pub receipts: Receipts,
+    /// What makes receipts.
+    pub receipts: Arc<Receipts>,
     /// Public half of the log key.
     pub log_key: LogKey,
     /// Origin of the log.

@@ -1,12 +1,11 @@
 //! `/v1/log/inclusion`, `/v1/log/consistency`, `/v1/log/receipt`: proofs over what a published checkpoint covers.
 
 use super::AuthorityState;
-use super::log::{damaged, not_published};
-use super::receipts::SignedRoot;
+use super::log::not_published;
 use crate::door::failure::Failure;
+use crate::door::log_readers::damaged;
 use psdd_wire::proof::{ConsistencyResponse, InclusionResponse, ReceiptResponse};
-use psdd_wire::receipt::{InclusionProof, Receipt};
-use psdd_wire::tlog::{Hash, leaf_hash, root_of_inclusion};
+use psdd_wire::tlog::Hash;
 use serde_bytes::ByteBuf;
 
 /// The numbers that a query gives to these names, each once and nothing else.
@@ -74,14 +73,14 @@ pub(super) async fn receipt(state: &AuthorityState, inspector: &str, query: Opti
         return Err(not_published(state, leaf.checked_add(1)));
     }
     let place = state.log.place(inspector)?;
-    let SignedRoot { size, root, kind, signature, .. } = &*state.receipts.over(state, leaf).await?;
-    let size = *size;
+    let signed = state.receipts.over(leaf).await?.ok_or_else(|| not_published(state, leaf.checked_add(1)))?;
+    let size = signed.size;
     let read = move |log: &psdd_ledger::LogReader| Ok((log.record(leaf)?, log.inclusion_path(leaf, size)?));
     let (record, path) = state.log.read(&place, read).await?;
-    if root_of_inclusion(leaf, size, leaf_hash(&record), &path).as_ref() != Some(root) {
+    if !signed.covers(leaf, &record, &path) {
         return Err(damaged(&format!("record {leaf} and its path do not lead to the root that was signed")));
     }
-    let receipt = Receipt::new(*kind, InclusionProof { size, leaf, path }, signature).encode();
+    let receipt = signed.receipt(leaf, path);
     Ok(psdd_wire::encode(&ReceiptResponse { leaf, record, receipt }))
 }
 

@@ -7,19 +7,22 @@ use crate::certify::{Payers, Request};
 use crate::core::{Outcome, PolicyGeneration, Sight, SignTarget, View};
 use crate::spine::{Fatal, die};
 use http::StatusCode;
-use psd::certification::{Paid, decode};
+use psd::certification::{Paid, Proof, decode};
 use psd::device::Piece;
 use psd::indicium::Details;
 use psd::record::Event;
 use psd::{PostageAmount, PsdId, RateName};
 use psdd_ledger::Durable;
 use psdd_policy::Action;
-use psdd_wire::message::{CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, RefusedPiece};
+use psdd_wire::message::{
+    CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy, RefusedPiece,
+};
 use psdd_wire::problem::Problem;
 use std::collections::BTreeMap;
 
-/// A certified piece in a response takes some bytes less.
+/// A certified piece in a response takes some bytes less, and its receipt as well.
 const LONG_RESULT: usize = 960;
+const LONG_RECEIPT: usize = 1_200;
 /// Items with signatures, of indicia or scales, verified on a thread that serves other connections as well; more of them hold up none.
 const VERIFIED_IN_PASSING: usize = 16;
 
@@ -50,13 +53,33 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
     }
     let results = results.into_iter().zip(&request.items);
     let results = results.map(|(result, item)| result.unwrap_or_else(|| refused(item, of_outcome(&Outcome::Stale))));
-    let results: Vec<CertifyResult> = results.collect();
+    let mut results: Vec<CertifyResult> = results.collect();
+    prove(connection, &mut results).await?;
     for problem in results.iter().filter_map(CertifyResult::problem) {
         connection.state.metrics.refused(&problem.facts.code);
     }
-    let capacity = 512 + LONG_RESULT * results.len();
+    let long = LONG_RESULT + if request.proof == ProvenBy::Receipt { LONG_RECEIPT } else { 0 };
+    let capacity = 512 + long * results.len();
     let response = CertifyResponse { results, checkpoint: connection.state.newest.note() };
     Ok(psdd_wire::encode_with_capacity(&response, capacity))
+}
+
+/// Puts receipts to the certifications that are to be proven by them.
+pub(super) async fn prove(connection: &Connection, results: &mut [CertifyResult]) -> Result<(), Failure> {
+    let mut pieces: Vec<&mut CertifiedPiece> = results
+        .iter_mut()
+        .filter_map(|result| match result {
+            CertifyResult::Certified(piece) if piece.receipt.is_some() => Some(piece),
+            CertifyResult::Certified(_) | CertifyResult::Refused(_) => None,
+        })
+        .collect();
+    pieces.sort_unstable_by_key(|piece| piece.leaf);
+    let records = pieces.iter_mut().map(|piece| (piece.leaf, std::mem::take(&mut piece.certification))).collect();
+    let proven = connection.state.receipts.for_records(records).await?;
+    for (piece, (record, receipt)) in pieces.into_iter().zip(proven) {
+        (piece.certification, piece.receipt) = (record, Some(receipt));
+    }
+    Ok(())
 }
 
 /// The PSD as it is committed, and those whose indicia are to pay: all asked for at once, and none that the appliance does not have.
@@ -91,7 +114,8 @@ fn computed(
     };
     let (identity, _) =
         view.psds.first().filter(|(identity, _)| identity.psd == id).ok_or_else(|| Failure::unknown_psd(text))?;
-    let asked = Request { psd: text, identity, rates: &request.rates, clock: view.clock, payers };
+    let (rates, proof) = (&*request.rates, request.proof);
+    let asked = Request { psd: text, identity, rates, proof, clock: view.clock, payers };
     let mut pieces = Vec::with_capacity(open.len());
     let mut failure = None;
     open.retain(|&index| {
@@ -124,7 +148,9 @@ async fn pass_core(
     results: &mut [Option<CertifyResult>],
 ) -> Result<Vec<usize>, Failure> {
     let imprints = pieces.iter().map(|(piece, _)| imprint(piece));
-    let action = Action::Certify { totals: totals(&pieces)?, imprints: sum(imprints)? };
+    let totals = totals(&pieces)?;
+    let receipts = if request.proof == ProvenBy::Receipt { totals.count } else { 0 };
+    let action = Action::Certify { totals, imprints: sum(imprints)?, receipts };
     let policy = connection.may(id, action).ok_or_else(|| Failure::unknown_psd(text))??;
     if policy != generation {
         return Ok(open.to_vec());
@@ -159,11 +185,16 @@ fn imprint(piece: &Piece) -> PostageAmount {
     }
 }
 
-/// What a durable record says to its client: the same for the first answer and every repetition.
+/// What a durable record says to its client: the same for the first answer and every repetition. Where a receipt is to prove it, there is an
+/// empty one, which [`prove`] fills, beside the record.
 pub(super) fn certified_piece(durable: &Durable) -> Option<CertifiedPiece> {
     let record = durable.record();
     let Event::Certification(piece) = &record.event else { return None };
     let read = decode(&piece.certification).ok()?.certification;
+    let (certification, receipt) = match read.proof {
+        Proof::Signature => (piece.certification.clone(), None),
+        Proof::Receipt => (record.encode(), Some(Vec::new())),
+    };
     Some(CertifiedPiece {
         due: read.due,
         key: *piece.key.as_bytes(),
@@ -174,10 +205,11 @@ pub(super) fn certified_piece(durable: &Durable) -> Option<CertifiedPiece> {
         rates: read.rated.rates.to_string(),
         tariff: read.rated.tariff.to_string(),
         debited: piece.debited,
+        receipt,
         version: read.rated.version,
         sequence: piece.stamp.sequence,
         registers: piece.stamp.registers.into(),
-        certification: piece.certification.clone(),
+        certification,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Reading: PSDs, registers, certificates, stored results. Committed state only.
 
-use super::certify::certified_piece;
+use super::certify::{certified_piece, prove};
 use super::connection::Connection;
 use super::problems::Failure;
 use super::sign::signed_piece;
@@ -12,7 +12,8 @@ use psd::{PieceKey, PsdId, State};
 use psdd_ledger::Durable;
 use psdd_policy::{Action, ApplianceAction};
 use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, CertificationResponse, PieceResponse, PsdResponse, PsdView, PsdsResponse,
+    ApplianceResponse, CertificatesResponse, CertificationResponse, CertifyResult, PieceResponse, PsdResponse, PsdView,
+    PsdsResponse,
 };
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ pub(super) async fn certification(connection: &Connection, key: &str) -> Result<
     let durable = stored(connection, key).await?.ok_or_else(unknown)?;
     let piece = certified_piece(&durable).ok_or_else(unknown)?;
     connection.may(piece.psd, Action::ReadResult).ok_or_else(unknown)??;
+    let mut results = [CertifyResult::Certified(piece)];
+    prove(connection, &mut results).await?;
+    let [CertifyResult::Certified(piece)] = results else { return Err(unknown()) };
     Ok(psdd_wire::encode(&CertificationResponse { piece, checkpoint: connection.state.newest.note() }))
 }
 

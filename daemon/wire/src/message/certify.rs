@@ -2,11 +2,13 @@
 //!
 //! Fields stand in the order of deterministic encoding: shorter names first, then by bytes (RFC 8949 §4.2.1).
 
-use super::{RefusedPiece, RegisterView};
+use super::{FromText, RefusedPiece, RegisterView};
 use crate::problem::Problem;
 use crate::{exact, text};
+use psd::certification::Proof;
 use psd::{PostageAmount, PsdId};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use std::borrow::Cow;
 
 /// POST /v1/psds/{psd}/certifications.
@@ -16,6 +18,9 @@ pub struct CertifyRequest<'a> {
     /// What is to be certified.
     #[serde(borrow)]
     pub items: Vec<CertifyItem<'a>>,
+    /// What shall prove the certifications.
+    #[serde(default, skip_serializing_if = "ProvenBy::is_signature")]
+    pub proof: ProvenBy,
     /// Name of the rate table.
     #[serde(borrow, deserialize_with = "exact::text")]
     pub rates: Cow<'a, str>,
@@ -25,6 +30,34 @@ pub struct CertifyRequest<'a> {
     /// Whether one refusal refuses all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_or_none: bool,
+}
+
+/// What proves certifications.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProvenBy {
+    /// A signature of the certification key on each.
+    #[default]
+    Signature,
+    /// A receipt for each: its record stands in the log, whose root is signed for many.
+    Receipt,
+}
+
+impl ProvenBy {
+    /// Whether nothing needs to be said of it.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+    const fn is_signature(&self) -> bool {
+        matches!(self, ProvenBy::Signature)
+    }
+}
+
+impl From<ProvenBy> for Proof {
+    fn from(by: ProvenBy) -> Self {
+        match by {
+            ProvenBy::Signature => Proof::Signature,
+            ProvenBy::Receipt => Proof::Receipt,
+        }
+    }
 }
 
 /// One piece of corrected mail.
@@ -106,7 +139,7 @@ pub struct CertificationResponse {
 
 /// What became of one item.
 #[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "EitherResult")]
 pub enum CertifyResult {
     /// What was owed is debited, and the piece certified.
     Certified(CertifiedPiece),
@@ -114,7 +147,96 @@ pub enum CertifyResult {
     Refused(RefusedPiece),
 }
 
-/// A certification with its debit. The same for the first answer and for every repetition.
+/// Both kinds of result in one shape, as in [`super::SignResult`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EitherResult {
+    due: Option<FromText<PostageAmount>>,
+    key: ByteBuf,
+    psd: Option<FromText<PsdId>>,
+    leaf: Option<u64>,
+    paid: Option<FromText<PostageAmount>>,
+    time: Option<u64>,
+    rates: Option<String>,
+    tariff: Option<String>,
+    debited: Option<FromText<PostageAmount>>,
+    problem: Option<Problem>,
+    receipt: Option<ByteBuf>,
+    version: Option<u64>,
+    sequence: Option<u64>,
+    registers: Option<RegisterView>,
+    certification: Option<ByteBuf>,
+}
+
+/// The fields are those of neither kind of result.
+#[derive(Debug, thiserror::Error)]
+#[error("a result has either the fields of a certified piece or a problem")]
+struct NeitherResult;
+
+impl TryFrom<EitherResult> for CertifyResult {
+    type Error = NeitherResult;
+
+    fn try_from(result: EitherResult) -> Result<Self, NeitherResult> {
+        match result {
+            EitherResult {
+                due: Some(FromText(due)),
+                key,
+                psd: Some(FromText(psd)),
+                leaf: Some(leaf),
+                paid: Some(FromText(paid)),
+                time: Some(time),
+                rates: Some(rates),
+                tariff: Some(tariff),
+                debited: Some(FromText(debited)),
+                problem: None,
+                receipt,
+                version: Some(version),
+                sequence: Some(sequence),
+                registers: Some(registers),
+                certification: Some(certification),
+            } => {
+                let key = key.into_vec().try_into().ok().ok_or(NeitherResult)?;
+                let (receipt, certification) = (receipt.map(ByteBuf::into_vec), certification.into_vec());
+                Ok(Self::Certified(CertifiedPiece {
+                    due,
+                    key,
+                    psd,
+                    leaf,
+                    paid,
+                    time,
+                    rates,
+                    tariff,
+                    debited,
+                    receipt,
+                    version,
+                    sequence,
+                    registers,
+                    certification,
+                }))
+            }
+            EitherResult {
+                due: None,
+                key,
+                psd: None,
+                leaf: None,
+                paid: None,
+                time: None,
+                rates: None,
+                tariff: None,
+                debited: None,
+                problem: Some(problem),
+                receipt: None,
+                version: None,
+                sequence: None,
+                registers: None,
+                certification: None,
+            } => Ok(Self::Refused(RefusedPiece { key: key.into_vec(), problem })),
+            _ => Err(NeitherResult),
+        }
+    }
+}
+
+/// A certification with its debit. The same for the first answer and for every repetition, but for receipts.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct CertifiedPiece {
@@ -141,13 +263,16 @@ pub struct CertifiedPiece {
     /// What was debited.
     #[serde(with = "text")]
     pub debited: PostageAmount,
+    /// COSE Receipt (RFC 9942) for the record, where one was asked for. A repetition may bring another, over a later root of the log.
+    #[serde(default, with = "serde_bytes", skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Vec<u8>>,
     /// Version of the rate table.
     pub version: u64,
     /// Of this PSD's records.
     pub sequence: u64,
     /// After this piece.
     pub registers: RegisterView,
-    /// COSE_Sign1 by the certification key.
+    /// COSE_Sign1 by the certification key; with a receipt the record of the log that it is for.
     #[serde(with = "serde_bytes")]
     pub certification: Vec<u8>,
 }

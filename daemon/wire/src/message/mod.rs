@@ -8,7 +8,9 @@ mod value;
 
 pub use crate::sign_item::{PostalItem, SignItem, VoucherItem};
 pub use crate::sign_request::{Select, SignRequest, SignTarget};
-pub use certify::{CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult};
+pub use certify::{
+    CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy,
+};
 pub use instruction::{Instruction, InstructionClaims, InstructionResponse};
 pub use value::{
     RefundClaims, RefundRequest, ValueAppliedResponse, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest,

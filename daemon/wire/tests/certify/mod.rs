@@ -2,12 +2,15 @@
 
 use crate::contract::{Contract, V, deterministic};
 use crate::{amount, psd, registers};
-use psd::certification::{Certification, Certifier, MarkId, Paid, PayingMark, Rated, Weighed, to_be_signed};
+use psd::certification::{
+    self, Certification, Certifier, MarkId, Paid, PayingMark, Proof, Rated, Weighed, to_be_signed,
+};
 use psd::key::Algorithm;
 use psd::{Registers, UnixMillis};
 use psdd_wire::encode;
 use psdd_wire::message::{
-    CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, RefusedPiece,
+    CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy,
+    RefusedPiece,
 };
 use psdd_wire::problem::Problem;
 use std::borrow::Cow;
@@ -31,7 +34,7 @@ fn item(full: bool) -> CertifyItem<'static> {
     }
 }
 
-fn piece() -> CertifiedPiece {
+fn piece(full: bool) -> CertifiedPiece {
     CertifiedPiece {
         due: amount(1_030),
         key: [7; 16],
@@ -42,6 +45,7 @@ fn piece() -> CertifiedPiece {
         rates: "us-domestic".to_owned(),
         tariff: "metered".to_owned(),
         debited: amount(530),
+        receipt: full.then(|| vec![0xd2; 900]),
         version: 2,
         sequence: 255,
         registers: registers(),
@@ -72,16 +76,20 @@ fn claims(full: bool) -> Vec<Vec<u8>> {
             },
             due: amount(1_030),
             paid,
+            proof: if full { Proof::Signature } else { Proof::Receipt },
         };
         let told = registers();
         let registers = Registers::from_parts(told.ascending, told.descending, told.control_total, told.pieces);
         let certifier = Certifier {
             psd: psd(),
-            certificate_serial: 7,
+            certificate_serial: full.then_some(7),
             registers: registers.expect("registers"),
             currency: "USD".parse().expect("a currency"),
             specimen: full,
         };
+        if !full {
+            return certification::claims(&certifier, &certification);
+        }
         let signed = to_be_signed(&certifier, &certification, Algorithm::EcdsaP256).expect("a key that certifies");
         let structure = deterministic(&signed).expect("a deterministic Sig_structure");
         structure.list()[3].bytes().to_vec()
@@ -94,16 +102,17 @@ pub fn messages(full: bool) -> Vec<(&'static str, Vec<u8>)> {
     let imprinted = CertifyItem { imprint: Some("0.50".into()), indicium: None, ..item(full) };
     let request = CertifyRequest {
         items: vec![item(full), imprinted],
+        proof: if full { ProvenBy::Receipt } else { ProvenBy::Signature },
         rates: "us-domestic".into(),
         checkpoint: checkpoint.as_deref().map(|note| note.to_owned().into()),
         all_or_none: full,
     };
     let refused = RefusedPiece { key: vec![1, 2], problem: Problem::lasting("scale-unknown", "x") };
-    let results = vec![CertifyResult::Certified(piece()), CertifyResult::Refused(refused)];
+    let results = vec![CertifyResult::Certified(piece(full)), CertifyResult::Refused(refused)];
     let mut all = vec![
         ("certify-request", encode(&request)),
         ("certify-response", encode(&CertifyResponse { results, checkpoint: checkpoint.clone() })),
-        ("certification-response", encode(&CertificationResponse { piece: piece(), checkpoint })),
+        ("certification-response", encode(&CertificationResponse { piece: piece(full), checkpoint })),
     ];
     all.extend(claims(full).into_iter().map(|claims| ("certification-claims", claims)));
     all

@@ -3,7 +3,7 @@
 use crate::config::TopUpRule;
 use crate::core::{EngineSettings, Selection};
 use psd::authority::Loaded;
-use psd::certification::{Certification, MarkId, Paid, PayingMark, Rated, Weighed};
+use psd::certification::{Certification, MarkId, Paid, PayingMark, Proof, Rated, Weighed};
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, Purpose};
 use psd::indicium::{Details, Postal, Validity, Voucher, ZipRange};
@@ -101,8 +101,17 @@ pub fn corrected(psd: usize, key_ms: u64, owed: u64, mark: Option<u64>) -> Piece
         },
         due: mills(owed + paid.amount().mills()),
         paid,
+        proof: Proof::Signature,
     };
     Piece { details: Details::Certification(Arc::new(certification)), ..piece(psd, key(key_ms), owed) }
+}
+
+/// The same, to be proven by a receipt.
+pub fn receipted(psd: usize, key_ms: u64, owed: u64, mark: Option<u64>) -> Piece {
+    let piece = corrected(psd, key_ms, owed, mark);
+    let Details::Certification(certification) = &piece.details else { unreachable!() };
+    let certification = Certification { proof: Proof::Receipt, ..(**certification).clone() };
+    Piece { details: Details::Certification(Arc::new(certification)), ..piece }
 }
 
 pub fn hsm_fault(retryable: bool) -> HsmFault {
