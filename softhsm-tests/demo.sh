@@ -9,7 +9,7 @@ dir=target/demo
 mailing=softhsm-tests/mailing/spring-mailing.csv
 
 # An appliance that was interrupted while it was made, or is of a version that certified nothing, can only be made anew.
-[ -e "$dir/complete" ] && grep -qs "^\[certification\]" "$dir/psdd.toml" || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
+[ -e "$dir/complete" ] && grep -qs "^numbers" "$dir/psdd.toml" || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
 trap '"$psdctl" dev down "$dir" >/dev/null' EXIT
 
 echo "── a development appliance, whose PSD asks the postal authority for value when it runs low"
@@ -59,6 +59,14 @@ if [ ! -e "$dir/corrected.csv" ]; then
   mv "$dir/corrected.new" "$dir/corrected.csv"
 fi
 "$psdctl" --config "$dir" vendor certify --rates us-domestic --csv "$dir/corrected.csv" --out "$dir/corrected.jsonl"
+echo
+echo "── the post checks those pieces by what stands on them: certification number beside mark"
+{
+  echo number,indicium
+  paste -d, <(sed -n 's/.*"number":"\([^"]*\)".*/\1/p' "$dir/corrected.jsonl") <(tail -n +2 "$dir/corrected.csv" | cut -d, -f6)
+} > "$dir/scans.csv"
+sed -n 's/.*"printed_line":"\([^"]*\)".*/   printed next to the first mark: \1/p' "$dir/corrected.jsonl" | head -n 1
+"$psdctl" --config "$dir" certify verify --scans "$dir/scans.csv"
 echo
 echo "── the authority's books against the PSDs"
 "$psdctl" --config "$dir" --json vendor psds > "$dir/registers.json"

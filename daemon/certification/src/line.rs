@@ -5,10 +5,9 @@
 
 use crate::number::{CertificationNumber, NumberError};
 use psd::id::NameError;
-use psd::indicium::{AddressError, RateCategory};
 use psd::money::AmountError;
 use psd::time::DateError;
-use psd::{LicenceNumber, MailingDate, PostageAmount};
+use psd::{LicenceNumber, MailingDate, PostageAmount, RateName};
 use std::fmt;
 use std::str::FromStr;
 
@@ -19,7 +18,7 @@ pub const LONGEST_LINE: usize = 64;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PrintedLine {
     licence: LicenceNumber,
-    class: RateCategory,
+    class: RateName,
     date: MailingDate,
     due: PostageAmount,
     number: CertificationNumber,
@@ -29,7 +28,9 @@ pub struct PrintedLine {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// Longer than a line may be.
-    #[error("the line has {0} characters, and there is room for {LONGEST_LINE}; only a shorter licence number helps")]
+    #[error(
+        "the line has {0} characters, and there is room for {LONGEST_LINE}; a shorter licence number or name of a class helps"
+    )]
     TooLong(usize),
     /// Fewer fields than five.
     #[error("a printed line has five fields (licence, class, date, amount due, number); this has {0}")]
@@ -39,7 +40,7 @@ pub enum LineError {
     Licence(NameError),
     /// The class.
     #[error("class: {0}")]
-    Class(AddressError),
+    Class(NameError),
     /// The date.
     #[error("date: {0}")]
     Date(DateError),
@@ -59,7 +60,7 @@ impl PrintedLine {
     /// [`LineError::TooLong`].
     pub fn new(
         licence: LicenceNumber,
-        class: RateCategory,
+        class: RateName,
         date: MailingDate,
         due: PostageAmount,
         number: CertificationNumber,
@@ -78,8 +79,8 @@ impl PrintedLine {
     }
 
     /// The class of mail that was rated.
-    pub const fn class(&self) -> RateCategory {
-        self.class
+    pub const fn class(&self) -> &RateName {
+        &self.class
     }
 
     /// The day of mailing.
@@ -87,7 +88,7 @@ impl PrintedLine {
         self.date
     }
 
-    /// The shortfall that was debited, in the currency of the PSD.
+    /// What was due, in the currency of the PSD.
     pub const fn due(&self) -> PostageAmount {
         self.due
     }

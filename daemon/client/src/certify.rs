@@ -8,12 +8,14 @@ use crate::rounds::{Rounds, parts};
 use crate::sign::hex;
 use crate::verify::history::Debit;
 use crate::verify::{VerificationError, registers_of_view};
-use psd::certification::{Certified, Paid, PayingMark, decode};
+use psd::certification::{Certification, Certified, Paid, PayingMark, decode};
 use psd::indicium::{Decoded, Destination};
 use psd::key::Role;
 use psd::record::{Event, Record};
 use psd::{MailingDate, PieceKey, PostageAmount, PsdId, RateName, Registers, ScaleId, UnixMillis};
-use psdd_wire::message::{self, CertifiedPiece, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy};
+use psdd_wire::message::{
+    self, CertificationResponse, CertifiedPiece, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy,
+};
 use psdd_wire::receipt::Receipt;
 use std::borrow::Cow;
 use std::sync::PoisonError;
@@ -168,6 +170,49 @@ impl Client {
         if let Some(what) = differing(rates, asked, piece, &registers, &read) {
             return Err(VerificationError::Certification { key, what }.into());
         }
+        self.signature_holds((psd, key), piece, &read).await?;
+        let (sequence, leaf, postage) = (piece.sequence, piece.leaf, piece.debited);
+        let debit = Debit { psd, sequence, leaf, key, postage, registers };
+        Ok(self.shared.history.lock().unwrap_or_else(PoisonError::into_inner).judge(&debit)?)
+    }
+
+    /// The certification that has this number, as people write it, with its claims: verified like a fresh one but for what was asked.
+    pub async fn certification_by_number(&self, number: &str) -> Result<(CertifiedPiece, Certification), ClientError> {
+        let floor = self.shared.checkpoints.floor();
+        let call = Call::get(format!("/v1/certifications/numbers/{number}"));
+        let told: CertificationResponse = self.shared.exchange.ask(&call).await?;
+        self.shared.checkpoints.judge(&floor, told.checkpoint.as_deref())?;
+        let piece = told.piece;
+        let bytes = piece.key;
+        let key = PieceKey::from_bytes(bytes);
+        let key = key.ok_or_else(|| VerificationError::Number { number: number.to_owned(), told: hex(&bytes) })?;
+        let wrong = |what| VerificationError::Certification { key, what };
+        let same = |number: &str| number.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+        if piece.number.as_deref().map(same) != Some(same(number)) {
+            return Err(wrong("it has another number than was asked for").into());
+        }
+        let read = match &piece.receipt {
+            None => decode(&piece.certification).map_err(|source| wrong(source.0))?,
+            Some(receipt) => self.proven(piece.psd, key, &piece, receipt)?,
+        };
+        let registers = registers_of_view(piece.psd, piece.sequence, &piece.registers)?;
+        let claims = &read.certification;
+        let told = (piece.psd, &registers, piece.due, piece.paid, piece.debited);
+        let proven =
+            (read.certifier.psd, &read.certifier.registers, claims.due, claims.paid.amount(), claims.shortfall());
+        if told != proven {
+            return Err(wrong("it says otherwise than was told").into());
+        }
+        self.signature_holds((piece.psd, key), &piece, &read).await?;
+        Ok((piece, read.certification))
+    }
+
+    async fn signature_holds(
+        &self,
+        (psd, key): (PsdId, PieceKey),
+        piece: &CertifiedPiece,
+        read: &Certified,
+    ) -> Result<(), ClientError> {
         if let (Some(book), Some(signature)) = (&self.shared.book, &read.signature) {
             let serial = signature.certificate_serial;
             if book.key(psd, Role::Certification, serial).is_none() {
@@ -183,9 +228,7 @@ impl Client {
                 return Err(VerificationError::NotValidAt { key, serial, at }.into());
             }
         }
-        let (sequence, leaf, postage) = (piece.sequence, piece.leaf, piece.debited);
-        let debit = Debit { psd, sequence, leaf, key, postage, registers };
-        Ok(self.shared.history.lock().unwrap_or_else(PoisonError::into_inner).judge(&debit)?)
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use super::{ConsoleClock, ConsoleError, WantedKey, connect, make_key, open_ledge
 use crate::config::Config;
 use psd::PsdId;
 use psd::Registers;
+use psd::device::CertifiedKey;
 use psd::key::{Algorithm, Key, Residence, Role};
 use psd::record::{Event, Record, Stamp};
 use psdd_hsm::link::Link;
@@ -13,8 +14,10 @@ use psdd_wire::ceremony::plan::{Group, Plan, PlanError};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Keys of a new PSD, in the order they are made; the last one where the plan says that it certifies.
-const ROLES: [Role; 3] = [Role::Indicium, Role::Device, Role::Certification];
+/// Keys of a new PSD, in the order they are made.
+const ROLES: [Role; 2] = [Role::Indicium, Role::Device];
+/// And of one that certifies, by the plan: the second makes certification numbers.
+const CERTIFYING: [Role; 2] = [Role::Certification, Role::TokenMac];
 
 /// Why PSDs were not created. Those before the one named were, and the plan without them can be repeated.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +85,8 @@ pub fn create_psds(
         let link = connect(config, group.token.as_str())?;
         for psd in group.psds.iter().copied() {
             if let Some(found) = recovered.appliance.psds.get(&psd) {
-                let keys = found.state().keys.iter().filter(|certified| certified.key.certificate_serial.is_none());
+                let uncertified = |certified: &&CertifiedKey| !certified.is_certified();
+                let keys = found.state().keys.iter().filter(uncertified);
                 for Key { role, key_id, spki, .. } in keys.map(|certified| &certified.key) {
                     if !request_path(requests, psd, *role).exists() {
                         write_request(&link, psd, *role, key_id, spki, requests)?;
@@ -91,7 +95,7 @@ pub fn create_psds(
                 continue;
             }
             let mut events = vec![psd_created(group, psd)];
-            let roles = ROLES.into_iter().filter(|role| *role != Role::Certification || plan.certifying);
+            let roles = ROLES.into_iter().chain(CERTIFYING.into_iter().filter(|_| plan.certifying));
             for (role, sequence) in roles.zip(2..) {
                 events.push(key_created(&link, group, psd, role, sequence, requests)?);
             }
@@ -143,10 +147,14 @@ fn key_created(
 ) -> Result<Event, CreateError> {
     let id = key_id(psd, role, 1);
     let label = key_label(psd, role, 1);
-    let (algorithm, residence) = (Algorithm::EcdsaP256, Residence::Resident);
+    let algorithm = if role == Role::TokenMac { Algorithm::HmacSha256 } else { Algorithm::EcdsaP256 };
+    let residence = Residence::Resident;
     let wanted = WantedKey { role, algorithm, key_id: &id, label: &label, residence };
     let spki = make_key(link, group.token.as_str(), &wanted)?.spki;
-    write_request(link, psd, role, &id, &spki, requests)?;
+    // A MAC key has no public half that anybody could certify.
+    if role != Role::TokenMac {
+        write_request(link, psd, role, &id, &spki, requests)?;
+    }
     Ok(Event::KeyCreated {
         stamp: Stamp { psd, sequence, registers: Registers::default() },
         key_id: id.into(),

@@ -12,7 +12,8 @@ use psd::governance::Subject;
 use psd::key::Role;
 use psd::rotation::lacks_acknowledgement;
 use psd::{ApplianceId, PsdId, State, TenantName, UnixMillis};
-use psdd_hsm::link::Link;
+use psdd_hsm::link::{Link, SignFrame};
+use psdd_hsm::protocol::{Form, Messages};
 use psdd_ledger::Durable;
 use psdd_wire::ceremony::{Operator, P256PublicKey, Situation};
 use psdd_wire::cose::CoseError;
@@ -104,6 +105,17 @@ impl Ceremonies {
         self.0.sign_root(root, patience)
     }
 
+    /// The MAC of a message by a token MAC key, which is named by its CKA_ID and the token's name. It blocks on the token.
+    pub fn mac(
+        &self,
+        key_id: &Arc<[u8]>,
+        token: &str,
+        message: &[u8],
+        patience: Duration,
+    ) -> Result<[u8; 32], CeremonyFailure> {
+        self.0.mac(key_id, token, message, patience)
+    }
+
     /// SHA-256 of record 0.
     pub fn genesis(&self) -> [u8; 32] {
         self.0.genesis
@@ -186,6 +198,24 @@ impl Desk {
         let signature = signer.sign_structure(self.link(*token)?, &structure, patience)?;
         let verified = key.signed(&structure, &signature);
         verified.then_some((key.kind(), signature)).ok_or(CeremonyFailure::WrongSignature(CoseError::Signature))
+    }
+
+    fn mac(
+        &self,
+        key_id: &Arc<[u8]>,
+        token: &str,
+        message: &[u8],
+        patience: Duration,
+    ) -> Result<[u8; 32], CeremonyFailure> {
+        let index = self.tokens.iter().position(|configured| configured.name == token).map(TokenIndex);
+        let index = index.ok_or_else(|| CeremonyFailure::Refused(format!("there is no token {token:?}")))?;
+        let mut messages = Messages::with_capacity(1, message.len());
+        messages.push(message);
+        let (key_id, role) = (Arc::clone(key_id), Role::TokenMac);
+        let frame = SignFrame { key_id, role, form: Form::TokenMac, floor: 0, messages };
+        let macs = self.link(index)?.blocking().sign(&frame, patience)?;
+        let mac = macs.iter().next().and_then(|mac| mac.try_into().ok());
+        mac.ok_or_else(|| CeremonyFailure::Refused("the token's MAC has not 32 bytes".to_owned()))
     }
 
     pub(super) fn situation<'a>(

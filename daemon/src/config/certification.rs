@@ -1,6 +1,7 @@
 //! `[certification]`: by which prices and scales corrected mail is certified.
 
-use serde::Deserialize;
+use psd::PsdId;
+use serde::{Deserialize, Deserializer, de};
 use std::path::PathBuf;
 
 /// Without it nothing is certified.
@@ -11,12 +12,19 @@ pub struct CertificationConfig {
     pub rates_dir: PathBuf,
     /// The registry of scales, TOML (docs/certification.md).
     pub scales: PathBuf,
+    /// The PSD whose token MAC keys make certification numbers; none are given without.
+    #[serde(default, deserialize_with = "psd_id")]
+    pub numbers: Option<PsdId>,
     /// Readings of a scale older than this are refused, seconds.
     #[serde(default = "largest_reading_age_s")]
     pub largest_reading_age_s: u64,
     /// And those further ahead of this clock than this, seconds.
     #[serde(default = "largest_reading_ahead_s")]
     pub largest_reading_ahead_s: u64,
+}
+
+fn psd_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PsdId>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(de::Error::custom)
 }
 
 const fn largest_reading_age_s() -> u64 {

@@ -11,6 +11,7 @@ mod instruction;
 pub mod listener;
 pub mod local;
 pub mod log_readers;
+pub mod numbers;
 pub mod operator;
 pub mod receipts;
 mod standing;

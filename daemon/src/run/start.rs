@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::core::{Engine, TokenIndex};
 use crate::door::authority::AuthorityState;
 use crate::door::log_readers::LogReaders;
+use crate::door::numbers::Numbers;
 use crate::door::operator::OperatorState;
 use crate::door::receipts::Receipts;
 use crate::door::vendor::{Policies, TenantPlaces, VendorState};
@@ -245,8 +246,14 @@ fn finish_start(
         scrubs,
         metrics: Arc::clone(&metrics),
     }));
-    let receipts = LogReaders::open(&config.state_dir, RECEIPT_READERS)?;
-    let receipts = Receipts::new(ceremonies.clone(), Arc::clone(&newest), receipts, spine_settings.checkpoint_bound);
+    let log = LogReaders::open(&config.state_dir, RECEIPT_READERS)?;
+    let bound = spine_settings.checkpoint_bound;
+    let receipts = Receipts::new(ceremonies.clone(), Arc::clone(&newest), Arc::clone(&log), bound);
+    let numbering_psd = config.certification.as_ref().and_then(|certification| certification.numbers);
+    let numbers = numbering_psd.map(|psd| {
+        let signers = (core.clone(), ceremonies.clone());
+        Arc::new(Numbers::new(psd, genesis.appliance.clone(), signers, Arc::clone(&metrics.log_size), log))
+    });
     let state = Arc::new(VendorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),
@@ -255,6 +262,7 @@ fn finish_start(
         licences,
         newest,
         receipts: Arc::new(receipts),
+        numbers,
         log_size: Arc::clone(&metrics.log_size),
         log_key,
         origin,

@@ -361,6 +361,7 @@ fn the_test_above_leaves_no_rule_out() {
         "postal-item",
         "voucher-item",
         "voucher-kind",
+        "certification-number",
         "sign-result",
         "signed-piece",
         "refused-piece",

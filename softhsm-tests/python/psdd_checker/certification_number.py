@@ -11,7 +11,7 @@ KEY_DOMAIN = b"psdd/token-mac/v1\x00psdd-certification-number-1"
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ALIKE = str.maketrans("OIL", "011")
 _LENGTH = 12
-_COUNT_BITS = 31
+_PLACE_BITS = 45
 
 
 def _field() -> tuple[list[int], dict[int, int]]:
@@ -76,12 +76,11 @@ def key_message(appliance: str, epoch: int) -> bytes:
     return KEY_DOMAIN + _scope(appliance, epoch)
 
 
-def number(key: bytes, appliance: str, epoch: int, psd_index: int, count: int) -> Number:
-    """The number of a PSD's certification; ValueError where index or count do not fit."""
-    if not (0 <= psd_index < 1 << 14 and 0 <= count < 1 << _COUNT_BITS):
-        raise ValueError("index or count is too large")
-    bits = psd_index << _COUNT_BITS | count
-    plain = [bits >> 5 * place & 31 for place in reversed(range(9))]
+def number(key: bytes, appliance: str, epoch: int, leaf: int) -> Number:
+    """The number of the certification at a leaf of the log; ValueError where that does not fit."""
+    if not 0 <= leaf < 1 << _PLACE_BITS:
+        raise ValueError("the leaf is too large")
+    plain = [leaf >> 5 * place & 31 for place in reversed(range(9))]
     values = [epoch % 32, *Ff1(key, 32).encrypt(_scope(appliance, epoch), plain)]
     # The two values that make both sums zero, found by trying: this is the reader, not the maker.
     for first in range(32):
@@ -91,11 +90,11 @@ def number(key: bytes, appliance: str, epoch: int, psd_index: int, count: int) -
     raise AssertionError("the code has check characters for every ten")
 
 
-def opened(key: bytes, appliance: str, epoch: int, given: Number) -> tuple[int, int]:
-    """PSD index and count that a number of this epoch stands for; ValueError where it is of another."""
+def opened(key: bytes, appliance: str, epoch: int, given: Number) -> int:
+    """The leaf that a number of this epoch stands for; ValueError where it is of another."""
     if given.epoch_modulo != epoch % 32:
         raise ValueError("another epoch")
-    bits = 0
+    leaf = 0
     for numeral in Ff1(key, 32).decrypt(_scope(appliance, epoch), given.values[1:10]):
-        bits = bits << 5 | numeral
-    return bits >> _COUNT_BITS, bits & (1 << _COUNT_BITS) - 1
+        leaf = leaf << 5 | numeral
+    return leaf

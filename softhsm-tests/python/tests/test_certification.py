@@ -52,15 +52,15 @@ def test_numbers_lead_both_ways():
     assert len(VECTORS["numbers"]) == 25
     for row in VECTORS["numbers"]:
         scope = bytes.fromhex(row["key"]), row["appliance"], row["epoch"]
-        number = certification_number.number(*scope, row["psd_index"], row["count"])
+        number = certification_number.number(*scope, row["leaf"])
         assert str(number) == row["number"]
         read = certification_number.parse(row["number"].lower().replace("0", "o").replace("-", " "))
-        assert certification_number.opened(*scope, read) == (row["psd_index"], row["count"])
+        assert certification_number.opened(*scope, read) == row["leaf"]
         with pytest.raises(ValueError, match="another epoch"):
             certification_number.opened(scope[0], scope[1], scope[2] + 1, read)
-    for psd_index, count in ((1 << 14, 0), (0, 1 << 31), (-1, 0)):
+    for leaf in (1 << 45, -1):
         with pytest.raises(ValueError):
-            certification_number.number(KEY, "post-1", 1, psd_index, count)
+            certification_number.number(KEY, "post-1", 1, leaf)
 
 
 def _parses(text):

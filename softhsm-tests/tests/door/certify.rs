@@ -10,6 +10,7 @@ use psd::PsdId;
 use psd::certification;
 use psd::record::{Event, Record};
 use psdctl::dev::DevOptions;
+use psdd_certification::{CertificationNumber, PrintedLine};
 use psdd_client::{CertifiedPiece, CertifyItem, Outcome, Payment, ProvenBy, new_key};
 use psdd_wire::receipt::Receipt;
 use softhsm_tests::Appliance;
@@ -71,12 +72,18 @@ fn corrected_mail_is_certified_by_the_token_and_holds_everywhere() {
         Appliance::up(DevOptions { psds: 2, vouchers: 1, certifying: true, ..softhsm_tests::options() });
     let caller = Caller::new(&appliance.layout);
     run(what_is_owed_is_debited(&caller));
+    run(cases_come_out_as_computed_by_hand(&caller));
     run(each_refusal_has_its_code(&caller));
     run(an_indicium_pays_or_its_postage_comes_back(&caller));
     run(by_the_sdk(&appliance));
     run(a_receipt_proves_its_record_without_a_connection(&appliance, &caller));
+    run(a_number_leads_to_its_piece_and_to_no_other(&appliance, &caller));
     let leaf = by_psdctl(&appliance).to_string();
     run(a_new_table_binds_the_next_piece(&appliance));
+    let numbered = run(number_of(&caller));
+    assert!(appliance.stop().success());
+    appliance.start().expect("psdd starts again");
+    run(its_number_stays(&Caller::new(&appliance.layout), &numbered));
     assert!(appliance.stop().success());
     appliance.check(None).assert_clean("certifications and marks in one ledger");
     let state = appliance.layout.state().display().to_string();
@@ -228,6 +235,41 @@ async fn refused_items(wire: &Wire) -> Vec<(V, &'static str)> {
     ]
 }
 
+/// Of a run of pieces of every kind each owes what was computed by hand for it, and all together what the registers moved by.
+async fn cases_come_out_as_computed_by_hand(caller: &Caller) {
+    let wire = caller.connect().await;
+    let lines = include_str!("certifications.csv").lines().skip(1);
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert!(rows.len() >= 30 && rows.iter().filter(|row| row[6].len() > 4 || row[7].len() > 4).count() >= 10);
+    let mut items = Vec::new();
+    for row in &rows {
+        let mut item = letter().with("class", V::text(row[0])).with("destination", V::text("20260"));
+        item = item.with("weight", V::Int(row[1].parse().expect("a weight")));
+        if !row[2].is_empty() {
+            item = item.with("size", V::Array(row[2].split('|').map(V::text).collect()));
+        }
+        if !row[3].is_empty() {
+            item = item.with("surcharges", V::Array(row[3].split('+').map(V::text).collect()));
+        }
+        items.push(match row[4] {
+            "imprint" => item.with("imprint", V::text(row[5])),
+            "indicium" => item.with("indicium", V::Bytes(mark(&wire, MAILER, row[5]).await)),
+            _ => item,
+        });
+    }
+    let before = wire.registers(psd(WEIGHER)).await;
+    let results = certify(&wire, &items).await;
+    let mut debits = Vec::new();
+    for (row, result) in rows.iter().zip(&results) {
+        assert_eq!(outcome(result), "signed", "{row:?}");
+        let [due, paid, debited] = amounts(result);
+        assert_eq!([paid, due, debited], [row[5], row[6], row[7]], "{}: {row:?}", row[9]);
+        assert_eq!(mills(paid).saturating_sub(mills(due)), mills(row[8]), "{row:?}");
+        debits.push(mills(debited));
+    }
+    assert_eq!(wire.registers(psd(WEIGHER)).await, before.after(&debits), "the whole is the sum of its parts");
+}
+
 /// Whichever is asked for first; a refund that is given up leaves the indicium free to pay.
 async fn an_indicium_pays_or_its_postage_comes_back(caller: &Caller) {
     let wire = caller.connect().await;
@@ -332,6 +374,77 @@ async fn by_the_sdk(appliance: &Appliance) {
     assert!(proven.iter().map(record).eq(again.iter().map(record)));
     let reused = client.certify(psd(WEIGHER), &rates, signed, &many[..1], false).await.expect("an answer");
     assert!(matches!(&reused[0], Outcome::Refused(problem) if problem.facts.code == "key-reused"), "{reused:?}");
+}
+
+/// A letter, and what was told of it.
+async fn number_of(caller: &Caller) -> (V, V) {
+    let (wire, item) = (caller.connect().await, letter());
+    let told = certify(&wire, std::slice::from_ref(&item)).await.remove(0);
+    (item, told)
+}
+
+async fn its_number_stays(caller: &Caller, (item, told): &(V, V)) {
+    let wire = caller.connect().await;
+    assert_eq!(certify(&wire, std::slice::from_ref(item)).await[0], *told, "a restart numbers nothing anew");
+    let path = format!("/v1/certifications/numbers/{}", told.get("number").str());
+    assert_eq!(wire.get(&path).await.body.get("piece"), told);
+}
+
+/// By hand and by scan: what a person reads leads to the piece, for its tenant, and says whether the mark beside it belongs to it.
+async fn a_number_leads_to_its_piece_and_to_no_other(appliance: &Appliance, caller: &Caller) {
+    let wire = caller.connect().await;
+    let marks = [mark(&wire, MAILER, "0.50").await, mark(&wire, MAILER, "0.50").await];
+    let items = [paid_by(&marks[0]), paid_by(&marks[1]), letter()];
+    let results = certify(&wire, &items).await;
+    let numbers: Vec<&str> = results.iter().map(|result| result.get("number").str()).collect();
+    assert!(numbers.iter().all(|number| number.parse::<CertificationNumber>().is_ok()), "{numbers:?}");
+    assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2]);
+    let line: PrintedLine = results[0].get("line").str().parse().expect("a line");
+    let says = (line.class().as_str(), line.due().to_string(), line.number().to_string());
+    assert_eq!(says, ("letter-metered", DUE.to_owned(), numbers[0].to_owned()));
+
+    let by_number = |text: String| {
+        let wire = &wire;
+        async move { wire.get(&format!("/v1/certifications/numbers/{text}")).await }
+    };
+    for text in [numbers[0].to_owned(), numbers[0].to_lowercase(), numbers[0].replace('-', "")] {
+        assert_eq!(by_number(text).await.body.get("piece"), &results[0]);
+    }
+    let swapped = format!("{}{}", &numbers[0][..13], if numbers[0].ends_with('0') { '1' } else { '0' });
+    let misread = by_number(swapped).await;
+    assert_eq!((misread.status, code_of(&misread.body)), (400, "number-misread"));
+    // Read rightly, and of a place that has no record yet, or one of something else.
+    let strangers = ["7KQ4-M2XD-P0N2", "15XG-C0XD-8TYS", "1B17-HGYA-CCKA"].map(str::to_owned);
+    for stranger in strangers.into_iter().filter(|text| text.parse::<CertificationNumber>().is_ok()) {
+        let unknown = by_number(stranger).await;
+        assert_eq!((unknown.status, code_of(&unknown.body)), (404, "number-unknown"));
+    }
+    let stranger = caller.with(&appliance.issue("number-stranger", "stranger", 321)).connect().await;
+    let of_another = stranger.get(&format!("/v1/certifications/numbers/{}", numbers[0])).await;
+    assert_eq!((of_another.status, code_of(&of_another.body)), (404, "number-unknown"));
+
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let verify = |arguments: &[&str]| psdctl(appliance, &[&["certify", "verify"], arguments].concat());
+    let belongs = verify(&[numbers[0], "--indicium", &hex(&marks[0])]);
+    assert!(belongs.status.success() && told(&belongs).contains("belongs"), "{}", told(&belongs));
+    let printed = verify(&[results[2].get("line").str()]);
+    assert!(printed.status.success() && told(&printed).contains("no indicium paid"), "{}", told(&printed));
+    let other = verify(&[numbers[0], "--indicium", &hex(&marks[1])]);
+    assert!(other.status.code() == Some(1) && told(&other).contains("other-indicium"), "{}", told(&other));
+    let scans = appliance.around().join("scans.csv");
+    let rows = [
+        format!("{},{}", numbers[0], hex(&marks[0])),
+        format!("{},{}", numbers[1], hex(&marks[0])),
+        format!("{},", numbers[1]),
+        format!("{},", numbers[2]),
+        "7KQ4-M2XD-P0N3,".to_owned(),
+    ];
+    std::fs::write(&scans, format!("number,indicium\n{}\n", rows.join("\n"))).expect("written");
+    let judged = verify(&["--scans", &scans.display().to_string()]);
+    assert_eq!(judged.status.code(), Some(1), "{}", told(&judged));
+    for says in ["2 of 5 pieces", "other-indicium", "indicium-missing", "misread"] {
+        assert!(told(&judged).contains(says), "{says}: {}", told(&judged));
+    }
 }
 
 /// A receipt is for whoever has it: the record and the public half of the log key are all that it takes, and nothing else fits it.

@@ -151,7 +151,7 @@ fn rule_of(method: &str, path: &str) -> &'static str {
         ("POST", ["v1", "indicia"]) => "sign-response",
         ("GET", ["v1", "indicia", _]) => "piece-response",
         ("POST", ["v1", "psds", _, "certifications"]) => "certify-response",
-        ("GET", ["v1", "certifications", _]) => "certification-response",
+        ("GET", ["v1", "certifications", _] | ["v1", "certifications", "numbers", _]) => "certification-response",
         ("GET", ["v1", "psds"]) => "psds-response",
         ("GET", ["v1", "psds", _]) => "psd-response",
         ("GET", ["v1", "psds", _, "certificates"]) => "certificates-response",

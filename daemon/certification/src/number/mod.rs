@@ -1,7 +1,7 @@
 //! Certification numbers: what a person reads next to a mark, types into a checker or says on the telephone.
 //!
 //! Twelve characters of Crockford's base 32 in three groups of four, `7KQ4-M2XD-P0N2`. The first says the numbering epoch modulo 32, the
-//! next nine are a keyed permutation of PSD and count ([`Numbering`]), the last two check the ten before them. Whoever has no key learns
+//! next nine are a keyed permutation of the place of the record in the log ([`Numbering`]), the last two check the ten before them. Whoever has no key learns
 //! from a number that it was not misread, and which epoch it may be of; nothing else.
 
 mod alphabet;
@@ -11,7 +11,7 @@ mod place;
 
 pub use check::Suspect;
 pub use numbering::{KEY_PURPOSE, Numbering, NumberingEpoch, OtherEpoch};
-pub use place::{CertificationCount, Place, PsdIndex};
+pub use place::Place;
 
 use check::CHECKS;
 use std::fmt;

@@ -2,10 +2,10 @@
 //!
 //! FF1 of NIST SP 800-38G with AES-256, radix 32 and nine numerals: 2⁴⁵ strings, far above the 10⁶ that the standard asks for. A
 //! permutation never gives one number twice, so that numbers are unique by construction within an appliance and an epoch; without the
-//! key they show neither PSD nor order. The key is a MAC that the token makes once for an epoch, because one call of the token for each
+//! key they show neither PSD nor order nor how many there are. The key is a MAC that the token makes once for an epoch, because one call of the token for each
 //! number would bind certifications to the token's speed.
 
-use super::{CHECKED, CertificationCount, CertificationNumber, Place, PsdIndex};
+use super::{CHECKED, CertificationNumber, Place};
 use crate::mac::{self, MAC_LENGTH, Mac};
 use aes::Aes256;
 use fpe::ff1::{FF1, FlexibleNumeralString};
@@ -22,7 +22,7 @@ pub const KEY_PURPOSE: &str = "psdd-certification-number-1";
 /// Characters of the alphabet.
 const RADIX: u32 = 32;
 
-/// The number of a numbering epoch, counted by the appliance. A new one begins with a new key, or when a PSD's counts run out.
+/// The number of a numbering epoch, counted by the appliance. A new one begins with a new key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NumberingEpoch(pub u32);
 
@@ -82,9 +82,9 @@ impl Numbering {
         self.epoch
     }
 
-    /// The number of a PSD's certification.
-    pub fn number(&self, psd: PsdIndex, count: CertificationCount) -> CertificationNumber {
-        let plain = FlexibleNumeralString::from(Place { psd, count }.numerals().to_vec());
+    /// The number of the certification at a place.
+    pub fn number(&self, place: Place) -> CertificationNumber {
+        let plain = FlexibleNumeralString::from(place.numerals().to_vec());
         let permuted: Vec<u16> = match self.permutation.encrypt(&self.tweak, &plain) {
             Ok(permuted) => permuted.into(),
             Err(error) => unreachable!("nine numerals below 32: {error}"),
@@ -97,7 +97,7 @@ impl Numbering {
         CertificationNumber::of(checked)
     }
 
-    /// What a number stands for. Every number of 2⁴⁵ stands for something: whether the appliance gave it out, its log says.
+    /// What a number stands for. Every number of 2⁴⁵ stands for some leaf: whether a certification is there, the log says.
     ///
     /// # Errors
     ///

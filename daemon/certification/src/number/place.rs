@@ -1,68 +1,32 @@
-//! What a certification number stands for: which PSD of the appliance, and its how-manieth certification of the epoch.
+//! What a certification number stands for: the place of the certification's record in the appliance's log.
 
 use super::PERMUTED;
 
-/// Bits of a count.
-const COUNT_BITS: u32 = 31;
+/// Bits of a place.
+const BITS: u32 = 45;
 
-/// The index of a PSD in its appliance, below 2¹⁴. The appliance's log says which PSD has which.
+/// A leaf of the appliance's log, below 2⁴⁵: at a million records a second, those of a year.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct PsdIndex(u16);
-
-/// The number of a PSD's certification within a numbering epoch, below 2³¹.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CertificationCount(u32);
-
-/// What a number stands for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Place {
-    /// Which PSD of the appliance.
-    pub psd: PsdIndex,
-    /// Which of its certifications in the epoch.
-    pub count: CertificationCount,
-}
-
-impl PsdIndex {
-    /// The largest.
-    pub const MAX: Self = Self((1 << 14) - 1);
-
-    /// The index with this number; `None` above [`PsdIndex::MAX`].
-    pub const fn new(index: u16) -> Option<Self> {
-        if index <= Self::MAX.0 { Some(Self(index)) } else { None }
-    }
-
-    /// The number.
-    pub const fn number(self) -> u16 {
-        self.0
-    }
-}
-
-impl CertificationCount {
-    /// The largest; behind it a new epoch begins.
-    pub const MAX: Self = Self((1 << COUNT_BITS) - 1);
-
-    /// The count with this number; `None` above [`CertificationCount::MAX`].
-    pub const fn new(count: u32) -> Option<Self> {
-        if count <= Self::MAX.0 { Some(Self(count)) } else { None }
-    }
-
-    /// The number.
-    pub const fn number(self) -> u32 {
-        self.0
-    }
-
-    /// The count behind this one; `None` where the epoch has no more, so that numbers are never used again.
-    pub const fn next(self) -> Option<Self> {
-        Self::new(self.0 + 1)
-    }
-}
+pub struct Place(u64);
 
 impl Place {
-    /// Index and count as 45 bits, in nine numerals of base 32, the most significant first.
+    /// The largest.
+    pub const MAX: Self = Self((1 << BITS) - 1);
+
+    /// The place of the record at this leaf; `None` above [`Place::MAX`].
+    pub const fn of_leaf(leaf: u64) -> Option<Self> {
+        if leaf <= Self::MAX.0 { Some(Self(leaf)) } else { None }
+    }
+
+    /// The leaf.
+    pub const fn leaf(self) -> u64 {
+        self.0
+    }
+
+    /// Nine numerals of base 32, the most significant first.
     pub(super) fn numerals(self) -> [u16; PERMUTED] {
-        let bits = u64::from(self.psd.0) << COUNT_BITS | u64::from(self.count.0);
         let mut numerals = [0; PERMUTED];
-        let mut rest = bits;
+        let mut rest = self.0;
         for numeral in numerals.iter_mut().rev() {
             *numeral = u16::from((rest % 32).to_le_bytes()[0]);
             rest /= 32;
@@ -75,10 +39,7 @@ impl Place {
         if numerals.len() != PERMUTED || numerals.iter().any(|numeral| *numeral >= 32) {
             return None;
         }
-        let bits = numerals.iter().fold(0u64, |bits, numeral| bits << 5 | u64::from(*numeral));
-        let psd = PsdIndex::new(u16::try_from(bits >> COUNT_BITS).ok()?)?;
-        let count = CertificationCount::new(u32::try_from(bits & u64::from(CertificationCount::MAX.0)).ok()?)?;
-        Some(Self { psd, count })
+        Self::of_leaf(numerals.iter().fold(0u64, |bits, numeral| bits << 5 | u64::from(*numeral)))
     }
 }
 
@@ -87,22 +48,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn index_and_count_fill_nine_numerals() {
-        let place =
-            |psd, count| Place { psd: PsdIndex::new(psd).unwrap(), count: CertificationCount::new(count).unwrap() };
+    fn a_leaf_fills_nine_numerals() {
         let rows = [
-            (place(0, 0), [0; 9]),
-            (place(0, 33), [0, 0, 0, 0, 0, 0, 0, 1, 1]),
-            // 2³¹ is the second bit of the third numeral.
-            (place(1, 0), [0, 0, 2, 0, 0, 0, 0, 0, 0]),
-            (place(16_383, CertificationCount::MAX.number()), [31; 9]),
+            (0, [0; 9]),
+            (33, [0, 0, 0, 0, 0, 0, 0, 1, 1]),
+            // The second bit of the third numeral.
+            (1 << 31, [0, 0, 2, 0, 0, 0, 0, 0, 0]),
+            (Place::MAX.leaf(), [31; 9]),
         ];
-        for (place, numerals) in rows {
-            assert_eq!(place.numerals(), numerals);
-            assert_eq!(Place::of_numerals(&numerals), Some(place));
+        for (leaf, numerals) in rows {
+            let place = Place::of_leaf(leaf).unwrap();
+            assert_eq!((place.numerals(), Place::of_numerals(&numerals)), (numerals, Some(place)));
         }
         assert_eq!((Place::of_numerals(&[0; 8]), Place::of_numerals(&[32; 9])), (None, None));
-        assert_eq!((PsdIndex::new(16_384), CertificationCount::new(1 << 31)), (None, None));
-        assert_eq!((CertificationCount::MAX.next(), CertificationCount(6).next()), (None, CertificationCount::new(7)));
+        assert_eq!(Place::of_leaf(1 << 45), None);
     }
 }

@@ -4,8 +4,7 @@ use crate::holder::{Holder, Silent};
 use proptest::prelude::*;
 use psd::ApplianceId;
 use psdd_certification::number::{
-    CertificationCount, CertificationNumber, LENGTH, NumberError, Numbering, NumberingEpoch, OtherEpoch, Place,
-    PsdIndex, Suspect,
+    CertificationNumber, LENGTH, NumberError, Numbering, NumberingEpoch, OtherEpoch, Place, Suspect,
 };
 use std::collections::BTreeSet;
 
@@ -20,18 +19,17 @@ fn numbering(epoch: u32) -> Numbering {
     numbering
 }
 
-fn place(psd: u16, count: u32) -> Place {
-    Place { psd: PsdIndex::new(psd).expect("an index"), count: CertificationCount::new(count).expect("a count") }
+fn place(leaf: u64) -> Place {
+    Place::of_leaf(leaf).expect("a place")
 }
 
-fn number(numbering: &Numbering, psd: u16, count: u32) -> CertificationNumber {
-    let Place { psd, count } = place(psd, count);
-    numbering.number(psd, count)
+fn number(numbering: &Numbering, leaf: u64) -> CertificationNumber {
+    numbering.number(place(leaf))
 }
 
 #[test]
 fn a_number_is_read_as_people_write_it() {
-    let number = number(&numbering(1), 7, 123_456);
+    let number = number(&numbering(1), 123_456);
     let text = number.to_string();
     assert_eq!((text.len(), text.as_bytes()[4], text.as_bytes()[9]), (14, b'-', b'-'));
     let alike: String = text.chars().map(|c| if c == '0' { 'O' } else { c }).collect();
@@ -66,8 +64,8 @@ fn what_is_no_number_is_told_by_length_or_group() {
 
 #[test]
 fn every_slip_in_one_or_two_characters_is_found_and_its_group_told_where_it_can_be() {
-    for (psd, count) in [(0, 0), (7, 123_456), (16_383, (1 << 31) - 1)] {
-        let right = number(&numbering(44), psd, count).to_string();
+    for leaf in [0, 123_456, Place::MAX.leaf()] {
+        let right = number(&numbering(44), leaf).to_string();
         let places: Vec<usize> = (0..right.len()).filter(|at| right.as_bytes()[*at] != b'-').collect();
         let with = |text: &str, at: usize, c: char| format!("{}{c}{}", &text[..at], &text[at + 1..]);
         for (index, &first) in places.iter().enumerate() {
@@ -95,9 +93,9 @@ fn every_slip_in_one_or_two_characters_is_found_and_its_group_told_where_it_can_
 }
 
 #[test]
-fn numbers_of_one_psd_in_a_row_share_nothing_but_the_epoch() {
+fn numbers_in_a_row_share_nothing_but_the_epoch() {
     let (numbering, most) = (numbering(33), 20_000);
-    let numbers: BTreeSet<String> = (0..most).map(|count| number(&numbering, 3, count).to_string()).collect();
+    let numbers: BTreeSet<String> = (0..most).map(|leaf| number(&numbering, leaf).to_string()).collect();
     assert_eq!(numbers.len(), usize::try_from(most).expect("small"));
     assert!(numbers.iter().all(|number| number.starts_with('1')));
     // Of the permuted characters each takes each value about as often as another: 625 times, with a deviation of 25.
@@ -117,14 +115,14 @@ fn numbers_rest_on_key_appliance_and_epoch() {
         .map(|(appliance, epoch, secret)| {
             let appliance = appliance.parse().expect("a name");
             let Ok(numbering) = Numbering::derive(&Holder([*secret; 32]), &appliance, NumberingEpoch(*epoch));
-            number(&numbering, 3, 9)
+            number(&numbering, 9)
         })
         .collect();
     assert_eq!(numbers.len(), scopes.len());
     // The same key in two scopes gives other numbers still: appliance and epoch are the tweak.
     let key = || zeroize::Zeroizing::new([9; 32]);
     let under = |appliance: &str, epoch| {
-        number(&Numbering::new(key(), &appliance.parse().expect("a name"), NumberingEpoch(epoch)), 3, 9)
+        number(&Numbering::new(key(), &appliance.parse().expect("a name"), NumberingEpoch(epoch)), 9)
     };
     assert_eq!(under("post-1", 1), under("post-1", 1));
     assert_ne!(under("post-1", 1), under("post-1", 33));
@@ -133,22 +131,22 @@ fn numbers_rest_on_key_appliance_and_epoch() {
 
 #[test]
 fn a_number_of_another_epoch_is_not_opened_and_a_silent_token_gives_no_numbers() {
-    let theirs = number(&numbering(2), 0, 0);
+    let theirs = number(&numbering(2), 0);
     let refused = OtherEpoch { number: theirs, epoch: NumberingEpoch(1) };
     assert_eq!(numbering(1).open(&theirs), Err(refused));
     // 34 is 2 modulo 32: the number is opened, as something else.
-    assert_ne!(numbering(34).open(&theirs), Ok(place(0, 0)));
-    assert_eq!(numbering(2).open(&theirs), Ok(place(0, 0)));
+    assert_ne!(numbering(34).open(&theirs), Ok(place(0)));
+    assert_eq!(numbering(2).open(&theirs), Ok(place(0)));
     let silent = Numbering::derive(&Silent, &appliance(), NumberingEpoch(1));
     assert_eq!(silent.err(), Some("token-unavailable"));
 }
 
 proptest! {
     #[test]
-    fn every_place_has_a_number_that_leads_back(epoch: u32, psd in 0u16..1 << 14, count in 0u32..1 << 31) {
+    fn every_place_has_a_number_that_leads_back(epoch: u32, leaf in 0u64..1 << 45) {
         let numbering = numbering(epoch);
-        let number = number(&numbering, psd, count);
-        prop_assert_eq!(numbering.open(&number), Ok(place(psd, count)));
+        let number = number(&numbering, leaf);
+        prop_assert_eq!(numbering.open(&number), Ok(place(leaf)));
         prop_assert_eq!(number.to_string().parse(), Ok(number));
         prop_assert_eq!(u32::from(number.epoch_modulo()), epoch % 32);
     }
@@ -163,8 +161,7 @@ proptest! {
             endings.filter_map(|(a, b)| format!("{ten}{a}{b}").parse().ok()).collect();
         prop_assert_eq!(valid.len(), 1, "ten characters have one pair of check characters");
         let numbering = numbering(u32::from(valid[0].epoch_modulo()));
-        let Place { psd, count } = numbering.open(&valid[0]).expect("its epoch");
-        prop_assert_eq!(numbering.number(psd, count), valid[0]);
+        prop_assert_eq!(numbering.number(numbering.open(&valid[0]).expect("its epoch")), valid[0]);
     }
 
     #[test]

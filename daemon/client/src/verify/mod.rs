@@ -121,6 +121,14 @@ pub enum VerificationError {
         /// What is wrong.
         what: &'static str,
     },
+    /// What a number leads to has no key.
+    #[error("number {number}: its certification has the key {told}, which is no UUID of version 7")]
+    Number {
+        /// The number.
+        number: String,
+        /// The key told, hex.
+        told: String,
+    },
     /// A receipt does not prove that the record of the piece stands in the log.
     #[error("receipt of piece {key}: {source}")]
     Receipt {

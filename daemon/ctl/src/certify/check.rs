@@ -92,6 +92,11 @@ fn read(text: &str) -> Result<Read, CheckError> {
     Ok(Read::Line(text.parse()?))
 }
 
+/// The number in a text, alone or in a printed line; why there is none, in words.
+pub(super) fn number_of(text: &str) -> Result<CertificationNumber, String> {
+    read(text).map(|read| read.number()).map_err(|error| error.to_string())
+}
+
 impl CheckError {
     /// The group of the number that looks wrong, from 0.
     fn group(&self) -> Option<usize> {

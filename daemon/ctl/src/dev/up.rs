@@ -343,7 +343,7 @@ fn write_configurations(layout: &Layout, options: &DevOptions, serial: Option<&s
     }
     write(&layout.hsm_config(), &hsm)?;
     let certification = match options.certifying {
-        true => "[certification]\nrates_dir = \"rates\"\nscales = \"scales.toml\"\n\n",
+        true => "[certification]\nrates_dir = \"rates\"\nscales = \"scales.toml\"\nnumbers = \"PS010000000001\"\n\n",
         false => "",
     };
     let psdd = format!(

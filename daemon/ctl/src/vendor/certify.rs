@@ -55,6 +55,7 @@ struct Line<'r> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time")]
 enum Told {
     Certified {
         due: String,
@@ -64,6 +65,11 @@ enum Told {
         rates: String,
         version: u64,
         tariff: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        number: Option<String>,
+        /// To be printed on the piece.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        printed_line: Option<String>,
         leaf: u64,
         time: String,
         certification: String,
@@ -177,6 +183,8 @@ fn told(outcome: &Outcome<CertifiedPiece>) -> Told {
             rates: piece.rates.clone(),
             version: piece.version,
             tariff: piece.tariff.clone(),
+            number: piece.number.clone(),
+            printed_line: piece.line.clone(),
             leaf: piece.leaf,
             time: UnixMillis(piece.time).to_string(),
             certification: hex(&piece.certification),

@@ -4,7 +4,7 @@ use crate::rig::{Rig, TestKey, TestLink};
 use psd::PostageAmount;
 use psdd_certification::Mac;
 use psdd_certification::digital_token::{AddressCode, DigitalToken, Lengths, Party, TokenData};
-use psdd_certification::number::{CertificationCount, Numbering, NumberingEpoch, Place, PsdIndex};
+use psdd_certification::number::{Numbering, NumberingEpoch, Place};
 use psdd_hsm::protocol::Form;
 use psdd_hsm::role::{Algorithm, Role};
 
@@ -60,11 +60,11 @@ fn tokens_and_numbers_are_made_by_keys_that_never_leave() {
 
     let appliance = "post-1".parse().expect("a name");
     let derive = |token| Numbering::derive(token, &appliance, NumberingEpoch(5)).expect("a key");
-    let (psd, count) = (PsdIndex::new(3).expect("an index"), CertificationCount::new(9).expect("a count"));
-    let number = derive(&numbers).number(psd, count);
+    let place = Place::of_leaf(123_456).expect("a place");
+    let number = derive(&numbers).number(place);
     // The token makes the same key again after a restart, and another key of it another.
-    assert_eq!(derive(&numbers).open(&number), Ok(Place { psd, count }));
-    assert_ne!(derive(&vendor).open(&number), Ok(Place { psd, count }));
+    assert_eq!(derive(&numbers).open(&number), Ok(place));
+    assert_ne!(derive(&vendor).open(&number), Ok(place));
 
     let message = Numbering::key_message(&appliance, NumberingEpoch(5));
     let other = link.generate(Role::Device, Algorithm::EcdsaP256, "device");

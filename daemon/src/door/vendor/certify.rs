@@ -5,14 +5,15 @@ use super::problems::{Failure, of_outcome};
 use super::submit::{AUTHORISE_ATTEMPTS, Authorised, Pieces, check_count, compare_checkpoint, submit, sum, totals};
 use crate::certify::{Payers, Request};
 use crate::core::{Outcome, PolicyGeneration, Sight, SignTarget, View};
+use crate::door::numbers::Numberings;
+use crate::door::receipts::Receipts;
 use crate::spine::{Fatal, die};
 use http::StatusCode;
 use psd::certification::{Paid, Proof, decode};
 use psd::device::Piece;
 use psd::indicium::Details;
-use psd::record::Event;
-use psd::{PostageAmount, PsdId, RateName};
-use psdd_ledger::Durable;
+use psd::record::{Event, Record};
+use psd::{LicenceNumber, PostageAmount, PsdId, RateName};
 use psdd_policy::Action;
 use psdd_wire::message::{
     CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy, RefusedPiece,
@@ -54,7 +55,7 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
     let results = results.into_iter().zip(&request.items);
     let results = results.map(|(result, item)| result.unwrap_or_else(|| refused(item, of_outcome(&Outcome::Stale))));
     let mut results: Vec<CertifyResult> = results.collect();
-    prove(connection, &mut results).await?;
+    prove(&connection.state.receipts, &mut results).await?;
     for problem in results.iter().filter_map(CertifyResult::problem) {
         connection.state.metrics.refused(&problem.facts.code);
     }
@@ -64,8 +65,36 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
     Ok(psdd_wire::encode_with_capacity(&response, capacity))
 }
 
+/// What numbers the certifications of a PSD.
+pub(in crate::door) struct Numbered {
+    licence: LicenceNumber,
+    numberings: Numberings,
+}
+
+/// The numberings so far, where the appliance gives numbers. Asked for once the certifications are durable.
+async fn numbered(connection: &Connection, psd: PsdId) -> Result<Option<Numbered>, Failure> {
+    let licence = connection.state.licences.load().identity(psd).map(|identity| identity.licence.clone());
+    let (Some(numbers), Some(licence)) = (&connection.state.numbers, licence) else { return Ok(None) };
+    Ok(Some(Numbered { licence, numberings: numbers.numberings().await? }))
+}
+
+/// A stored certification as it was told first.
+pub(super) async fn stored(
+    connection: &Connection,
+    leaf: u64,
+    record: &Record,
+) -> Result<Option<CertifiedPiece>, Failure> {
+    let Some(stamp) = record.event.stamp() else { return Ok(None) };
+    let numbered = numbered(connection, stamp.psd).await?;
+    let Some(piece) = certified_piece((leaf, record), numbered.as_ref()) else { return Ok(None) };
+    let mut results = [CertifyResult::Certified(piece)];
+    prove(&connection.state.receipts, &mut results).await?;
+    let [CertifyResult::Certified(piece)] = results else { return Ok(None) };
+    Ok(Some(piece))
+}
+
 /// Puts receipts to the certifications that are to be proven by them.
-pub(super) async fn prove(connection: &Connection, results: &mut [CertifyResult]) -> Result<(), Failure> {
+async fn prove(receipts: &Receipts, results: &mut [CertifyResult]) -> Result<(), Failure> {
     let mut pieces: Vec<&mut CertifiedPiece> = results
         .iter_mut()
         .filter_map(|result| match result {
@@ -75,7 +104,7 @@ pub(super) async fn prove(connection: &Connection, results: &mut [CertifyResult]
         .collect();
     pieces.sort_unstable_by_key(|piece| piece.leaf);
     let records = pieces.iter_mut().map(|piece| (piece.leaf, std::mem::take(&mut piece.certification))).collect();
-    let proven = connection.state.receipts.for_records(records).await?;
+    let proven = receipts.for_records(records).await?;
     for (piece, (record, receipt)) in pieces.into_iter().zip(proven) {
         (piece.certification, piece.receipt) = (record, Some(receipt));
     }
@@ -157,6 +186,7 @@ async fn pass_core(
     }
     let (target, all_or_none) = (SignTarget::Psd(id), request.all_or_none);
     let outcomes = submit(connection, Authorised { target, signer: text, all_or_none, policy }, pieces).await?;
+    let numbered = numbered(connection, id).await?;
     let mut stale = Vec::new();
     for (at, outcome) in open.iter().copied().zip(outcomes) {
         results[at] = match outcome {
@@ -164,7 +194,7 @@ async fn pass_core(
                 stale.push(at);
                 None
             }
-            Outcome::Signed(durable) => match certified_piece(&durable) {
+            Outcome::Signed(durable) => match certified_piece((durable.leaf(), durable.record()), numbered.as_ref()) {
                 Some(piece) => Some(CertifyResult::Certified(piece)),
                 None => die(&Fatal::Broken("a certification was answered with another kind of record".to_owned())),
             },
@@ -187,10 +217,15 @@ fn imprint(piece: &Piece) -> PostageAmount {
 
 /// What a durable record says to its client: the same for the first answer and every repetition. Where a receipt is to prove it, there is an
 /// empty one, which [`prove`] fills, beside the record.
-pub(super) fn certified_piece(durable: &Durable) -> Option<CertifiedPiece> {
-    let record = durable.record();
+pub(in crate::door) fn certified_piece(
+    (leaf, record): (u64, &Record),
+    numbered: Option<&Numbered>,
+) -> Option<CertifiedPiece> {
     let Event::Certification(piece) = &record.event else { return None };
     let read = decode(&piece.certification).ok()?.certification;
+    let number =
+        numbered.and_then(|Numbered { licence, numberings }| numberings.of((record.at.time, leaf), licence, &read));
+    let (number, line) = number.unzip();
     let (certification, receipt) = match read.proof {
         Proof::Signature => (piece.certification.clone(), None),
         Proof::Receipt => (record.encode(), Some(Vec::new())),
@@ -199,10 +234,12 @@ pub(super) fn certified_piece(durable: &Durable) -> Option<CertifiedPiece> {
         due: read.due,
         key: *piece.key.as_bytes(),
         psd: piece.stamp.psd,
-        leaf: durable.leaf(),
+        leaf,
+        line: line.flatten().map(|line| line.to_string()),
         paid: read.paid.amount(),
         time: record.at.time.0,
         rates: read.rated.rates.to_string(),
+        number: number.map(|number| number.to_string()),
         tariff: read.rated.tariff.to_string(),
         debited: piece.debited,
         receipt,

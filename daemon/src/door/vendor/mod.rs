@@ -21,6 +21,7 @@ use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
 use crate::core::Licences;
 use crate::door::listener::Limits;
+use crate::door::numbers::Numbers;
 use crate::door::receipts::Receipts;
 use crate::spine::{Handle, Metrics, Newest};
 use arc_swap::ArcSwap;
@@ -46,6 +47,8 @@ pub struct VendorState {
     pub newest: Arc<Newest>,
     /// What makes receipts.
     pub receipts: Arc<Receipts>,
+    /// What gives certification numbers, where that is configured.
+    pub numbers: Option<Arc<Numbers>>,
     /// Leaves in the log, at least: a validly signed larger checkpoint means that this ledger was rolled back.
     pub log_size: Arc<AtomicU64>,
     /// Public half of the log key.

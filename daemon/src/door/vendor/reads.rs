@@ -1,19 +1,20 @@
 //! Reading: PSDs, registers, certificates, stored results. Committed state only.
 
-use super::certify::{certified_piece, prove};
+use super::certify;
 use super::connection::Connection;
 use super::problems::Failure;
 use super::sign::signed_piece;
 use crate::core::{Sight, View};
+use crate::door::numbers;
 use crate::door::views::{key_views, policy_view, psd_view};
 use http::StatusCode;
 use psd::device::Identity;
+use psd::record::Record;
 use psd::{PieceKey, PsdId, State};
 use psdd_ledger::Durable;
 use psdd_policy::{Action, ApplianceAction};
 use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, CertificationResponse, CertifyResult, PieceResponse, PsdResponse, PsdView,
-    PsdsResponse,
+    ApplianceResponse, CertificatesResponse, CertificationResponse, PieceResponse, PsdResponse, PsdView, PsdsResponse,
 };
 use std::sync::Arc;
 
@@ -29,11 +30,29 @@ pub(super) async fn piece(connection: &Connection, key: &str) -> Result<Vec<u8>,
 pub(super) async fn certification(connection: &Connection, key: &str) -> Result<Vec<u8>, Failure> {
     let unknown = || Failure::lasting(StatusCode::NOT_FOUND, "key-unknown", "no piece was certified for this key");
     let durable = stored(connection, key).await?.ok_or_else(unknown)?;
-    let piece = certified_piece(&durable).ok_or_else(unknown)?;
-    connection.may(piece.psd, Action::ReadResult).ok_or_else(unknown)??;
-    let mut results = [CertifyResult::Certified(piece)];
-    prove(connection, &mut results).await?;
-    let [CertifyResult::Certified(piece)] = results else { return Err(unknown()) };
+    certification_at(connection, durable.leaf(), durable.record(), unknown).await
+}
+
+/// The same by its number, as people write it.
+pub(super) async fn numbered(connection: &Connection, number: &str) -> Result<Vec<u8>, Failure> {
+    let numbers = connection.state.numbers.as_ref().ok_or_else(numbers::unknown)?;
+    let (leaf, record) = numbers.open(number).await?;
+    let own = record.event.debit().is_some_and(|debit| *debit.tenant == connection.identity.tenant);
+    if !own {
+        return Err(numbers::unknown());
+    }
+    certification_at(connection, leaf, &record, numbers::unknown).await
+}
+
+async fn certification_at(
+    connection: &Connection,
+    leaf: u64,
+    record: &Record,
+    unknown: fn() -> Failure,
+) -> Result<Vec<u8>, Failure> {
+    let psd = record.event.stamp().ok_or_else(unknown)?.psd;
+    connection.may(psd, Action::ReadResult).ok_or_else(unknown)??;
+    let piece = certify::stored(connection, leaf, record).await?.ok_or_else(unknown)?;
     Ok(psdd_wire::encode(&CertificationResponse { piece, checkpoint: connection.state.newest.note() }))
 }
 

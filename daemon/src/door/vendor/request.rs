@@ -39,6 +39,7 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
     match segments.as_slice() {
         ["v1", "indicia"] if post => sign::sign(connection, &body(connection, request).await?).await,
         ["v1", "indicia", key] if get => reads::piece(connection, key).await,
+        ["v1", "certifications", "numbers", number] if get => reads::numbered(connection, number).await,
         ["v1", "certifications", key] if get => reads::certification(connection, key).await,
         ["v1", "psds", psd, "certifications"] if post => {
             certify::certify(connection, psd, &body(connection, request).await?).await

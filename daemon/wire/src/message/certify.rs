@@ -126,7 +126,7 @@ pub struct CertifyResponse {
     pub checkpoint: Option<String>,
 }
 
-/// GET /v1/certifications/{key}.
+/// GET /v1/certifications/{key} and GET /v1/certifications/numbers/{number}.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct CertificationResponse {
@@ -155,9 +155,11 @@ struct EitherResult {
     key: ByteBuf,
     psd: Option<FromText<PsdId>>,
     leaf: Option<u64>,
+    line: Option<String>,
     paid: Option<FromText<PostageAmount>>,
     time: Option<u64>,
     rates: Option<String>,
+    number: Option<String>,
     tariff: Option<String>,
     debited: Option<FromText<PostageAmount>>,
     problem: Option<Problem>,
@@ -183,9 +185,11 @@ impl TryFrom<EitherResult> for CertifyResult {
                 key,
                 psd: Some(FromText(psd)),
                 leaf: Some(leaf),
+                line,
                 paid: Some(FromText(paid)),
                 time: Some(time),
                 rates: Some(rates),
+                number,
                 tariff: Some(tariff),
                 debited: Some(FromText(debited)),
                 problem: None,
@@ -202,9 +206,11 @@ impl TryFrom<EitherResult> for CertifyResult {
                     key,
                     psd,
                     leaf,
+                    line,
                     paid,
                     time,
                     rates,
+                    number,
                     tariff,
                     debited,
                     receipt,
@@ -219,9 +225,11 @@ impl TryFrom<EitherResult> for CertifyResult {
                 key,
                 psd: None,
                 leaf: None,
+                line: None,
                 paid: None,
                 time: None,
                 rates: None,
+                number: None,
                 tariff: None,
                 debited: None,
                 problem: Some(problem),
@@ -251,6 +259,9 @@ pub struct CertifiedPiece {
     pub psd: PsdId,
     /// Index in the log.
     pub leaf: u64,
+    /// To be printed on the piece: licence, class, day of mailing, what was due, number. Where it is short enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
     /// What was paid for it before.
     #[serde(with = "text")]
     pub paid: PostageAmount,
@@ -258,6 +269,9 @@ pub struct CertifiedPiece {
     pub time: u64,
     /// Name of the rate table.
     pub rates: String,
+    /// The certification number, where the appliance gives such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
     /// The tariff by which it is due.
     pub tariff: String,
     /// What was debited.

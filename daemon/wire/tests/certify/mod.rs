@@ -45,6 +45,8 @@ fn piece(full: bool) -> CertifiedPiece {
         rates: "us-domestic".to_owned(),
         tariff: "metered".to_owned(),
         debited: amount(530),
+        line: full.then(|| "L-1 letter-metered 2026-11-20 1.03 8TVV-N2Y8-P0VY".to_owned()),
+        number: full.then(|| "8TVV-N2Y8-P0VY".to_owned()),
         receipt: full.then(|| vec![0xd2; 900]),
         version: 2,
         sequence: 255,
