@@ -10,10 +10,12 @@ use crate::exchange::{Call, Exchange, Expected};
 use crate::operator::all_keys;
 use bytes::Bytes;
 use psd::PsdId;
+use psd::certification::{Certification, decode};
+use psd::record::{Event, Record};
 use psdd_wire::audit::{AuditRequest, AuditResponse, MOST_REPORTS};
 use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, Instruction, InstructionResponse, PsdResponse, PsdView, PsdsResponse,
-    StatusResponse,
+    ApplianceResponse, CertificatesResponse, CertificationResponse, CertifiedPiece, Instruction, InstructionResponse,
+    PsdResponse, PsdView, PsdsResponse, StatusResponse,
 };
 use psdd_wire::operator::OperatorKeyView;
 use psdd_wire::proof::{ConsistencyResponse, InclusionResponse, ReceiptResponse};
@@ -62,6 +64,19 @@ impl AuthorityClient {
         let told: CertificatesResponse = self.exchange.ask(&Call::get(format!("/v1/psds/{psd}/certificates"))).await?;
         is_psd(psd, told.psd)?;
         Ok(told)
+    }
+
+    /// The certification that has this number, as people write it, of whichever tenant. What it says is to be judged by its signature or its
+    /// receipt.
+    pub async fn certification_by_number(&self, number: &str) -> Result<(CertifiedPiece, Certification), ClientError> {
+        let call = Call::get(format!("/v1/certifications/numbers/{number}"));
+        let told: CertificationResponse = self.exchange.ask(&call).await?;
+        let claims = claims_of(&told.piece);
+        let (asked, told) = (number.to_owned(), told.piece);
+        let other =
+            || ContractError::OtherSubject { what: "the certification", asked, told: "no certification".to_owned() };
+        let claims = claims.ok_or_else(other)?;
+        Ok((told, claims))
     }
 
     /// Every generation of every key, of one PSD or of all, with the daemon's time in milliseconds since 1970.
@@ -160,6 +175,18 @@ impl AuthorityClient {
         is("the receipt", format!("for leaf {leaf}"), format!("for leaf {}", told.leaf))?;
         Ok(told)
     }
+}
+
+/// What a certification claims, as it is told.
+fn claims_of(piece: &CertifiedPiece) -> Option<Certification> {
+    let read = match &piece.receipt {
+        None => decode(&piece.certification).ok()?,
+        Some(_) => match Record::decode(&piece.certification).ok()?.event {
+            Event::Certification(recorded) => decode(&recorded.certification).ok()?,
+            _ => return None,
+        },
+    };
+    Some(read.certification)
 }
 
 fn is(what: &'static str, asked: String, told: String) -> Result<(), ContractError> {

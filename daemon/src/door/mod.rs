@@ -5,6 +5,7 @@
 
 pub mod authority;
 pub mod calendar;
+mod certified;
 pub mod failure;
 pub mod identity;
 mod instruction;

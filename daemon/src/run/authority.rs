@@ -29,6 +29,7 @@ pub(super) fn authority_state(
         log: LogAnswers::new(LogReaders::open(&config.state_dir, READERS)?),
         audits: AuditDesk::new(audits),
         receipts: Arc::clone(&vendor.receipts),
+        numbers: vendor.numbers.clone(),
         log_key: vendor.log_key.clone(),
         origin: vendor.origin.clone(),
         appliance: vendor.appliance.clone(),

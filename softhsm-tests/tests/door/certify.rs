@@ -429,6 +429,10 @@ async fn a_number_leads_to_its_piece_and_to_no_other(appliance: &Appliance, call
     assert!(belongs.status.success() && told(&belongs).contains("belongs"), "{}", told(&belongs));
     let printed = verify(&[results[2].get("line").str()]);
     assert!(printed.status.success() && told(&printed).contains("no indicium paid"), "{}", told(&printed));
+    let inspected = verify(&["--authority", numbers[0], "--indicium", &hex(&marks[0])]);
+    assert!(inspected.status.success() && told(&inspected).contains(WEIGHER), "{}", told(&inspected));
+    let unknown = verify(&["--authority", numbers[2], "--indicium", &hex(&marks[0])]);
+    assert!(unknown.status.code() == Some(1) && told(&unknown).contains("other-indicium"), "{}", told(&unknown));
     let other = verify(&[numbers[0], "--indicium", &hex(&marks[1])]);
     assert!(other.status.code() == Some(1) && told(&other).contains("other-indicium"), "{}", told(&other));
     let scans = appliance.around().join("scans.csv");

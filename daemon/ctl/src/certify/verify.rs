@@ -5,19 +5,21 @@ use crate::cli::Global;
 use crate::config::CtlConfig;
 use crate::error::{CtlError, Exit};
 use crate::input;
+use crate::inspect::{InspectError, inspector};
 use crate::output::{count, print, print_json, table};
 use crate::vendor::ListError;
 use clap::Args;
 use psd::certification::{Certification, Paid};
 use psdd_certification::CertificationNumber;
-use psdd_client::{CertifiedPiece, Client, ClientError};
+use psdd_client::{AuthorityClient, CertifiedPiece, Client, ClientError};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `psdctl certify verify`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Asks the vendor door, which knows the numbers of this client's tenant; what it tells is verified.
+    after_help = "Asks the vendor door, which knows the numbers of this client's tenant; what it tells is verified. With --authority it asks the
+authority door, which knows all of them; what that tells is the appliance's word, which `psdctl inspect` judges.
 
 Exit code 0: every number and indicium belong together. 1: some do not. docs/certification.md says what each verdict means."
 )]
@@ -31,6 +33,31 @@ pub struct Verify {
     /// Scans of many pieces: CSV with the columns number and indicium (hex or base64, or empty)
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     scans: Option<PathBuf>,
+    /// Ask the authority door, as an inspector
+    #[arg(long)]
+    authority: bool,
+}
+
+/// Who is asked.
+enum Door {
+    Vendor(Client),
+    Authority(AuthorityClient),
+}
+
+impl Door {
+    async fn open(&self, number: &str) -> Result<(CertifiedPiece, Certification), ClientError> {
+        match self {
+            Door::Vendor(client) => client.certification_by_number(number).await,
+            Door::Authority(door) => door.certification_by_number(number).await,
+        }
+    }
+
+    fn failed(&self, error: ClientError) -> CtlError {
+        match self {
+            Door::Vendor(_) => error.into(),
+            Door::Authority(_) => InspectError::from(error).into(),
+        }
+    }
 }
 
 /// What stands on a piece.
@@ -72,11 +99,15 @@ pub(super) async fn run(global: &Global, command: &Verify) -> Result<Exit, CtlEr
             vec![Scan { line: None, number: command.text.join(" "), indicium }]
         }
     };
-    let config = CtlConfig::read(global.config.as_deref())?;
-    let client = Client::connect(config.client()).await?;
+    let door = if command.authority {
+        Door::Authority(inspector(global)?)
+    } else {
+        let config = CtlConfig::read(global.config.as_deref())?;
+        Door::Vendor(Client::connect(config.client()).await?)
+    };
     let mut reports = Vec::with_capacity(scans.len());
     for scan in &scans {
-        reports.push(judge(&client, scan).await?);
+        reports.push(judge(&door, scan).await?);
     }
     let good = reports.iter().filter(|report| report.verdict == "belongs").count();
     if global.json {
@@ -110,19 +141,19 @@ fn read(path: &Path) -> Result<Vec<Scan>, CtlError> {
     Ok(scans)
 }
 
-async fn judge(client: &Client, scan: &Scan) -> Result<Report, CtlError> {
+async fn judge(door: &Door, scan: &Scan) -> Result<Report, CtlError> {
     let (line, written) = (scan.line, scan.number.clone());
     let told = |number, verdict, says: String, piece| Ok(Report { line, number, verdict, says, piece });
     let number: CertificationNumber = match number_of(&scan.number) {
         Ok(number) => number,
         Err(says) => return told(written, "misread", says, None),
     };
-    let (piece, certification) = match client.certification_by_number(&number.to_string()).await {
+    let (piece, certification) = match door.open(&number.to_string()).await {
         Ok(found) => found,
         Err(ClientError::Refused(problem)) if problem.facts.code == "number-unknown" => {
             return told(number.to_string(), "unknown", problem.to_string(), None);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(door.failed(error)),
     };
     let (verdict, says) = verdict(&certification.paid, scan.indicium.as_deref());
     told(number.to_string(), verdict, says.to_owned(), Some(of(&piece, &certification)))

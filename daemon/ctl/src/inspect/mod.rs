@@ -123,6 +123,11 @@ pub fn run(global: &Global, inspect: Inspect) -> Result<Exit, CtlError> {
     done.map_err(InspectError::into)
 }
 
+/// The way to the authority door that psdctl.toml names. Must be called inside a runtime.
+pub(crate) fn inspector(global: &Global) -> Result<AuthorityClient, InspectError> {
+    InspectorConfig::read(global.config.as_deref())?.client()
+}
+
 async fn at_the_door(global: &Global, command: DoorCommand) -> Result<Exit, InspectError> {
     let door = InspectorConfig::read(global.config.as_deref())?.client()?;
     match command {

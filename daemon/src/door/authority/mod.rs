@@ -16,6 +16,7 @@ pub use router::InspectorConnection;
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
 use crate::config::Rotation;
+use crate::door::numbers::Numbers;
 use crate::door::receipts::Receipts;
 use crate::spine::{Handle, Newest};
 use psd::ApplianceId;
@@ -39,6 +40,8 @@ pub struct AuthorityState {
     pub audits: AuditDesk,
     /// What makes receipts.
     pub receipts: Arc<Receipts>,
+    /// What opens certification numbers, where they are given.
+    pub numbers: Option<Arc<Numbers>>,
     /// Public half of the log key.
     pub log_key: LogKey,
     /// Origin of the log.

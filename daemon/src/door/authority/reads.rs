@@ -2,11 +2,15 @@
 
 use super::AuthorityState;
 use crate::core::{Sight, View};
+use crate::door::certified::{self, Numbered};
 use crate::door::failure::Failure;
+use crate::door::numbers;
 use crate::door::views::{key_views, policy_view, psd_view};
 use psd::device::Identity;
 use psd::{PsdId, State};
-use psdd_wire::message::{ApplianceResponse, CertificatesResponse, PsdResponse, PsdView, PsdsResponse};
+use psdd_wire::message::{
+    ApplianceResponse, CertificatesResponse, CertificationResponse, PsdResponse, PsdView, PsdsResponse,
+};
 use std::sync::Arc;
 
 pub(super) async fn appliance(state: &AuthorityState) -> Result<Vec<u8>, Failure> {
@@ -46,6 +50,17 @@ pub(super) async fn certificates(state: &AuthorityState, psd: &str) -> Result<Ve
         checkpoint: state.newest.note(),
         authority_root: state.authority_root.to_vec(),
     }))
+}
+
+/// The certification that has a number, as people write it, of whichever tenant.
+pub(super) async fn certification(state: &AuthorityState, number: &str) -> Result<Vec<u8>, Failure> {
+    let numbers = state.numbers.as_deref().ok_or_else(numbers::unknown)?;
+    let (leaf, record) = numbers.open(number).await?;
+    let psd = record.event.stamp().ok_or_else(numbers::unknown)?.psd;
+    let (identity, ..) = one(state, psd.text().as_str()).await?;
+    let numbered = Numbered::of(Some(numbers), identity.licence.clone()).await?;
+    let piece = certified::stored(&state.receipts, numbered, (leaf, &record)).await?.ok_or_else(numbers::unknown)?;
+    Ok(psdd_wire::encode(&CertificationResponse { piece, checkpoint: state.newest.note() }))
 }
 
 async fn view(state: &AuthorityState, sight: Sight) -> Result<View, Failure> {

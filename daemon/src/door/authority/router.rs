@@ -51,6 +51,7 @@ async fn route(state: &AuthorityState, inspector: &str, request: Request<Incomin
         ["v1", "psds"] if get => reads::psds(state).await,
         ["v1", "psds", psd] if get => reads::psd(state, psd).await,
         ["v1", "psds", psd, "certificates"] if get => reads::certificates(state, psd).await,
+        ["v1", "certifications", "numbers", number] if get => reads::certification(state, number).await,
         ["v1", "keys"] if get => operator::keys(&state.core, &state.rotations, query).await,
         ["v1", "status"] if get => operator::status(state.ceremonies.clone(), None).await,
         ["v1", "audits"] if post => audits::audit(state, &body(&state.limits, request).await?).await,
@@ -65,7 +66,8 @@ async fn route(state: &AuthorityState, inspector: &str, request: Request<Incomin
         | ["v1", "log", "inclusion" | "consistency" | "receipt"]
         | ["v1", "appliance" | "psds" | "keys" | "status"]
         | ["v1", "psds", _]
-        | ["v1", "psds", _, "certificates"] => Err(Failure::method_not_allowed("GET")),
+        | ["v1", "psds", _, "certificates"]
+        | ["v1", "certifications", "numbers", _] => Err(Failure::method_not_allowed("GET")),
         _ => Err(Failure::no_such_route()),
     };
     message.map(Answer::from)

@@ -5,15 +5,14 @@ use super::problems::{Failure, of_outcome};
 use super::submit::{AUTHORISE_ATTEMPTS, Authorised, Pieces, check_count, compare_checkpoint, submit, sum, totals};
 use crate::certify::{Payers, Request};
 use crate::core::{Outcome, PolicyGeneration, Sight, SignTarget, View};
-use crate::door::numbers::Numberings;
-use crate::door::receipts::Receipts;
+use crate::door::certified::{self, Numbered, certified_piece, prove};
 use crate::spine::{Fatal, die};
 use http::StatusCode;
-use psd::certification::{Paid, Proof, decode};
+use psd::certification::Paid;
 use psd::device::Piece;
 use psd::indicium::Details;
-use psd::record::{Event, Record};
-use psd::{LicenceNumber, PostageAmount, PsdId, RateName};
+use psd::record::Record;
+use psd::{PostageAmount, PsdId, RateName};
 use psdd_policy::Action;
 use psdd_wire::message::{
     CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy, RefusedPiece,
@@ -65,17 +64,13 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
     Ok(psdd_wire::encode_with_capacity(&response, capacity))
 }
 
-/// What numbers the certifications of a PSD.
-pub(in crate::door) struct Numbered {
-    licence: LicenceNumber,
-    numberings: Numberings,
-}
-
 /// The numberings so far, where the appliance gives numbers. Asked for once the certifications are durable.
 async fn numbered(connection: &Connection, psd: PsdId) -> Result<Option<Numbered>, Failure> {
     let licence = connection.state.licences.load().identity(psd).map(|identity| identity.licence.clone());
-    let (Some(numbers), Some(licence)) = (&connection.state.numbers, licence) else { return Ok(None) };
-    Ok(Some(Numbered { licence, numberings: numbers.numberings().await? }))
+    match licence {
+        Some(licence) => Numbered::of(connection.state.numbers.as_deref(), licence).await,
+        None => Ok(None),
+    }
 }
 
 /// A stored certification as it was told first.
@@ -85,30 +80,7 @@ pub(super) async fn stored(
     record: &Record,
 ) -> Result<Option<CertifiedPiece>, Failure> {
     let Some(stamp) = record.event.stamp() else { return Ok(None) };
-    let numbered = numbered(connection, stamp.psd).await?;
-    let Some(piece) = certified_piece((leaf, record), numbered.as_ref()) else { return Ok(None) };
-    let mut results = [CertifyResult::Certified(piece)];
-    prove(&connection.state.receipts, &mut results).await?;
-    let [CertifyResult::Certified(piece)] = results else { return Ok(None) };
-    Ok(Some(piece))
-}
-
-/// Puts receipts to the certifications that are to be proven by them.
-async fn prove(receipts: &Receipts, results: &mut [CertifyResult]) -> Result<(), Failure> {
-    let mut pieces: Vec<&mut CertifiedPiece> = results
-        .iter_mut()
-        .filter_map(|result| match result {
-            CertifyResult::Certified(piece) if piece.receipt.is_some() => Some(piece),
-            CertifyResult::Certified(_) | CertifyResult::Refused(_) => None,
-        })
-        .collect();
-    pieces.sort_unstable_by_key(|piece| piece.leaf);
-    let records = pieces.iter_mut().map(|piece| (piece.leaf, std::mem::take(&mut piece.certification))).collect();
-    let proven = receipts.for_records(records).await?;
-    for (piece, (record, receipt)) in pieces.into_iter().zip(proven) {
-        (piece.certification, piece.receipt) = (record, Some(receipt));
-    }
-    Ok(())
+    certified::stored(&connection.state.receipts, numbered(connection, stamp.psd).await?, (leaf, record)).await
 }
 
 /// The PSD as it is committed, and those whose indicia are to pay: all asked for at once, and none that the appliance does not have.
@@ -213,41 +185,6 @@ fn imprint(piece: &Piece) -> PostageAmount {
         },
         Details::NotCertifiable(..) | Details::Postal(_) | Details::Voucher(_) => PostageAmount::ZERO,
     }
-}
-
-/// What a durable record says to its client: the same for the first answer and every repetition. Where a receipt is to prove it, there is an
-/// empty one, which [`prove`] fills, beside the record.
-pub(in crate::door) fn certified_piece(
-    (leaf, record): (u64, &Record),
-    numbered: Option<&Numbered>,
-) -> Option<CertifiedPiece> {
-    let Event::Certification(piece) = &record.event else { return None };
-    let read = decode(&piece.certification).ok()?.certification;
-    let number =
-        numbered.and_then(|Numbered { licence, numberings }| numberings.of((record.at.time, leaf), licence, &read));
-    let (number, line) = number.unzip();
-    let (certification, receipt) = match read.proof {
-        Proof::Signature => (piece.certification.clone(), None),
-        Proof::Receipt => (record.encode(), Some(Vec::new())),
-    };
-    Some(CertifiedPiece {
-        due: read.due,
-        key: *piece.key.as_bytes(),
-        psd: piece.stamp.psd,
-        leaf,
-        line: line.flatten().map(|line| line.to_string()),
-        paid: read.paid.amount(),
-        time: record.at.time.0,
-        rates: read.rated.rates.to_string(),
-        number: number.map(|number| number.to_string()),
-        tariff: read.rated.tariff.to_string(),
-        debited: piece.debited,
-        receipt,
-        version: read.rated.version,
-        sequence: piece.stamp.sequence,
-        registers: piece.stamp.registers.into(),
-        certification,
-    })
 }
 
 fn refused(item: &CertifyItem<'_>, problem: Option<Problem>) -> CertifyResult {

@@ -85,6 +85,7 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
             | "withdrawal-acknowledgements",
         ] => Err(Failure::method_not_allowed("POST")),
         ["v1", "indicia" | "certifications", _]
+        | ["v1", "certifications", "numbers", _]
         | ["v1", "psds"]
         | ["v1", "psds", _]
         | ["v1", "psds", _, "certificates"]
