@@ -70,7 +70,7 @@ fn vouchers_are_signed_by_the_token_and_hold_everywhere() {
     let root = appliance.layout.authority_root().display().to_string();
     let verified = psdctl(&appliance, &["ledger", "verify", &state, "--appliance-root", &root]);
     assert!(verified.status.success(), "{}", told(&verified));
-    assert!(told(&verified).contains("10 pieces with their signatures"), "{}", told(&verified));
+    assert!(told(&verified).contains("10 pieces with their proofs"), "{}", told(&verified));
     let view = crate::inspecting::nothing_is_found(&appliance);
     assert_eq!((view.pieces, view.psds.len()), (10, 2));
 }

@@ -203,13 +203,11 @@ fn drawn(reports: &[Report], good: usize) -> String {
         let line = report.line.map(|line| line.to_string()).unwrap_or_default();
         vec![line, report.number.clone(), report.verdict.to_owned(), report.says.clone()]
     });
+    let rows: Vec<Vec<String>> = rows.collect();
     let many = |number: usize| count(u64::try_from(number).unwrap_or(u64::MAX));
-    format!(
-        "{} of {} pieces: number and indicium belong together\n{}",
-        many(good),
-        many(reports.len()),
-        table(&["line", "number", "verdict", "because"], &[], rows)
-    )
+    let others =
+        if rows.is_empty() { String::new() } else { table(&["line", "number", "verdict", "because"], &[], rows) };
+    format!("{} of {} pieces: number and indicium belong together\n{others}", many(good), many(reports.len()))
 }
 
 #[cfg(test)]

@@ -160,7 +160,7 @@ fn for_people(summary: &Summary, root_was_given: bool) -> String {
         if root_was_given { "the root given" } else { "the root that leaf 0 names, which was not compared with any" };
     let unsigned = summary.records - summary.signed_size;
     text.push_str(&format!(
-        "\nThe ledger of {} ({}) holds.\n  {} records, {} pieces with their signatures, {} personal fields\n  \
+        "\nThe ledger of {} ({}) holds.\n  {} records, {} pieces with their proofs, {} personal fields\n  \
          {} signed checkpoints; the newest covers {} records, {unsigned} came after it\n  root {}\n  \
          certificates lead to {of_root}\n  {seconds:.1} s, {} records/s\n",
         summary.genesis.appliance,
