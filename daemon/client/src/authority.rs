@@ -3,6 +3,7 @@
 //! What comes back is read strictly by shape and by length. Whether it is what the appliance signed is judged with the log key of leaf 0, by
 //! whoever holds that: [`psdd_wire::checkpoint`], [`psdd_wire::tlog`], [`psdd_wire::receipt`].
 
+use crate::certify::plain_number;
 use crate::client::is_psd;
 use crate::config::ClientConfig;
 use crate::error::{ClientError, ContractError, InputError};
@@ -69,7 +70,7 @@ impl AuthorityClient {
     /// The certification that has this number, as people write it, of whichever tenant. What it says is to be judged by its signature or its
     /// receipt.
     pub async fn certification_by_number(&self, number: &str) -> Result<(CertifiedPiece, Certification), ClientError> {
-        let call = Call::get(format!("/v1/certifications/numbers/{number}"));
+        let call = Call::get(format!("/v1/certifications/numbers/{}", plain_number(number)));
         let told: CertificationResponse = self.exchange.ask(&call).await?;
         let claims = claims_of(&told.piece);
         let (asked, told) = (number.to_owned(), told.piece);

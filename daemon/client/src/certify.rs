@@ -161,7 +161,7 @@ impl Client {
         let registers = registers_of_view(psd, piece.sequence, &piece.registers)?;
         let wrong = |what| VerificationError::Certification { key, what };
         let read = match (proof, &piece.receipt) {
-            (ProvenBy::Signature, None) => decode(&piece.certification).map_err(|source| wrong(source.0))?,
+            (ProvenBy::Signature, None) => signed_claims(&piece.certification).map_err(wrong)?,
             (ProvenBy::Receipt, Some(receipt)) => self.proven(psd, key, piece, receipt)?,
             (ProvenBy::Signature | ProvenBy::Receipt, _) => {
                 return Err(wrong("it is proven in another way than was asked for").into());
@@ -179,7 +179,7 @@ impl Client {
     /// The certification that has this number, as people write it, with its claims: verified like a fresh one but for what was asked.
     pub async fn certification_by_number(&self, number: &str) -> Result<(CertifiedPiece, Certification), ClientError> {
         let floor = self.shared.checkpoints.floor();
-        let call = Call::get(format!("/v1/certifications/numbers/{number}"));
+        let call = Call::get(format!("/v1/certifications/numbers/{}", plain_number(number)));
         let told: CertificationResponse = self.shared.exchange.ask(&call).await?;
         self.shared.checkpoints.judge(&floor, told.checkpoint.as_deref())?;
         let piece = told.piece;
@@ -187,12 +187,11 @@ impl Client {
         let key = PieceKey::from_bytes(bytes);
         let key = key.ok_or_else(|| VerificationError::Number { number: number.to_owned(), told: hex(&bytes) })?;
         let wrong = |what| VerificationError::Certification { key, what };
-        let same = |number: &str| number.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
-        if piece.number.as_deref().map(same) != Some(same(number)) {
+        if piece.number.as_deref().map(plain_number) != Some(plain_number(number)) {
             return Err(wrong("it has another number than was asked for").into());
         }
         let read = match &piece.receipt {
-            None => decode(&piece.certification).map_err(|source| wrong(source.0))?,
+            None => signed_claims(&piece.certification).map_err(wrong)?,
             Some(receipt) => self.proven(piece.psd, key, &piece, receipt)?,
         };
         let registers = registers_of_view(piece.psd, piece.sequence, &piece.registers)?;
@@ -266,6 +265,22 @@ impl Client {
     }
 }
 
+/// A certification that a key signed. One that a receipt is to prove passes for none without it.
+fn signed_claims(bytes: &[u8]) -> Result<Certified, &'static str> {
+    let read = decode(bytes).map_err(|source| source.0)?;
+    if read.signature.is_some() { Ok(read) } else { Err("nothing proves it: it has neither a signature nor a receipt") }
+}
+
+/// A number in one writing, as it stands in a path: people write it in any case and with anything between its groups.
+pub(crate) fn plain_number(number: &str) -> String {
+    let alike = |c: char| match c.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        c => c,
+    };
+    number.chars().filter(char::is_ascii_alphanumeric).map(alike).collect()
+}
+
 /// Whether what paid is this indicium, with the postage in it.
 fn is_of(mark: &PayingMark, indicium: &[u8]) -> bool {
     let of = |read: Decoded| (read.psd, read.ascending, read.postage);
@@ -305,4 +320,50 @@ fn differing(
         ("what was debited is not the shortfall", claims.shortfall() == told.debited),
     ];
     rows.into_iter().find(|(_, same)| !same).map(|(what, _)| what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use psd::certification::{Certifier, Proof, Rated, Weighed, claims, join, to_be_signed};
+    use psd::key::Algorithm;
+
+    /// An appliance that leaves the signature away, and gives no receipt in its place, has proven nothing.
+    #[test]
+    fn claims_that_nothing_proves_pass_for_no_certification() {
+        let amount = |mills| PostageAmount::from_mills(mills).unwrap();
+        let certification = |proof| Certification {
+            date: "2026-11-20".parse().unwrap(),
+            destination: "20500".parse().unwrap(),
+            weighed: Weighed { weight_mg: 1, scale: "dock-1".parse().unwrap(), taken: UnixMillis(1) },
+            rated: Rated {
+                rates: "postland".parse().unwrap(),
+                version: 1,
+                digest: [1; 32],
+                class: "letter".parse().unwrap(),
+                tariff: "full".parse().unwrap(),
+            },
+            due: amount(730),
+            paid: Paid::Nothing,
+            proof,
+        };
+        let certifier = |certificate_serial| Certifier {
+            psd: "PS010000000001".parse().unwrap(),
+            certificate_serial,
+            registers: Registers::from_parts(amount(730), amount(0), amount(730), 1).unwrap(),
+            currency: psd::Currency::USD,
+            specimen: false,
+        };
+        assert!(signed_claims(&claims(&certifier(None), &certification(Proof::Receipt))).is_err());
+        let structure = to_be_signed(&certifier(Some(7)), &certification(Proof::Signature), Algorithm::EcdsaP256);
+        assert!(signed_claims(&join(&structure.unwrap(), &[7; 64])).is_ok());
+    }
+
+    #[test]
+    fn a_number_is_one_whatever_it_is_written_like() {
+        for text in ["7KQ4-M2XD-P0N2", "7kq4 m2xd pon2", " 7KQ4M2XDPON2?#/"] {
+            assert_eq!(plain_number(text), "7KQ4M2XDP0N2", "{text}");
+        }
+        assert_eq!(plain_number("1B17-HGYA-CCKA"), plain_number("lbl7 hgya ccka"));
+    }
 }

@@ -67,10 +67,10 @@ impl LogReader {
         self.nodes().inclusion_path(leaf, size)
     }
 
-    /// The same for many leaves, best in their order: neighbours have most of their paths in common.
-    pub fn inclusion_paths(&self, leaves: &[u64], size: u64) -> Result<Vec<Vec<Hash>>, TileError> {
+    /// The same for many leaves, each with its own hash, best in their order: neighbours have most of their paths in common.
+    pub fn inclusion_paths(&self, leaves: &[u64], size: u64) -> Result<Vec<(Hash, Vec<Hash>)>, TileError> {
         let nodes = self.nodes().keeping();
-        leaves.iter().map(|leaf| nodes.inclusion_path(*leaf, size)).collect()
+        leaves.iter().map(|leaf| Ok((nodes.node(0, *leaf)?, nodes.inclusion_path(*leaf, size)?))).collect()
     }
 
     /// The consistency path from the tree of the first `from` leaves, at least one, to that of the first `to`.

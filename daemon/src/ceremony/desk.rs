@@ -116,6 +116,11 @@ impl Ceremonies {
         self.0.mac(key_id, token, message, patience)
     }
 
+    /// Whether the configuration names this token.
+    pub fn has_token(&self, token: &str) -> bool {
+        self.0.tokens.iter().any(|configured| configured.name == token)
+    }
+
     /// SHA-256 of record 0.
     pub fn genesis(&self) -> [u8; 32] {
         self.0.genesis

@@ -489,6 +489,10 @@ impl Engine {
     pub(super) fn value_dropped(&mut self, device: usize, work: ValueWork, fault: &Fault) {
         self.finish_command(device);
         self.keys.release(work.reserved);
+        if let (Some(refused), Some(statement)) = (&work.refused, &work.statement) {
+            let tenant = self.keys.tenant(&statement.tenant);
+            self.count_refusal(tenant, refused.code());
+        }
         let reply = work.refused.map_or_else(|| ValueReply::Fault(fault.clone()), ValueReply::Refused);
         self.reply_value(work.request, reply);
     }

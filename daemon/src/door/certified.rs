@@ -1,11 +1,11 @@
 //! What a certification in the log says to whoever asks for it, at either door: its amounts, its number, its proof.
 
-use super::failure::Failure;
+use super::failure::{Failure, SOON_MS};
 use super::numbers::{Numberings, Numbers};
 use super::receipts::Receipts;
-use psd::LicenceNumber;
 use psd::certification::{Proof, decode};
 use psd::record::{Event, Record};
+use psd::{LicenceNumber, UnixMillis};
 use psdd_wire::message::{CertifiedPiece, CertifyResult};
 
 /// What numbers the certifications of a PSD.
@@ -15,10 +15,14 @@ pub(super) struct Numbered {
 }
 
 impl Numbered {
-    /// The numberings so far, for a PSD of this licence; `None` where the appliance gives no numbers.
-    pub(super) async fn of(numbers: Option<&Numbers>, licence: LicenceNumber) -> Result<Option<Self>, Failure> {
+    /// The numberings of records of these times, for a PSD of this licence; `None` where the appliance gives no numbers.
+    pub(super) async fn of(
+        numbers: Option<&Numbers>,
+        licence: LicenceNumber,
+        times: &[UnixMillis],
+    ) -> Result<Option<Self>, Failure> {
         match numbers {
-            Some(numbers) => Ok(Some(Self { licence, numberings: numbers.numberings().await? })),
+            Some(numbers) => Ok(Some(Self { licence, numberings: numbers.numberings(times).await? })),
             None => Ok(None),
         }
     }
@@ -67,6 +71,21 @@ pub(super) async fn stored(
     prove(receipts, &mut results).await?;
     let [CertifyResult::Certified(piece)] = results else { return Ok(None) };
     Ok(Some(piece))
+}
+
+/// What failed once pieces were debited: they stand, whatever the failure says of a request that was not judged.
+pub(super) fn though_debited(failure: Failure) -> Failure {
+    let code = failure.problem.facts.code.as_str();
+    if code == "log-damaged" {
+        return failure;
+    }
+    let code = if code == "log-unsigned" { "log-unsigned" } else { "token-unavailable" };
+    let why = failure.problem.detail.as_deref().unwrap_or(&failure.problem.title);
+    let why = why.split("; nothing was debited").next().unwrap_or(why).to_owned();
+    let detail = format!(
+        "what was asked for is debited and stands in the log, and its proof or number is not there yet ({why}): repeat with the same keys"
+    );
+    Failure::passing(code, detail, SOON_MS)
 }
 
 /// Puts receipts to the certifications that are to be proven by them.

@@ -11,12 +11,13 @@ use crate::core::Sight;
 use crate::spine::Handle;
 use http::StatusCode;
 use psd::certification::Certification;
+use psd::device::CertifiedKey;
 use psd::key::Role;
 use psd::record::{Event, Record};
 use psd::{ApplianceId, LicenceNumber, PsdId, UnixMillis};
 use psdd_certification::number::{Numbering, NumberingEpoch, Place};
 use psdd_certification::{CertificationNumber, PrintedLine};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,17 +42,24 @@ pub struct Numbers {
 /// The numbering that begins at a time.
 struct Since {
     begins: UnixMillis,
-    /// None where the key that makes it is gone.
+    epoch: NumberingEpoch,
+    /// CKA_ID and token of the key that makes it; none once that is destroyed.
+    key: Option<(Arc<[u8]>, Arc<str>)>,
+    /// None where it was not asked for, or the key is gone.
     numbering: Option<Arc<Numbering>>,
 }
 
-/// Every numbering so far, those that began first before the others.
+/// The epoch that a certification of this time is numbered in.
+fn newest_before(epochs: &[Since], time: UnixMillis) -> Option<usize> {
+    epochs.iter().rposition(|since| since.begins < time)
+}
+
+/// The numberings so far, those that began first before the others.
 pub(super) struct Numberings(Vec<Since>);
 
 impl Numberings {
     fn at(&self, time: UnixMillis) -> Option<&Arc<Numbering>> {
-        let begun = self.0.iter().rev().find(|since| since.begins < time);
-        begun.and_then(|since| since.numbering.as_ref())
+        newest_before(&self.0, time).and_then(|at| self.0[at].numbering.as_ref())
     }
 
     /// The number of the certification at a leaf, and the line that is printed with it where that is short enough.
@@ -80,45 +88,71 @@ impl Numbers {
         Self { psd, appliance, core, ceremonies, log_size, log, kept: Mutex::default() }
     }
 
-    /// Every numbering; whatever is committed by now is numbered by one of them.
+    /// The numberings that certifications of these times have; records of them are committed by now. Those of other times are left out.
     ///
     /// # Errors
     ///
     /// As the token fails, where one is made for the first time since the start.
-    pub(super) async fn numberings(&self) -> Result<Numberings, Failure> {
-        let mut view = self.core.view(Sight::Psd(self.psd))?.await.ok().ok_or_else(Failure::stopping)?;
-        let Some((_, state)) = view.psds.pop() else { return Ok(Numberings(Vec::new())) };
-        let keys = state.keys.iter().filter(|certified| certified.key.role == Role::TokenMac);
-        let mut all = Vec::new();
-        for (epoch, certified) in (1..).zip(keys) {
-            let Some(activated) = certified.life.activated else { continue };
-            let numbering = match self.kept(&certified.key.key_id) {
-                Some(numbering) => Some(numbering),
-                None if certified.life.destroyed.is_some() => None,
-                None => Some(self.make(&certified.key.key_id, &certified.key.token, NumberingEpoch(epoch)).await?),
-            };
-            all.push(Since { begins: activated.at, numbering });
+    pub(super) async fn numberings(&self, times: &[UnixMillis]) -> Result<Numberings, Failure> {
+        let mut all = self.epochs().await?;
+        let needed: BTreeSet<usize> = times.iter().filter_map(|time| newest_before(&all, *time)).collect();
+        for at in needed {
+            self.fill(&mut all[at]).await?;
         }
         Ok(Numberings(all))
+    }
+
+    /// Every epoch so far, without the numberings.
+    async fn epochs(&self) -> Result<Vec<Since>, Failure> {
+        let mut view = self.core.view(Sight::Psd(self.psd))?.await.ok().ok_or_else(Failure::stopping)?;
+        let Some((_, state)) = view.psds.pop() else { return Ok(Vec::new()) };
+        let keys = state.keys.iter().filter(|certified| certified.key.role == Role::TokenMac);
+        let since = |(number, certified): (u32, &CertifiedKey)| {
+            let gone = certified.life.destroyed.is_some();
+            if gone {
+                self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&certified.key.key_id);
+            }
+            Some(Since {
+                begins: certified.life.activated?.at,
+                epoch: NumberingEpoch(number),
+                key: (!gone).then(|| (Arc::clone(&certified.key.key_id), Arc::clone(&certified.key.token))),
+                numbering: None,
+            })
+        };
+        Ok((1..).zip(keys).filter_map(since).collect())
+    }
+
+    async fn fill(&self, since: &mut Since) -> Result<(), Failure> {
+        let Some((key_id, token)) = &since.key else { return Ok(()) };
+        since.numbering = match self.kept(key_id) {
+            Some(numbering) => Some(numbering),
+            None => self.make(key_id, token, since.epoch).await?,
+        };
+        Ok(())
     }
 
     fn kept(&self, key_id: &Arc<[u8]>) -> Option<Arc<Numbering>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(key_id).cloned()
     }
 
+    /// `None` where the token that has the key is not one of this daemon's any more: the key is as good as gone.
     async fn make(
         &self,
         key_id: &Arc<[u8]>,
         token: &Arc<str>,
         epoch: NumberingEpoch,
-    ) -> Result<Arc<Numbering>, Failure> {
+    ) -> Result<Option<Arc<Numbering>>, Failure> {
+        if !self.ceremonies.has_token(token) {
+            tracing::warn!(%token, epoch = epoch.0, "the token of a numbering key is not configured: its numbers are not told");
+            return Ok(None);
+        }
         let message = Numbering::key_message(&self.appliance, epoch);
         let (ceremonies, asked, token) = (self.ceremonies.clone(), Arc::clone(key_id), Arc::clone(token));
         let made = beside(move || ceremonies.mac(&asked, &token, &message, PATIENCE)).await?;
         let key = Zeroizing::new(made.map_err(|failure| refused(&failure))?);
         let numbering = Arc::new(Numbering::new(key, &self.appliance, epoch));
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(key_id), Arc::clone(&numbering));
-        Ok(numbering)
+        Ok(Some(numbering))
     }
 
     /// The leaf and the record of the certification that has this number.
@@ -130,21 +164,25 @@ impl Numbers {
         let number: CertificationNumber = text
             .parse()
             .map_err(|error| Failure::lasting(StatusCode::BAD_REQUEST, "number-misread", format!("{error}")))?;
-        let numberings = self.numberings().await?;
-        for since in numberings.0.iter().rev() {
-            let Some(Ok(place)) = since.numbering.as_ref().map(|numbering| numbering.open(&number)) else { continue };
+        let mut epochs = self.epochs().await?;
+        for at in (0..epochs.len()).rev() {
+            if epochs[at].epoch.modulo() != number.epoch_modulo() {
+                continue;
+            }
+            self.fill(&mut epochs[at]).await?;
+            let Some(Ok(place)) = epochs[at].numbering.as_ref().map(|numbering| numbering.open(&number)) else {
+                continue;
+            };
             let leaf = place.leaf();
             if leaf >= self.log_size.load(Ordering::Relaxed) {
                 continue;
             }
             let bytes = self.log.read(move |log| log.record(leaf)).await?;
             let record = Record::decode(&bytes).ok();
-            let certified = record.filter(|record| matches!(record.event, Event::Certification(_)));
-            // Thirty-two epochs later another key gives numbers that begin alike: the record says which of them it has.
-            let its_own = |record: &Record| {
-                numberings.at(record.at.time).is_some_and(|own| Some(own.number(place)) == Some(number))
-            };
-            if let Some(record) = certified.filter(its_own) {
+            // Thirty-two epochs later another key gives numbers that begin alike: the time of the record says which of them it has.
+            let its_own = |record: &Record| newest_before(&epochs, record.at.time) == Some(at);
+            let certified = record.filter(|record| matches!(record.event, Event::Certification(_)) && its_own(record));
+            if let Some(record) = certified {
                 return Ok((leaf, record));
             }
         }

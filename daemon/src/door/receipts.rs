@@ -84,10 +84,12 @@ impl Receipts {
             let leaves: Vec<u64> = records.iter().map(|(leaf, _)| *leaf).collect();
             let paths = log.inclusion_paths(&leaves, signed.size)?;
             let mut tile = None;
-            let made = records.into_iter().zip(paths).map(|((leaf, record), path)| {
-                // A path that leads to the root vouches for every hash of its tile: the paths of the others are made of them.
+            let made = records.into_iter().zip(paths).map(|((leaf, record), (hash, path))| {
+                // A path that leads to the root vouches for every hash of its tile: the paths of the others are made of them, and the others
+                // themselves are told by their own.
                 let first = tile.replace(leaf / TILE) != Some(leaf / TILE);
-                (!first || signed.covers(leaf, &record, &path)).then(|| (record, signed.receipt(leaf, path)))
+                let holds = leaf_hash(&record) == hash && (!first || signed.covers(leaf, &record, &path));
+                holds.then(|| (record, signed.receipt(leaf, path)))
             });
             Ok(made.collect::<Option<Vec<_>>>())
         });

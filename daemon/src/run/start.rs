@@ -42,6 +42,8 @@ use tokio::sync::mpsc;
 const MOST_PSDS: usize = 1 << 17;
 /// Batches of receipts made at a time, each with a connection to the ledger.
 const RECEIPT_READERS: usize = 2;
+/// Numbers opened at a time, apart from them: whoever tries numbers holds up no receipts.
+const NUMBER_READERS: usize = 1;
 
 /// What a start has put together.
 pub(super) struct Started {
@@ -248,12 +250,20 @@ fn finish_start(
     }));
     let log = LogReaders::open(&config.state_dir, RECEIPT_READERS)?;
     let bound = spine_settings.checkpoint_bound;
-    let receipts = Receipts::new(ceremonies.clone(), Arc::clone(&newest), Arc::clone(&log), bound);
+    let receipts = Receipts::new(ceremonies.clone(), Arc::clone(&newest), log, bound);
     let numbering_psd = config.certification.as_ref().and_then(|certification| certification.numbers);
     let numbers = numbering_psd.map(|psd| {
         let signers = (core.clone(), ceremonies.clone());
-        Arc::new(Numbers::new(psd, genesis.appliance.clone(), signers, Arc::clone(&metrics.log_size), log))
+        let log = LogReaders::open(&config.state_dir, NUMBER_READERS)?;
+        Ok::<_, RunError>(Arc::new(Numbers::new(
+            psd,
+            genesis.appliance.clone(),
+            signers,
+            Arc::clone(&metrics.log_size),
+            log,
+        )))
     });
+    let numbers = numbers.transpose()?;
     let state = Arc::new(VendorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),

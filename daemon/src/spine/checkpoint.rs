@@ -120,6 +120,8 @@ impl Pace {
 
     pub(super) fn failed(&mut self) {
         self.asked = None;
+        // Whoever waits, waits for the pace from here on: a key that fails is not asked as fast as it can fail.
+        self.wanted = 0;
     }
 
     /// Whether leaves have been without a signature for longer than the bound.
@@ -163,7 +165,14 @@ mod tests {
         pace.asked(8, at(1));
         pace.signed(8);
         assert!(!pace.due(9, at(2)), "nobody waits for it");
-        assert!(pace.due(9, at(101)));
+        pace.want(9);
+        assert!(pace.due(9, at(2)));
+        pace.asked(9, at(2));
+        pace.failed();
+        assert!(!pace.due(9, at(3)) && pace.due(9, at(102)), "a failure is not repeated in a hurry");
+        pace.asked(9, at(102));
+        pace.signed(9);
+        assert!(!pace.due(9, at(500)));
     }
 
     #[tokio::test]

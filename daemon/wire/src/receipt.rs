@@ -174,8 +174,11 @@ impl Verifier {
     pub fn verify(&self, receipt: &Receipt, record: &[u8]) -> Result<Hash, ReceiptError> {
         let InclusionProof { size, leaf, path } = &receipt.proof;
         let root = root_of_inclusion(*leaf, *size, leaf_hash(record), path).ok_or(ReceiptError::Path)?;
+        if receipt.kind != self.kind {
+            return Err(ReceiptError::Signature);
+        }
         if !self.knows(&root, &receipt.signature) {
-            let key = PublicKey::of_spki(&self.spki).filter(|_| receipt.kind == self.kind);
+            let key = PublicKey::of_spki(&self.spki);
             if !key.is_some_and(|key| key.signed(&to_be_signed(receipt.kind, &root), &receipt.signature)) {
                 return Err(ReceiptError::Signature);
             }
@@ -251,6 +254,8 @@ mod tests {
         assert_eq!(verifier.verify(&receipt, RECORD).unwrap(), root);
         assert_eq!(verifier.verify(&receipt, RECORD).unwrap(), root);
         assert!(verifier.verify(&receipt, b"another").is_err(), "another record leads to another root");
+        let other_kind = Receipt { kind: KeyKind::P256, ..receipt.clone() };
+        assert!(verifier.verify(&other_kind, RECORD).is_err(), "another algorithm in its header");
         let mut forged = receipt.clone();
         forged.signature[0] ^= 1;
         assert!(verifier.verify(&forged, RECORD).is_err(), "another signature over the same root");

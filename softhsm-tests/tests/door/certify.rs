@@ -3,6 +3,7 @@
 use crate::client::{Caller, Wire, code_of, day, item, key, mills, outcome, outcomes};
 use crate::contract::{V, deterministic};
 use crate::inspecting::nothing_is_found;
+use crate::inspection::alter;
 use crate::run;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,7 @@ use psd::certification;
 use psd::record::{Event, Record};
 use psdctl::dev::DevOptions;
 use psdd_certification::{CertificationNumber, PrintedLine};
-use psdd_client::{CertifiedPiece, CertifyItem, Outcome, Payment, ProvenBy, new_key};
+use psdd_client::{CertifiedPiece, CertifyItem, ClientError, Outcome, Payment, ProvenBy, new_key};
 use psdd_wire::receipt::Receipt;
 use softhsm_tests::Appliance;
 use std::process::{Command, Output};
@@ -372,6 +373,26 @@ async fn by_the_sdk(appliance: &Appliance) {
         other => panic!("{other:?}"),
     };
     assert!(proven.iter().map(record).eq(again.iter().map(record)));
+
+    // A tile that was altered on the disk proves nothing, and nothing is signed away with it.
+    let leaf = match &proven[0] {
+        Outcome::Signed(piece) => piece.leaf,
+        Outcome::Refused(problem) => panic!("{problem}"),
+    };
+    let (ledger, tile) = (appliance.layout.state().join("ledger.db"), leaf / 256);
+    let turned = |by: u32| {
+        let hashes = format!("CAST(substr(hashes, {}) || substr(hashes, 1, {by}) AS BLOB)", by + 1);
+        format!("UPDATE tile SET hashes = {hashes} WHERE level = 0 AND number = {tile}")
+    };
+    alter(&ledger, &turned(32));
+    let damaged = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await;
+    assert!(
+        matches!(&damaged, Err(ClientError::Refused(problem)) if problem.facts.code == "log-damaged"),
+        "{damaged:?}"
+    );
+    alter(&ledger, &turned(8_192 - 32));
+    let mended = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
+    assert!(proven.iter().map(record).eq(mended.iter().map(record)));
     let reused = client.certify(psd(WEIGHER), &rates, signed, &many[..1], false).await.expect("an answer");
     assert!(matches!(&reused[0], Outcome::Refused(problem) if problem.facts.code == "key-reused"), "{reused:?}");
 }
@@ -410,6 +431,10 @@ async fn a_number_leads_to_its_piece_and_to_no_other(appliance: &Appliance, call
     for text in [numbers[0].to_owned(), numbers[0].to_lowercase(), numbers[0].replace('-', "")] {
         assert_eq!(by_number(text).await.body.get("piece"), &results[0]);
     }
+    let client = appliance.client(appliance.client_config()).await;
+    let (piece, claims) =
+        client.certification_by_number(&numbers[0].to_lowercase().replace('-', " ")).await.expect("it");
+    assert_eq!((piece.number.as_deref(), claims.paid.amount().mills()), (Some(numbers[0]), 500));
     let swapped = format!("{}{}", &numbers[0][..13], if numbers[0].ends_with('0') { '1' } else { '0' });
     let misread = by_number(swapped).await;
     assert_eq!((misread.status, code_of(&misread.body)), (400, "number-misread"));

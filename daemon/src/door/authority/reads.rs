@@ -58,7 +58,7 @@ pub(super) async fn certification(state: &AuthorityState, number: &str) -> Resul
     let (leaf, record) = numbers.open(number).await?;
     let psd = record.event.stamp().ok_or_else(numbers::unknown)?.psd;
     let (identity, ..) = one(state, psd.text().as_str()).await?;
-    let numbered = Numbered::of(Some(numbers), identity.licence.clone()).await?;
+    let numbered = Numbered::of(Some(numbers), identity.licence.clone(), &[record.at.time]).await?;
     let piece = certified::stored(&state.receipts, numbered, (leaf, &record)).await?.ok_or_else(numbers::unknown)?;
     Ok(psdd_wire::encode(&CertificationResponse { piece, checkpoint: state.newest.note() }))
 }

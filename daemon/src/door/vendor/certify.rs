@@ -5,14 +5,14 @@ use super::problems::{Failure, of_outcome};
 use super::submit::{AUTHORISE_ATTEMPTS, Authorised, Pieces, check_count, compare_checkpoint, submit, sum, totals};
 use crate::certify::{Payers, Request};
 use crate::core::{Outcome, PolicyGeneration, Sight, SignTarget, View};
-use crate::door::certified::{self, Numbered, certified_piece, prove};
+use crate::door::certified::{self, Numbered, certified_piece, prove, though_debited};
 use crate::spine::{Fatal, die};
 use http::StatusCode;
 use psd::certification::Paid;
 use psd::device::Piece;
 use psd::indicium::Details;
 use psd::record::Record;
-use psd::{PostageAmount, PsdId, RateName};
+use psd::{PostageAmount, PsdId, RateName, UnixMillis};
 use psdd_policy::Action;
 use psdd_wire::message::{
     CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy, RefusedPiece,
@@ -54,7 +54,7 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
     let results = results.into_iter().zip(&request.items);
     let results = results.map(|(result, item)| result.unwrap_or_else(|| refused(item, of_outcome(&Outcome::Stale))));
     let mut results: Vec<CertifyResult> = results.collect();
-    prove(&connection.state.receipts, &mut results).await?;
+    prove(&connection.state.receipts, &mut results).await.map_err(though_debited)?;
     for problem in results.iter().filter_map(CertifyResult::problem) {
         connection.state.metrics.refused(&problem.facts.code);
     }
@@ -65,10 +65,10 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
 }
 
 /// The numberings so far, where the appliance gives numbers. Asked for once the certifications are durable.
-async fn numbered(connection: &Connection, psd: PsdId) -> Result<Option<Numbered>, Failure> {
+async fn numbered(connection: &Connection, psd: PsdId, times: &[UnixMillis]) -> Result<Option<Numbered>, Failure> {
     let licence = connection.state.licences.load().identity(psd).map(|identity| identity.licence.clone());
     match licence {
-        Some(licence) => Numbered::of(connection.state.numbers.as_deref(), licence).await,
+        Some(licence) => Numbered::of(connection.state.numbers.as_deref(), licence, times).await,
         None => Ok(None),
     }
 }
@@ -80,7 +80,12 @@ pub(super) async fn stored(
     record: &Record,
 ) -> Result<Option<CertifiedPiece>, Failure> {
     let Some(stamp) = record.event.stamp() else { return Ok(None) };
-    certified::stored(&connection.state.receipts, numbered(connection, stamp.psd).await?, (leaf, record)).await
+    certified::stored(
+        &connection.state.receipts,
+        numbered(connection, stamp.psd, &[record.at.time]).await?,
+        (leaf, record),
+    )
+    .await
 }
 
 /// The PSD as it is committed, and those whose indicia are to pay: all asked for at once, and none that the appliance does not have.
@@ -158,7 +163,13 @@ async fn pass_core(
     }
     let (target, all_or_none) = (SignTarget::Psd(id), request.all_or_none);
     let outcomes = submit(connection, Authorised { target, signer: text, all_or_none, policy }, pieces).await?;
-    let numbered = numbered(connection, id).await?;
+    let signed = |outcome: &Outcome| match outcome {
+        Outcome::Signed(durable) => Some(durable.record().at.time),
+        Outcome::Refused(_) | Outcome::Fault(_) | Outcome::Stale => None,
+    };
+    let mut times: Vec<UnixMillis> = outcomes.iter().filter_map(signed).collect();
+    times.dedup();
+    let numbered = numbered(connection, id, &times).await.map_err(though_debited)?;
     let mut stale = Vec::new();
     for (at, outcome) in open.iter().copied().zip(outcomes) {
         results[at] = match outcome {
