@@ -87,6 +87,7 @@ pub struct Cells<'a> {
     columns: &'a [&'static str],
     places: &'a [Option<usize>],
     record: &'a csv::StringRecord,
+    line: u64,
     faults: Vec<Fault>,
 }
 
@@ -119,7 +120,7 @@ impl<R: Row> List<R> {
 impl<'a> Cells<'a> {
     /// Line of the file, counted from one.
     pub fn line(&self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
+        self.line
     }
 
     /// The text of a cell without blanks around it; empty where the list has no such column.
@@ -144,24 +145,32 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
+/// The line of a place in a file. Where lines end with a carriage return and a line feed, the reader places a record before the line feed.
+fn line_at(bytes: &[u8], position: &csv::Position) -> u64 {
+    let before_line_feed = usize::try_from(position.byte()).is_ok_and(|at| bytes.get(at) == Some(&b'\n'));
+    position.line() + u64::from(before_line_feed)
+}
+
 /// The rows of a file that are in order, and the faults of all others.
 pub(crate) fn parse<R: Row>(bytes: &[u8]) -> (Vec<R>, Vec<Fault>) {
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
-    let mut reader = csv::ReaderBuilder::new().from_reader(without_mark(bytes));
+    let bytes = without_mark(bytes);
+    let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
     let columns: Vec<&'static str> = R::REQUIRED.iter().chain(R::OPTIONAL).copied().collect();
-    let places = match reader.headers().map_err(fault_of).and_then(places::<R>) {
+    let places = match reader.headers().map_err(|error| fault_of(error, bytes)).and_then(places::<R>) {
         Ok(places) => places,
         Err(fault) => return (rows, vec![fault]),
     };
     for record in reader.records() {
         match record {
             Ok(record) => {
-                let mut cells = Cells { columns: &columns, places: &places, record: &record, faults: Vec::new() };
+                let line = record.position().map_or(0, |position| line_at(bytes, position));
+                let mut cells = Cells { columns: &columns, places: &places, record: &record, line, faults: Vec::new() };
                 let row = R::read(&mut cells);
                 // A fault that was noted counts, whatever could be read besides.
                 if cells.faults.is_empty() { rows.extend(row) } else { faults.append(&mut cells.faults) }
             }
-            Err(error) => faults.push(fault_of(error)),
+            Err(error) => faults.push(fault_of(error, bytes)),
         }
     }
     (rows, faults)
@@ -189,8 +198,8 @@ fn places<R: Row>(header: &csv::StringRecord) -> Result<Vec<Option<usize>>, Faul
 }
 
 /// A fault that the CSV reader found: columns missing or in excess, text that is not UTF-8.
-fn fault_of(error: csv::Error) -> Fault {
-    let line = error.position().map_or(1, csv::Position::line);
+fn fault_of(error: csv::Error, bytes: &[u8]) -> Fault {
+    let line = error.position().map_or(1, |position| line_at(bytes, position));
     let (column, what) = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             let what = format!("{len} columns, the header has {expected_len}; put text with commas in quotes");
