@@ -22,6 +22,10 @@ mod ceremonies;
 mod certificates;
 #[path = "door/certify.rs"]
 mod certify;
+#[path = "door/certify_numbers.rs"]
+mod certify_numbers;
+#[path = "door/certify_receipts.rs"]
+mod certify_receipts;
 #[path = "door/client.rs"]
 mod client;
 #[path = "door/configuration.rs"]

@@ -1,29 +1,25 @@
 //! Corrected mail over the real token: weighed, rated, compared with what was paid, debited, certified; and refused row by row.
 
+use crate::certify_numbers::{a_number_leads_to_its_piece_and_to_no_other, its_number_stays, number_of};
+use crate::certify_receipts::receipts_prove_what_they_are_for;
 use crate::client::{Caller, Wire, code_of, day, item, key, mills, outcome, outcomes};
 use crate::contract::{V, deterministic};
 use crate::inspecting::nothing_is_found;
-use crate::inspection::alter;
 use crate::run;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use psd::PsdId;
 use psd::certification;
-use psd::record::{Event, Record};
 use psdctl::dev::DevOptions;
-use psdd_certification::{CertificationNumber, PrintedLine};
-use psdd_client::{CertifiedPiece, CertifyItem, ClientError, Outcome, Payment, ProvenBy, new_key};
-use psdd_wire::receipt::Receipt;
+use psdd_client::{CertifyItem, Outcome, Payment, ProvenBy, new_key};
 use softhsm_tests::Appliance;
 use std::process::{Command, Output};
 
-const MAILER: &str = "PS010000000001";
-const WEIGHER: &str = "PS010000000002";
+pub const MAILER: &str = "PS010000000001";
+pub const WEIGHER: &str = "PS010000000002";
 const VOUCHERS: &str = "VO010000000001";
 /// A letter of up to an ounce, metered, by the table.
-const DUE: &str = "0.74";
+pub const DUE: &str = "0.74";
 
-fn psd(text: &str) -> PsdId {
+pub fn psd(text: &str) -> PsdId {
     text.parse().expect("a PSD")
 }
 
@@ -33,7 +29,7 @@ fn now_ms() -> u64 {
 }
 
 /// A letter of 20 g with a fresh key, on which nothing was paid.
-fn letter() -> V {
+pub fn letter() -> V {
     V::map([
         ("key", V::Bytes(key().to_vec())),
         ("date", V::Text(day(0))),
@@ -45,7 +41,7 @@ fn letter() -> V {
     ])
 }
 
-fn paid_by(mark: &[u8]) -> V {
+pub fn paid_by(mark: &[u8]) -> V {
     letter().with("indicium", V::Bytes(mark.to_vec()))
 }
 
@@ -54,7 +50,7 @@ fn body(items: &[V], all_or_none: bool) -> Vec<u8> {
     if all_or_none { request.with("all_or_none", V::Bool(true)).encode() } else { request.encode() }
 }
 
-async fn certify(wire: &Wire, items: &[V]) -> Vec<V> {
+pub async fn certify(wire: &Wire, items: &[V]) -> Vec<V> {
     let reply = wire.post(&format!("/v1/psds/{WEIGHER}/certifications"), &body(items, false)).await;
     assert_eq!(reply.status, 200, "{:?}", reply.body);
     let results = reply.body.get("results").list().to_vec();
@@ -77,7 +73,7 @@ fn corrected_mail_is_certified_by_the_token_and_holds_everywhere() {
     run(each_refusal_has_its_code(&caller));
     run(an_indicium_pays_or_its_postage_comes_back(&caller));
     run(by_the_sdk(&appliance));
-    run(a_receipt_proves_its_record_without_a_connection(&appliance, &caller));
+    run(receipts_prove_what_they_are_for(&appliance, &caller));
     run(a_number_leads_to_its_piece_and_to_no_other(&appliance, &caller));
     let leaf = by_psdctl(&appliance).to_string();
     run(a_new_table_binds_the_next_piece(&appliance));
@@ -99,7 +95,7 @@ fn corrected_mail_is_certified_by_the_token_and_holds_everywhere() {
     assert_eq!(view.psds.len(), 3);
 }
 
-async fn mark(wire: &Wire, signer: &str, postage: &str) -> Vec<u8> {
+pub async fn mark(wire: &Wire, signer: &str, postage: &str) -> Vec<u8> {
     let results = wire.sign(psd(signer), &[item(postage)]).await;
     assert_eq!(outcomes(&results), ["signed"]);
     results[0].get("indicium").bytes().to_vec()
@@ -165,15 +161,7 @@ fn claims_are_those_of_the_contract(result: &V, asked: &V, mark: &[u8]) {
     for field in ["due", "paid", "debited", "psd", "rates", "tariff", "version"] {
         assert_eq!(claims.get(field), result.get(field), "{field}");
     }
-    let registers = result.get("registers");
-    for (claim, register) in [
-        ("ascending", "ascending"),
-        ("descending", "descending"),
-        ("control_total", "control_total"),
-        ("count", "pieces"),
-    ] {
-        assert_eq!(claims.get(claim), registers.get(register), "{claim}");
-    }
+    crate::client::claims_the_registers(&claims, result);
     assert_eq!(claims.get("mark").bytes(), psdd_wire::sha256(mark));
     assert_eq!(claims.get("mark_psd").str(), MAILER);
     assert_eq!(*claims.get("specimen"), V::Bool(true), "the appliance is a development one");
@@ -329,7 +317,7 @@ async fn each_refusal_has_its_code(caller: &Caller) {
     assert_eq!(amounts(&certify(&wire, &[letter()]).await[0])[2], DUE, "the daemon lives on");
 }
 
-fn to_certify(payment: Payment) -> CertifyItem {
+pub fn to_certify(payment: Payment) -> CertifyItem {
     CertifyItem {
         key: new_key(),
         date: day(0).parse().expect("a day"),
@@ -362,177 +350,6 @@ async fn by_the_sdk(appliance: &Appliance) {
         .collect();
     assert_eq!(debited, [DUE, "0.24"]);
     assert_eq!(client.certify(psd(WEIGHER), &rates, signed, &items, true).await.expect("verified answers"), first);
-
-    // Receipts, of more pieces than a tile of the log has; the records stay what they are, whatever root proves them.
-    let many: Vec<CertifyItem> = (0..300).map(|_| to_certify(Payment::Nothing)).collect();
-    let by_receipt = ProvenBy::Receipt;
-    let proven = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
-    let again = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
-    let record = |outcome: &Outcome<_>| match outcome {
-        Outcome::Signed(CertifiedPiece { certification, receipt: Some(_), .. }) => certification.clone(),
-        other => panic!("{other:?}"),
-    };
-    assert!(proven.iter().map(record).eq(again.iter().map(record)));
-
-    // A tile that was altered on the disk proves nothing, and nothing is signed away with it.
-    let leaf = match &proven[0] {
-        Outcome::Signed(piece) => piece.leaf,
-        Outcome::Refused(problem) => panic!("{problem}"),
-    };
-    let (ledger, tile) = (appliance.layout.state().join("ledger.db"), leaf / 256);
-    let turned = |by: u32| {
-        let hashes = format!("CAST(substr(hashes, {}) || substr(hashes, 1, {by}) AS BLOB)", by + 1);
-        format!("UPDATE tile SET hashes = {hashes} WHERE level = 0 AND number = {tile}")
-    };
-    alter(&ledger, &turned(32));
-    let damaged = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await;
-    assert!(
-        matches!(&damaged, Err(ClientError::Refused(problem)) if problem.facts.code == "log-damaged"),
-        "{damaged:?}"
-    );
-    alter(&ledger, &turned(8_192 - 32));
-    let mended = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
-    assert!(proven.iter().map(record).eq(mended.iter().map(record)));
-    let reused = client.certify(psd(WEIGHER), &rates, signed, &many[..1], false).await.expect("an answer");
-    assert!(matches!(&reused[0], Outcome::Refused(problem) if problem.facts.code == "key-reused"), "{reused:?}");
-}
-
-/// A letter, and what was told of it.
-async fn number_of(caller: &Caller) -> (V, V) {
-    let (wire, item) = (caller.connect().await, letter());
-    let told = certify(&wire, std::slice::from_ref(&item)).await.remove(0);
-    (item, told)
-}
-
-async fn its_number_stays(caller: &Caller, (item, told): &(V, V)) {
-    let wire = caller.connect().await;
-    assert_eq!(certify(&wire, std::slice::from_ref(item)).await[0], *told, "a restart numbers nothing anew");
-    let path = format!("/v1/certifications/numbers/{}", told.get("number").str());
-    assert_eq!(wire.get(&path).await.body.get("piece"), told);
-}
-
-/// By hand and by scan: what a person reads leads to the piece, for its tenant, and says whether the mark beside it belongs to it.
-async fn a_number_leads_to_its_piece_and_to_no_other(appliance: &Appliance, caller: &Caller) {
-    let wire = caller.connect().await;
-    let marks = [mark(&wire, MAILER, "0.50").await, mark(&wire, MAILER, "0.50").await];
-    let items = [paid_by(&marks[0]), paid_by(&marks[1]), letter()];
-    let results = certify(&wire, &items).await;
-    let numbers: Vec<&str> = results.iter().map(|result| result.get("number").str()).collect();
-    assert!(numbers.iter().all(|number| number.parse::<CertificationNumber>().is_ok()), "{numbers:?}");
-    assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2]);
-    let line: PrintedLine = results[0].get("line").str().parse().expect("a line");
-    let says = (line.class().as_str(), line.due().to_string(), line.number().to_string());
-    assert_eq!(says, ("letter-metered", DUE.to_owned(), numbers[0].to_owned()));
-
-    let by_number = |text: String| {
-        let wire = &wire;
-        async move { wire.get(&format!("/v1/certifications/numbers/{text}")).await }
-    };
-    for text in [numbers[0].to_owned(), numbers[0].to_lowercase(), numbers[0].replace('-', "")] {
-        assert_eq!(by_number(text).await.body.get("piece"), &results[0]);
-    }
-    let client = appliance.client(appliance.client_config()).await;
-    let (piece, claims) =
-        client.certification_by_number(&numbers[0].to_lowercase().replace('-', " ")).await.expect("it");
-    assert_eq!((piece.number.as_deref(), claims.paid.amount().mills()), (Some(numbers[0]), 500));
-    let swapped = format!("{}{}", &numbers[0][..13], if numbers[0].ends_with('0') { '1' } else { '0' });
-    let misread = by_number(swapped).await;
-    assert_eq!((misread.status, code_of(&misread.body)), (400, "number-misread"));
-    // Read rightly, and of a place that has no record yet, or one of something else.
-    let strangers = ["7KQ4-M2XD-P0N2", "15XG-C0XD-8TYS", "1B17-HGYA-CCKA"].map(str::to_owned);
-    for stranger in strangers.into_iter().filter(|text| text.parse::<CertificationNumber>().is_ok()) {
-        let unknown = by_number(stranger).await;
-        assert_eq!((unknown.status, code_of(&unknown.body)), (404, "number-unknown"));
-    }
-    let stranger = caller.with(&appliance.issue("number-stranger", "stranger", 321)).connect().await;
-    let of_another = stranger.get(&format!("/v1/certifications/numbers/{}", numbers[0])).await;
-    assert_eq!((of_another.status, code_of(&of_another.body)), (404, "number-unknown"));
-
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let verify = |arguments: &[&str]| psdctl(appliance, &[&["certify", "verify"], arguments].concat());
-    let belongs = verify(&[numbers[0], "--indicium", &hex(&marks[0])]);
-    assert!(belongs.status.success() && told(&belongs).contains("belongs"), "{}", told(&belongs));
-    let printed = verify(&[results[2].get("line").str()]);
-    assert!(printed.status.success() && told(&printed).contains("no indicium paid"), "{}", told(&printed));
-    let inspected = verify(&["--authority", numbers[0], "--indicium", &hex(&marks[0])]);
-    assert!(inspected.status.success() && told(&inspected).contains(WEIGHER), "{}", told(&inspected));
-    let unknown = verify(&["--authority", numbers[2], "--indicium", &hex(&marks[0])]);
-    assert!(unknown.status.code() == Some(1) && told(&unknown).contains("other-indicium"), "{}", told(&unknown));
-    let other = verify(&[numbers[0], "--indicium", &hex(&marks[1])]);
-    assert!(other.status.code() == Some(1) && told(&other).contains("other-indicium"), "{}", told(&other));
-    let scans = appliance.around().join("scans.csv");
-    let rows = [
-        format!("{},{}", numbers[0], hex(&marks[0])),
-        format!("{},{}", numbers[1], hex(&marks[0])),
-        format!("{},", numbers[1]),
-        format!("{},", numbers[2]),
-        "7KQ4-M2XD-P0N3,".to_owned(),
-    ];
-    std::fs::write(&scans, format!("number,indicium\n{}\n", rows.join("\n"))).expect("written");
-    let judged = verify(&["--scans", &scans.display().to_string()]);
-    assert_eq!(judged.status.code(), Some(1), "{}", told(&judged));
-    for says in ["2 of 5 pieces", "other-indicium", "indicium-missing", "misread"] {
-        assert!(told(&judged).contains(says), "{says}: {}", told(&judged));
-    }
-}
-
-/// A receipt is for whoever has it: the record and the public half of the log key are all that it takes, and nothing else fits it.
-async fn a_receipt_proves_its_record_without_a_connection(appliance: &Appliance, caller: &Caller) {
-    let wire = caller.connect().await;
-    let path = format!("/v1/psds/{WEIGHER}/certifications");
-    let short = mark(&wire, MAILER, "0.50").await;
-    let before = wire.registers(psd(WEIGHER)).await;
-    let ask = |items: Vec<V>| {
-        let request =
-            V::map([("items", V::Array(items)), ("proof", V::text("receipt")), ("rates", V::text("us-domestic"))]);
-        request.encode()
-    };
-    let items = vec![paid_by(&short), letter(), letter().with("weight", V::Int(-1)), letter()];
-    let reply = wire.post(&path, &ask(items.clone())).await;
-    let results = reply.body.get("results").list();
-    assert_eq!(outcomes(results), ["signed", "signed", "weight-negative", "signed"]);
-    assert_eq!(wire.registers(psd(WEIGHER)).await, before.after(&[240, 740, 740]));
-    let log_key = wire.get("/v1/appliance").await.body.get("log_spki").bytes().to_vec();
-    let mut records = Vec::new();
-    for result in results.iter().filter(|result| outcome(result) == "signed") {
-        let (record, receipt) = (result.get("certification").bytes(), result.get("receipt").bytes());
-        let receipt = Receipt::parse(receipt).expect("a receipt");
-        receipt.verify(record, &log_key).expect("a receipt of this record");
-        assert_eq!(receipt.proof.leaf, result.get("leaf").u64());
-        let Event::Certification(piece) = Record::decode(record).expect("a record").event else { panic!("{result:?}") };
-        let claims = certification::decode(&piece.certification).expect("claims");
-        assert_eq!((claims.signature, claims.certification.due.mills()), (None, mills(DUE)));
-        records.push((record.to_vec(), receipt, result.get("key").bytes().to_vec()));
-    }
-    let (first, second) = (&records[0], &records[1]);
-    assert!(first.1.verify(&second.0, &log_key).is_err(), "another record");
-
-    // The same by its key, also after a restart.
-    let by_key = format!("/v1/certifications/{}", uuid::Uuid::from_slice(&first.2).expect("a UUID"));
-    let stored = wire.get(&by_key).await;
-    assert_eq!(stored.body.get("piece").get("certification").bytes(), first.0);
-    let receipt = Receipt::parse(stored.body.get("piece").get("receipt").bytes()).expect("a receipt");
-    receipt.verify(&first.0, &log_key).expect("a receipt of this record");
-    let other = wire.post(&path, &ask(vec![letter().with("proof", V::text("receipt"))])).await;
-    assert_eq!((other.status, code_of(&other.body)), (400, "malformed"));
-    let unknown =
-        V::map([("items", V::Array(vec![letter()])), ("proof", V::text("oath")), ("rates", V::text("us-domestic"))]);
-    assert_eq!(code_of(&wire.post(&path, &unknown.encode()).await.body), "malformed");
-
-    // As files, to a program that has nothing else.
-    let file = |name: &str, bytes: &[u8]| {
-        let path = appliance.around().join(name);
-        std::fs::write(&path, bytes).expect("written");
-        path.display().to_string()
-    };
-    let (record, receipt) = (file("piece.record", &first.0), file("piece.receipt", &first.1.encode()));
-    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(&log_key));
-    let key = file("log.pem", pem.as_bytes());
-    let judged = psdctl(appliance, &["inspect", "verify-receipt", &receipt, "--record", &record, "--log-key", &key]);
-    assert!(judged.status.success() && told(&judged).contains("the record is leaf"), "{}", told(&judged));
-    let record = file("other.record", &second.0);
-    let judged = psdctl(appliance, &["inspect", "verify-receipt", &receipt, "--record", &record, "--log-key", &key]);
-    assert!(!judged.status.success(), "{}", told(&judged));
 }
 
 /// The leaf of the first of two pieces.
@@ -617,13 +434,13 @@ async fn a_new_table_binds_the_next_piece(appliance: &Appliance) {
     assert_eq!(certify(&wire, &old).await, certified, "what was certified stays as it was");
 }
 
-fn psdctl(appliance: &Appliance, arguments: &[&str]) -> Output {
+pub fn psdctl(appliance: &Appliance, arguments: &[&str]) -> Output {
     let program = appliance.options.tools.psdd.with_file_name("psdctl");
     let mut command = Command::new(program);
     command.args(arguments).env("PSDCTL_CONFIG", appliance.layout.psdctl_config());
     command.output().expect("psdctl runs")
 }
 
-fn told(output: &Output) -> String {
+pub fn told(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -333,6 +333,19 @@ pub fn retryable(problem: &V) -> bool {
     *problem.get("tag:psdd,2026:problem").get("retry") == V::Bool(true)
 }
 
+/// What is signed says the registers that were told with it.
+pub fn claims_the_registers(claims: &V, result: &V) {
+    let registers = result.get("registers");
+    for (claim, register) in [
+        ("ascending", "ascending"),
+        ("descending", "descending"),
+        ("control_total", "control_total"),
+        ("count", "pieces"),
+    ] {
+        assert_eq!(claims.get(claim), registers.get(register), "{claim}");
+    }
+}
+
 /// `signed`, or the code of the refusal.
 pub fn outcome(result: &V) -> &str {
     result.find("problem").map_or("signed", code_of)

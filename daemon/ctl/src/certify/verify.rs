@@ -7,13 +7,14 @@ use crate::error::{CtlError, Exit};
 use crate::input;
 use crate::inspect::{InspectError, inspector};
 use crate::output::{count, print, print_json, table};
-use crate::vendor::ListError;
+use crate::vendor::{Cells, List, ListError, Row};
 use clap::Args;
 use psd::certification::{Certification, Paid};
 use psdd_certification::CertificationNumber;
 use psdd_client::{AuthorityClient, CertifiedPiece, Client, ClientError};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Arguments of `psdctl certify verify`.
 #[derive(Args, Debug)]
@@ -30,7 +31,7 @@ pub struct Verify {
     /// The indicium on the piece: hex, base64, or a file of either or of bytes; left out where there is none
     #[arg(long, value_name = "MARK", conflicts_with = "scans")]
     indicium: Option<String>,
-    /// Scans of many pieces: CSV with the columns number and indicium (hex or base64, or empty)
+    /// Scans of many pieces: CSV with the columns number and indicium (hex or base64, or empty), and optionally reference
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     scans: Option<PathBuf>,
     /// Ask the authority door, as an inspector
@@ -61,16 +62,22 @@ impl Door {
 }
 
 /// What stands on a piece.
+#[derive(Clone)]
 struct Scan {
+    /// Of the file, where it is from one.
     line: Option<u64>,
     number: String,
-    indicium: Option<Vec<u8>>,
+    /// None where there is none; else its bytes, or why they are none.
+    indicium: Result<Option<Vec<u8>>, String>,
+    reference: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
     number: String,
     verdict: &'static str,
     says: String,
@@ -93,10 +100,13 @@ struct Piece {
 
 pub(super) async fn run(global: &Global, command: &Verify) -> Result<Exit, CtlError> {
     let scans = match &command.scans {
-        Some(path) => read(path)?,
+        Some(path) => {
+            let bytes = std::fs::read(path).map_err(|source| ListError::Unreadable { path: path.clone(), source })?;
+            List::of(path, &bytes)?.rows
+        }
         None => {
             let indicium = command.indicium.as_deref().map(input::one_mark).transpose()?.map(|mark| mark.bytes);
-            vec![Scan { line: None, number: command.text.join(" "), indicium }]
+            vec![Scan { line: None, number: command.text.join(" "), indicium: Ok(indicium), reference: None }]
         }
     };
     let door = if command.authority {
@@ -109,6 +119,7 @@ pub(super) async fn run(global: &Global, command: &Verify) -> Result<Exit, CtlEr
     for scan in &scans {
         reports.push(judge(&door, scan).await?);
     }
+    tell_copies(&mut reports);
     let good = reports.iter().filter(|report| report.verdict == "belongs").count();
     if global.json {
         print_json(&reports)?;
@@ -118,35 +129,54 @@ pub(super) async fn run(global: &Global, command: &Verify) -> Result<Exit, CtlEr
     Ok(if good == reports.len() { Exit::Done } else { Exit::Negative })
 }
 
-fn read(path: &Path) -> Result<Vec<Scan>, CtlError> {
-    let unreadable = |source: std::io::Error| ListError::Unreadable { path: path.to_owned(), source };
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(|error| unreadable(error.into()))?;
-    let header = reader.headers().map_err(|error| unreadable(error.into()))?.clone();
-    let column = |name: &str| header.iter().position(|column| column == name);
-    let missing = || unreadable(std::io::Error::other("the header has no column `number`"));
-    let (number, indicium) = (column("number").ok_or_else(missing)?, column("indicium"));
-    let mut scans = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| unreadable(error.into()))?;
-        let text = indicium.and_then(|column| record.get(column)).filter(|text| !text.is_empty());
-        // What cannot be read as bytes belongs to no certification: it is judged as what it is.
-        let bytes = text.map(|text| input::from_text(text).unwrap_or_default());
-        let line = record.position().map(csv::Position::line);
-        scans.push(Scan { line, number: record.get(number).unwrap_or_default().to_owned(), indicium: bytes });
+impl Row for Scan {
+    const REQUIRED: &'static [&'static str] = &["number", "indicium"];
+    const OPTIONAL: &'static [&'static str] = &["reference"];
+
+    fn read(cells: &mut Cells<'_>) -> Option<Self> {
+        let (number, indicium) = (cells.text("number").to_owned(), cells.text("indicium"));
+        let indicium = Some(indicium).filter(|text| !text.is_empty());
+        let reference = Some(cells.text("reference").to_owned()).filter(|text| !text.is_empty());
+        // What a scanner makes of a torn mark is no fault of the file: it is judged as what it is.
+        let indicium = indicium
+            .map(|text| input::from_text(text).ok_or_else(|| "the indicium is neither hex nor base64".to_owned()));
+        Some(Self { line: Some(cells.line()), number, indicium: indicium.transpose(), reference })
     }
-    if scans.is_empty() {
-        return Err(ListError::Empty { path: path.to_owned() }.into());
+
+    fn line(&self) -> u64 {
+        self.line.unwrap_or_default()
     }
-    Ok(scans)
+
+    fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
+}
+
+/// Of pieces that are all right by themselves, those whose number stood on another before: one of them carries a copy.
+fn tell_copies(reports: &mut [Report]) {
+    let mut first: BTreeMap<String, u64> = BTreeMap::new();
+    for report in reports.iter_mut().filter(|report| report.verdict == "belongs") {
+        let line = report.line.unwrap_or_default();
+        let earlier = *first.entry(report.number.clone()).or_insert(line);
+        if earlier != line {
+            report.verdict = "repeated";
+            report.says = format!("the same number stands on line {earlier}: one of the two pieces carries a copy");
+        }
+    }
 }
 
 async fn judge(door: &Door, scan: &Scan) -> Result<Report, CtlError> {
     let (line, written) = (scan.line, scan.number.clone());
-    let told = |number, verdict, says: String, piece| Ok(Report { line, number, verdict, says, piece });
+    let told = |number, verdict, says: String, piece| {
+        Ok(Report { line, reference: scan.reference.clone(), number, verdict, says, piece })
+    };
     let number: CertificationNumber = match number_of(&scan.number) {
         Ok(number) => number,
         Err(says) => return told(written, "misread", says, None),
+    };
+    let indicium = match &scan.indicium {
+        Ok(indicium) => indicium.as_deref(),
+        Err(says) => return told(number.to_string(), "misread", says.clone(), None),
     };
     let (piece, certification) = match door.open(&number.to_string()).await {
         Ok(found) => found,
@@ -155,7 +185,7 @@ async fn judge(door: &Door, scan: &Scan) -> Result<Report, CtlError> {
         }
         Err(error) => return Err(door.failed(error)),
     };
-    let (verdict, says) = verdict(&certification.paid, scan.indicium.as_deref());
+    let (verdict, says) = verdict(&certification.paid, indicium);
     told(number.to_string(), verdict, says.to_owned(), Some(of(&piece, &certification)))
 }
 
@@ -214,6 +244,46 @@ fn drawn(reports: &[Report], good: usize) -> String {
 mod tests {
     use super::*;
     use psd::certification::{MarkId, PayingMark};
+
+    #[test]
+    fn a_file_of_scans_is_read_as_every_list_and_what_a_scanner_tore_is_no_fault_of_it() {
+        let path = PathBuf::from("scans.csv");
+        let rows = List::<Scan>::of(&path, b"\xef\xbb\xbfindicium,number\r\n0102,A\r\n,B\r\nzz,C\r\n").unwrap().rows;
+        let told: Vec<_> = rows.iter().map(|scan| (scan.line, &*scan.number, scan.indicium.is_err())).collect();
+        assert_eq!(told, [(Some(2), "A", false), (Some(3), "B", false), (Some(4), "C", true)]);
+        assert_eq!((rows[0].indicium.clone(), rows[1].indicium.clone()), (Ok(Some(vec![1, 2])), Ok(None)));
+        for (text, says) in [
+            ("number,indicum\nA,01\n", "\"indicum\" is not known"),
+            ("number\nA\n", "\"indicium\" is missing"),
+            ("number,indicium\r\nA,01\r\nB,02,03\r\n", "scans.csv:3:3: 3 columns"),
+            ("number,indicium\nA,01\nB,02,03\n", "scans.csv:3:3: 3 columns"),
+        ] {
+            let error = List::<Scan>::of(&path, text.as_bytes()).err().unwrap().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_stands_on_two_pieces_is_told() {
+        let report = |line, number: &str, verdict| Report {
+            line: Some(line),
+            reference: None,
+            number: number.to_owned(),
+            verdict,
+            says: String::new(),
+            piece: None,
+        };
+        let mut reports = [
+            report(2, "A", "belongs"),
+            report(3, "B", "belongs"),
+            report(4, "A", "other-indicium"),
+            report(5, "A", "belongs"),
+        ];
+        tell_copies(&mut reports);
+        let verdicts = reports.each_ref().map(|report| report.verdict);
+        assert_eq!(verdicts, ["belongs", "belongs", "other-indicium", "repeated"]);
+        assert!(reports[3].says.contains("line 2"), "{}", reports[3].says);
+    }
 
     #[test]
     fn only_the_indicium_that_paid_belongs_and_none_where_none_did() {
