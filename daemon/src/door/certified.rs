@@ -7,6 +7,7 @@ use psd::certification::{Proof, decode};
 use psd::record::{Event, Record};
 use psd::{LicenceNumber, UnixMillis};
 use psdd_wire::message::{CertifiedPiece, CertifyResult};
+use psdd_wire::problem::Problem;
 
 /// What numbers the certifications of a PSD.
 pub(super) struct Numbered {
@@ -73,19 +74,24 @@ pub(super) async fn stored(
     Ok(Some(piece))
 }
 
-/// What failed once pieces were debited: they stand, whatever the failure says of a request that was not judged.
+/// What failed once pieces were debited. They stand, whatever the failure says of a request that was not judged, and the same request again
+/// brings what is missing.
 pub(super) fn though_debited(failure: Failure) -> Failure {
-    let code = failure.problem.facts.code.as_str();
-    if code == "log-damaged" {
-        return failure;
-    }
-    let code = if code == "log-unsigned" { "log-unsigned" } else { "token-unavailable" };
-    let why = failure.problem.detail.as_deref().unwrap_or(&failure.problem.title);
-    let why = why.split("; nothing was debited").next().unwrap_or(why).to_owned();
-    let detail = format!(
-        "what was asked for is debited and stands in the log, and its proof or number is not there yet ({why}): repeat with the same keys"
+    let Failure { status, problem: Problem { detail, facts, .. }, allow } = failure;
+    let why = match facts.code.as_str() {
+        "overloaded" => "too much is waiting".to_owned(),
+        "stopping" => "the daemon is stopping".to_owned(),
+        _ => detail.unwrap_or_default(),
+    };
+    let says = format!(
+        "what was asked for is debited and stands in the log; its proof or its number is missing: {why}. Repeat it with the same keys"
     );
-    Failure::passing(code, detail, SOON_MS)
+    let retry_after_ms = facts.retry_after_ms.unwrap_or(SOON_MS);
+    let problem = match facts.code.as_str() {
+        "log-damaged" => Problem::lasting(&facts.code, says),
+        code => Problem::passing(code, says, retry_after_ms),
+    };
+    Failure { status, problem, allow }
 }
 
 /// Puts receipts to the certifications that are to be proven by them.

@@ -77,7 +77,7 @@ impl Receipts {
         let covered = self.newest.reaches(last + 1, self.patience).await;
         let signed = if covered { self.over(last).await? } else { None };
         let signed = signed.ok_or_else(|| {
-            let detail = "what was asked for is debited and stands in the log, and no signed checkpoint covers it yet: repeat with the same keys";
+            let detail = "no signed checkpoint covers the record yet";
             Failure::passing("log-unsigned", detail, super::failure::SOON_MS)
         })?;
         let made = self.log.read(move |log| {

@@ -251,8 +251,9 @@ impl PreparedPiece {
         }
     }
 
-    /// The record of a piece that a receipt is to prove.
+    /// The record of a piece that a receipt is to prove. One that is to be signed is incomplete without its signature.
     pub fn recorded(self) -> Record {
+        debug_assert!(matches!(self.unsigned, Unsigned::Proven(_)), "a piece without its signature");
         self.signed(&[])
     }
 
