@@ -131,7 +131,7 @@ pub fn start_authority(layout: &Layout, options: &DevOptions) -> Result<Option<C
     command.args(["authority", "serve"]).arg(layout.authority()).arg("--listen").arg(listen.to_string());
     command.arg("--address-file").arg(&address);
     let mut child = process::start(&mut command, &layout.authority_log(), &layout.authority_pid())?;
-    process::wait("psdctl authority serve", &mut child, &layout.authority_log(), || {
+    process::wait("psdctl authority serve", Some(&mut child), &layout.authority_log(), || {
         address.exists().then_some(()).ok_or_else(|| "it does not listen yet".to_owned())
     })?;
     Ok(Some(child))

@@ -82,10 +82,10 @@ pub(super) fn start(command: &mut Command, log: &Path, pid: &Path) -> Result<Chi
     Ok(child)
 }
 
-/// Waits until a probe gives an answer.
+/// Waits until a probe gives an answer, of a child that is watched meanwhile, or of a daemon that ran before.
 pub(super) fn wait<T>(
     program: &str,
-    child: &mut Child,
+    mut child: Option<&mut Child>,
     log: &Path,
     mut probe: impl FnMut() -> Result<T, String>,
 ) -> Result<T, ProcessError> {
@@ -95,7 +95,7 @@ pub(super) fn wait<T>(
             Ok(answer) => return Ok(answer),
             Err(last) => last,
         };
-        if let Ok(Some(status)) = child.try_wait() {
+        if let Some(Ok(Some(status))) = child.as_mut().map(|child| child.try_wait()) {
             let (program, status, tail) = (program.to_owned(), status.to_string(), tail(log));
             return Err(ProcessError::Ended { program, status, log: log.to_owned(), tail });
         }

@@ -368,7 +368,7 @@ pub fn start_hsm(layout: &Layout, options: &DevOptions) -> Result<Child, DevErro
     let mut command = Command::new(&options.tools.hsm);
     command.arg("--config").arg(layout.hsm_config());
     let mut child = process::start(&mut command, &layout.hsm_log(), &layout.hsm_pid())?;
-    process::wait("psdd-hsm", &mut child, &layout.hsm_log(), || {
+    process::wait("psdd-hsm", Some(&mut child), &layout.hsm_log(), || {
         socket.exists().then_some(()).ok_or_else(|| "its socket is not there yet".to_owned())
     })?;
     Ok(child)
@@ -404,16 +404,14 @@ fn funds_address(layout: &Layout) -> String {
 pub fn start_psdd(layout: &Layout, options: &DevOptions) -> Result<Running, DevError> {
     let socket = layout.local_socket();
     let (doors, psdd) = if process::runs(&layout.psdd_pid()) {
-        let ready = process::ready(&socket);
-        let not_ready =
-            |last| ProcessError::NotReady { program: "psdd".to_owned(), seconds: 0, last, log: layout.psdd_log() };
-        (ready.map_err(not_ready)?, None)
+        // It may have lost its token until a moment ago.
+        (process::wait("psdd", None, &layout.psdd_log(), || process::ready(&socket))?, None)
     } else {
         point_at_funds(layout, options)?;
         let mut command = Command::new(&options.tools.psdd);
         command.arg("--config").arg(layout.psdd_config()).envs(&options.psdd_environment);
         let mut child = process::start(&mut command, &layout.psdd_log(), &layout.psdd_pid())?;
-        let doors = process::wait("psdd", &mut child, &layout.psdd_log(), || process::ready(&socket))?;
+        let doors = process::wait("psdd", Some(&mut child), &layout.psdd_log(), || process::ready(&socket))?;
         (doors, Some(child))
     };
     let funds = funds_address(layout);
