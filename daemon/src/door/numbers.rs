@@ -19,7 +19,7 @@ use psdd_certification::number::{Numbering, NumberingEpoch, Place};
 use psdd_certification::{CertificationNumber, PrintedLine};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -37,6 +37,8 @@ pub struct Numbers {
     log: Arc<LogReaders>,
     /// By the CKA_ID of the MAC key that made them.
     kept: Mutex<HashMap<Arc<[u8]>, Arc<Numbering>>>,
+    /// That there is nothing to number with is told once.
+    told: Once,
 }
 
 /// The numbering that begins at a time.
@@ -85,7 +87,7 @@ impl Numbers {
         log_size: Arc<AtomicU64>,
         log: Arc<LogReaders>,
     ) -> Self {
-        Self { psd, appliance, core, ceremonies, log_size, log, kept: Mutex::default() }
+        Self { psd, appliance, core, ceremonies, log_size, log, kept: Mutex::default(), told: Once::new() }
     }
 
     /// The numberings that certifications of these times have; records of them are committed by now. Those of other times are left out.
@@ -105,8 +107,9 @@ impl Numbers {
     /// Every epoch so far, without the numberings.
     async fn epochs(&self) -> Result<Vec<Since>, Failure> {
         let mut view = self.core.view(Sight::Psd(self.psd))?.await.ok().ok_or_else(Failure::stopping)?;
-        let Some((_, state)) = view.psds.pop() else { return Ok(Vec::new()) };
-        let keys = state.keys.iter().filter(|certified| certified.key.role == Role::TokenMac);
+        let state = view.psds.pop().map(|(_, state)| state);
+        let of_psd = state.iter().flat_map(|state| state.keys.iter());
+        let keys = of_psd.filter(|certified| certified.key.role == Role::TokenMac);
         let since = |(number, certified): (u32, &CertifiedKey)| {
             let gone = certified.life.destroyed.is_some();
             if gone {
@@ -119,7 +122,13 @@ impl Numbers {
                 numbering: None,
             })
         };
-        Ok((1..).zip(keys).filter_map(since).collect())
+        let epochs: Vec<Since> = (1..).zip(keys).filter_map(since).collect();
+        if epochs.is_empty() {
+            self.told.call_once(|| {
+                tracing::warn!(psd = %self.psd, "the PSD of certification.numbers has no token MAC key in use: certifications get no numbers");
+            });
+        }
+        Ok(epochs)
     }
 
     async fn fill(&self, since: &mut Since) -> Result<(), Failure> {
