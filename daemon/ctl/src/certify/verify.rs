@@ -181,7 +181,8 @@ async fn judge(door: &Door, scan: &Scan) -> Result<Report, CtlError> {
     let (piece, certification) = match door.open(&number.to_string()).await {
         Ok(found) => found,
         Err(ClientError::Refused(problem)) if problem.facts.code == "number-unknown" => {
-            return told(number.to_string(), "unknown", problem.to_string(), None);
+            let says = problem.detail.clone().unwrap_or_default();
+            return told(number.to_string(), "unknown", says, None);
         }
         Err(error) => return Err(door.failed(error)),
     };
