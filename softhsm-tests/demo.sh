@@ -8,12 +8,14 @@ psdctl=target/debug/psdctl
 dir=target/demo
 mailing=softhsm-tests/mailing/spring-mailing.csv
 
-# An appliance that was interrupted while it was made, or is of a version that certified nothing, can only be made anew.
-[ -e "$dir/complete" ] && grep -qs "^numbers" "$dir/psdd.toml" || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
+# An appliance that was interrupted while it was made, or whose ledger is of another format, can only be made anew.
+format=$(sed -n 's/.*FORMAT: i64 = \([0-9]*\);/\1/p' daemon/ledger/src/schema.rs)
+[ -e "$dir/complete" ] && [ "$(cat "$dir/format" 2>/dev/null)" = "$format" ] || { "$psdctl" dev down "$dir" >/dev/null; rm -rf "$dir"; }
 trap '"$psdctl" dev down "$dir" >/dev/null' EXIT
 
 echo "── a development appliance, whose PSD asks the postal authority for value when it runs low"
 "$psdctl" dev up "$dir" --certifying --value 2000 --top-up-below 150 --top-up-amount 250
+echo "$format" > "$dir/format"
 "$psdctl" --config "$dir" vendor psds
 echo
 echo "── a mailing of $(($(wc -l < "$mailing") - 1)) pieces"
@@ -67,6 +69,22 @@ echo "── the post checks those pieces by what stands on them: certification 
 } > "$dir/scans.csv"
 sed -n 's/.*"printed_line":"\([^"]*\)".*/   printed next to the first mark: \1/p' "$dir/corrected.jsonl" | head -n 1
 "$psdctl" --config "$dir" certify verify --scans "$dir/scans.csv"
+echo
+echo "── a run of letters that carry 0.50 each: 502 are announced, with 150 for one ZIP; 501 come, and that ZIP has 149"
+if [ ! -e "$dir/run.csv" ]; then
+  printf 'zip,pieces\n20260,150\n60601,352\ntotal,502\n' > "$dir/manifest.csv"
+  date -u +%F > "$dir/run.date"
+  weighed=$(date +%s%3N)
+  {
+    echo class,destination,weight_mg,scale,weighed,imprint
+    for zip in $(yes 20260 | head -n 149) $(yes 60601 | head -n 352); do echo "letter-metered,$zip,20000,dev-1,$weighed,0.50"; done
+  } > "$dir/run.new"
+  mv "$dir/run.new" "$dir/run.csv"
+fi
+"$psdctl" --config "$dir" vendor run open spring-run --rates us-domestic --class letter-metered --manifest "$dir/manifest.csv" \
+  --discount 5-digit --discount mixed-aadc --date "$(cat "$dir/run.date")" || [ $? = 1 ]
+"$psdctl" --config "$dir" vendor certify --run spring-run --rates us-domestic --receipts --csv "$dir/run.csv" --out "$dir/run.jsonl"
+"$psdctl" --config "$dir" vendor run close spring-run || [ $? = 1 ]
 echo
 echo "── the authority's books against the PSDs"
 "$psdctl" --config "$dir" --json vendor psds > "$dir/registers.json"

@@ -12,7 +12,7 @@ use psd::certification::{Certification, Certified, Paid, PayingMark, decode};
 use psd::indicium::{Decoded, Destination};
 use psd::key::Role;
 use psd::record::{Event, Record};
-use psd::{MailingDate, PieceKey, PostageAmount, PsdId, RateName, Registers, ScaleId, UnixMillis};
+use psd::{MailingDate, PieceKey, PostageAmount, PsdId, RateName, Registers, RunId, ScaleId, UnixMillis};
 use psdd_wire::message::{
     self, CertificationResponse, CertifiedPiece, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy,
 };
@@ -85,15 +85,32 @@ impl CertifyItem {
     }
 }
 
+/// What the pieces of one request have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct CertifyTerms<'t> {
+    /// Name of the rate table.
+    pub rates: &'t RateName,
+    /// The open run that they are part of.
+    pub run: Option<&'t RunId>,
+    /// What shall prove them.
+    pub proof: ProvenBy,
+}
+
+impl<'t> CertifyTerms<'t> {
+    /// Of pieces that are of no run.
+    pub const fn of(rates: &'t RateName, proof: ProvenBy) -> Self {
+        Self { rates, run: None, proof }
+    }
+}
+
 impl Client {
-    /// Has a PSD certify pieces by the rate table of this name; outcomes stand in the order of the items.
+    /// Has a PSD certify pieces under these terms; outcomes stand in the order of the items.
     ///
     /// What the appliance computes is compared with what its PSD signed, or with what a receipt proves to stand in the log, and that with what was asked. In all else as [`Client::sign`].
     pub async fn certify(
         &self,
         psd: PsdId,
-        rates: &RateName,
-        proof: ProvenBy,
+        terms: CertifyTerms<'_>,
         items: &[CertifyItem],
         all_or_none: bool,
     ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
@@ -101,7 +118,7 @@ impl Client {
         for part in parts(items, |item| item.key, all_or_none)? {
             let mut rounds = Rounds::of(part, all_or_none, self.shared.exchange.most_retries);
             outcomes.extend(loop {
-                let told = self.certify_once(psd, (rates, proof), &rounds.asked(), all_or_none).await?;
+                let told = self.certify_once(psd, terms, &rounds.asked(), all_or_none).await?;
                 if let Some(outcomes) = rounds.told(told).await {
                     break outcomes;
                 }
@@ -113,15 +130,16 @@ impl Client {
     async fn certify_once(
         &self,
         psd: PsdId,
-        (rates, proof): (&RateName, ProvenBy),
+        terms: CertifyTerms<'_>,
         items: &[&CertifyItem],
         all_or_none: bool,
     ) -> Result<Vec<Outcome<CertifiedPiece>>, ClientError> {
         let floor = self.shared.checkpoints.floor();
         let request = CertifyRequest {
+            run: terms.run.map(|run| Cow::Borrowed(run.as_str())),
             items: items.iter().map(|item| item.wire()).collect(),
-            proof,
-            rates: Cow::Borrowed(rates.as_str()),
+            proof: terms.proof,
+            rates: Cow::Borrowed(terms.rates.as_str()),
             checkpoint: floor.note().map(Cow::Borrowed),
             all_or_none,
         };
@@ -139,7 +157,7 @@ impl Client {
             }
             outcomes.push(match result {
                 CertifyResult::Certified(piece) => {
-                    self.judge_certification(psd, (rates, proof), asked, &piece).await?;
+                    self.judge_certification(psd, terms, asked, &piece).await?;
                     Outcome::Signed(piece)
                 }
                 CertifyResult::Refused(refused) => Outcome::Refused(refused.problem),
@@ -152,7 +170,7 @@ impl Client {
     async fn judge_certification(
         &self,
         psd: PsdId,
-        (rates, proof): (&RateName, ProvenBy),
+        terms: CertifyTerms<'_>,
         asked: &CertifyItem,
         piece: &CertifiedPiece,
     ) -> Result<(), ClientError> {
@@ -160,14 +178,14 @@ impl Client {
         let key = asked.key;
         let registers = registers_of_view(psd, piece.sequence, &piece.registers)?;
         let wrong = |what| VerificationError::Certification { key, what };
-        let read = match (proof, &piece.receipt) {
+        let read = match (terms.proof, &piece.receipt) {
             (ProvenBy::Signature, None) => signed_claims(&piece.certification).map_err(wrong)?,
             (ProvenBy::Receipt, Some(receipt)) => self.proven(psd, key, piece, receipt)?,
             (ProvenBy::Signature | ProvenBy::Receipt, _) => {
                 return Err(wrong("it is proven in another way than was asked for").into());
             }
         };
-        if let Some(what) = differing(rates, asked, piece, &registers, &read) {
+        if let Some(what) = differing(terms, asked, piece, &registers, &read) {
             return Err(VerificationError::Certification { key, what }.into());
         }
         self.signature_holds((psd, key), piece, &read).await?;
@@ -290,7 +308,7 @@ fn is_of(mark: &PayingMark, indicium: &[u8]) -> bool {
 
 /// The first thing that the PSD signed and that is not what was asked or told.
 fn differing(
-    rates: &RateName,
+    terms: CertifyTerms<'_>,
     asked: &CertifyItem,
     told: &CertifiedPiece,
     registers: &Registers,
@@ -310,7 +328,8 @@ fn differing(
         ("the day of mailing is another", claims.date == asked.date),
         ("the destination is another", claims.destination == asked.destination),
         ("the class is another", claims.rated.class == asked.class),
-        ("the rate table is another", claims.rated.rates == *rates && claims.rated.rates.as_str() == told.rates),
+        ("the run is another", claims.run.as_ref() == terms.run),
+        ("the rate table is another", claims.rated.rates == *terms.rates && claims.rated.rates.as_str() == told.rates),
         ("the version of the table is not that told", claims.rated.version == told.version),
         ("the tariff is not that told", claims.rated.tariff.as_str() == told.tariff),
         ("the weight is another", i64::try_from(weighed.weight_mg) == Ok(asked.weight_mg)),
@@ -345,6 +364,7 @@ mod tests {
             },
             due: amount(730),
             paid: Paid::Nothing,
+            run: None,
             proof,
         };
         let certifier = |certificate_serial| Certifier {

@@ -20,6 +20,7 @@ mod item;
 mod operator;
 mod retry;
 mod rounds;
+mod run;
 mod sign;
 mod signer;
 mod tls;
@@ -28,7 +29,7 @@ pub mod verify;
 
 pub use authority::AuthorityClient;
 pub use certification::CertificationAuthority;
-pub use certify::{CertifyItem, Payment};
+pub use certify::{CertifyItem, CertifyTerms, Payment};
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Files, Verification};
 pub use error::{ClientError, ConnectError, ContractError, InputError};
@@ -38,7 +39,8 @@ pub use operator::OperatorClient;
 pub use psdd_wire::message::Select;
 pub use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, CertifiedPiece, InspectionView, InstructionResponse, ProvenBy, PsdView,
-    RegisterView, SignedPiece, ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse, WithdrawnResponse,
+    RegisterView, RunRequest, RunView, SignedPiece, ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse,
+    WithdrawnResponse, ZipCount,
 };
 pub use psdd_wire::problem::Problem;
 pub use signer::Signer;

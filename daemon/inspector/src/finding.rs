@@ -34,6 +34,8 @@ pub enum Code {
     PaidUnproven,
     /// The postage of an indicium came back, or was asked to, and it paid for a certification.
     PaidAndRefunded,
+    /// A piece is not of the run it names, or a run was closed with another sum than that of its pieces.
+    RunContradicted,
     /// A certification says that something was debited, and its record debits something else.
     CertificationWithoutDebit,
     /// Time runs backwards.
@@ -76,6 +78,8 @@ pub enum Code {
     KeyOverdue,
     /// A PSD is soon to be inspected, or should have been.
     InspectionDue,
+    /// A run should have been counted and closed.
+    RunUnclosed,
     /// The clock's error bound was larger than the inspector allows.
     ClockError,
     /// A day's pieces are far from those of the days before.
@@ -102,6 +106,7 @@ impl Code {
             Code::PaidTwice => "paid-twice",
             Code::PaidUnproven => "paid-unproven",
             Code::PaidAndRefunded => "paid-and-refunded",
+            Code::RunContradicted => "run-contradicted",
             Code::CertificationWithoutDebit => "certification-without-debit",
             Code::TimeBackwards => "time-backwards",
             Code::NotPermitted => "not-permitted",
@@ -117,6 +122,7 @@ impl Code {
             Code::CertificateExpiring => "certificate-expiring",
             Code::KeyOverdue => "key-overdue",
             Code::InspectionDue => "inspection-due",
+            Code::RunUnclosed => "run-unclosed",
             Code::ClockError => "clock-error",
             Code::Velocity => "velocity",
             Code::RefundRate => "refund-rate",
@@ -159,6 +165,7 @@ impl Code {
             | Code::PaidTwice
             | Code::PaidUnproven
             | Code::PaidAndRefunded
+            | Code::RunContradicted
             | Code::CertificationWithoutDebit
             | Code::TimeBackwards
             | Code::NotPermitted
@@ -180,6 +187,7 @@ impl Code {
             Code::CertificateExpiring
             | Code::KeyOverdue
             | Code::InspectionDue
+            | Code::RunUnclosed
             | Code::ClockError
             | Code::Velocity
             | Code::RefundRate

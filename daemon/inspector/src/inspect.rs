@@ -10,9 +10,11 @@ use psd::device::CertifiedKey;
 use psd::digest::Facts;
 use psd::lifecycle::Lifecycle;
 use psd::policy::AuthorityPolicy;
-use psd::record::key_slot;
+use psd::record::{key_slot, run_slot};
+use psd::run::{LATEST_CLOSING_DAYS, Run};
 use psd::{MailingDate, PostageAmount, Psd, PsdId, UnixMillis};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -29,6 +31,7 @@ impl Fold {
             let facts = self.facts.psds.get(id);
             let keys: Vec<KeyView> = psd.state().keys.iter().map(|key| self.key(*id, psd, key, facts, now)).collect();
             findings.extend(inspection_finding(appliance, psd, facts, now));
+            findings.extend(run_findings(psd, facts, now));
             findings.extend(key_findings(&id.to_string(), psd.state().lifecycle.as_str(), &keys, rules, now));
             if let Some(tally) = tally {
                 findings.extend(velocity_findings(*id, tally, rules));
@@ -177,6 +180,22 @@ fn inspection_finding(appliance: &Appliance, psd: &Psd, facts: Option<&Facts>, n
     let last = live("audit-accepted").max(live("value-applied")).or_else(|| live("created"));
     let leaves: Vec<u64> = last.into_iter().collect();
     Some(Finding::new(Code::InspectionDue, Some(identity.psd.to_string()), &leaves, next.due.0, says))
+}
+
+/// Runs whose pieces were mailed days ago, and which nobody counted since: what they lack is not debited.
+fn run_findings(psd: &Psd, facts: Option<&Facts>, now: UnixMillis) -> Vec<Finding> {
+    let today = MailingDate::of(now).map_or(0, MailingDate::day_number);
+    let late = psd.state().runs.open().filter(|run| run.date.day_number() + LATEST_CLOSING_DAYS < today);
+    let finding = |run: &Arc<Run>| {
+        let opened = facts.and_then(|facts| facts.live.get(&run_slot(&run.id))).copied();
+        let leaves: Vec<u64> = opened.into_iter().collect();
+        let says = format!(
+            "run {} was mailed on {} and is not closed: what it lacks by the count is not debited",
+            run.id, run.date
+        );
+        Finding::new(Code::RunUnclosed, Some(psd.identity().psd.to_string()), &leaves, now.0, says)
+    };
+    late.map(finding).collect()
 }
 
 fn velocity_findings(psd: PsdId, tally: &Tally, rules: &Rules) -> Vec<Finding> {

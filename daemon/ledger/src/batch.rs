@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Rows in a statement for many.
 const MANY: usize = 32;
 
-/// Rows of `entry`, `piece` and `paid_by`.
+/// Rows of `entry`, `piece`, `paid_by` and `in_run`.
 #[derive(Default)]
 pub(crate) struct Batch {
     /// Encoded records, one after the other.
@@ -20,6 +20,7 @@ pub(crate) struct Batch {
     entries: Vec<(u64, Range<usize>)>,
     pieces: Vec<(i64, [u8; 16], u64)>,
     marks: Vec<(MarkId, u64)>,
+    in_runs: Vec<(u64, u64)>,
 }
 
 impl Batch {
@@ -38,6 +39,11 @@ impl Batch {
     /// Takes an indicium that paid for a certification.
     pub(crate) fn paid_by(&mut self, mark: MarkId, leaf: u64) {
         self.marks.push((mark, leaf));
+    }
+
+    /// Takes a piece of the run that the record of another leaf opened.
+    pub(crate) fn in_run(&mut self, opened: u64, leaf: u64) {
+        self.in_runs.push((opened, leaf));
     }
 
     /// Bytes of all records taken.
@@ -62,10 +68,15 @@ impl Batch {
             bind(&sql(mark.ascending.mills()))?;
             bind(&sql(*leaf))
         })?;
+        insert(connection, "in_run", 2, "writing a piece of a run", &self.in_runs, |(opened, leaf), bind| {
+            bind(&sql(*opened))?;
+            bind(&sql(*leaf))
+        })?;
         self.records.clear();
         self.entries.clear();
         self.pieces.clear();
         self.marks.clear();
+        self.in_runs.clear();
         Ok(())
     }
 }

@@ -62,6 +62,23 @@ impl LogReader {
         crate::rows::entry(&self.connection, leaf)?.ok_or(TileError::MissingEntry(leaf))
     }
 
+    /// Leaves and bytes of the pieces of the run that the record of a leaf opened, from above a leaf on, so many at most. Of a run that takes no
+    /// more pieces, or those so far.
+    pub fn of_run(&self, opened: u64, above: u64, most: usize) -> Result<Vec<(u64, Vec<u8>)>, TileError> {
+        let step = "reading the pieces of a run";
+        let query = "SELECT entry.leaf, entry.record FROM in_run JOIN entry ON entry.leaf = in_run.leaf
+                     WHERE in_run.opened = ?1 AND in_run.leaf > ?2 ORDER BY in_run.leaf LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(query).at(step)?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?));
+        let rows = statement.query_map((sql(opened), sql(above), most), row).at(step)?;
+        let piece = |row: rusqlite::Result<(i64, Vec<u8>)>| {
+            let (leaf, record) = row.at(step)?;
+            Ok((u64::try_from(leaf).unwrap_or(u64::MAX), record))
+        };
+        rows.map(piece).collect()
+    }
+
     /// The inclusion path of a leaf in the tree of the first `size` leaves, lowest sibling first.
     pub fn inclusion_path(&self, leaf: u64, size: u64) -> Result<Vec<Hash>, TileError> {
         self.nodes().inclusion_path(leaf, size)

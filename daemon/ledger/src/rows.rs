@@ -71,6 +71,13 @@ pub(crate) fn paid_by(connection: &Connection, mark: MarkId) -> Result<Option<u6
     Ok(statement.query_row(place, |row| row.get(0)).optional().at(step)?.map(unsigned))
 }
 
+/// Whether the index has the piece of a leaf in the run that the record of another opened.
+pub(crate) fn in_run(connection: &Connection, opened: u64, leaf: u64) -> Result<bool, StoreFault> {
+    let step = "reading the index of pieces of runs";
+    let mut statement = connection.prepare_cached("SELECT 1 FROM in_run WHERE opened = ?1 AND leaf = ?2").at(step)?;
+    statement.exists((sql(opened), sql(leaf))).at(step)
+}
+
 pub(crate) fn insert_tile(connection: &Connection, tile: &FullTile) -> Result<(), StoreFault> {
     let step = "writing a tile";
     let mut insert = connection.prepare_cached("INSERT INTO tile VALUES (?1, ?2, ?3)").at(step)?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
-pub(crate) const FORMAT: i64 = 3;
+pub(crate) const FORMAT: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
@@ -20,6 +20,7 @@ CREATE TABLE piece (tenant INTEGER NOT NULL, key BLOB NOT NULL, leaf INTEGER NOT
                     PRIMARY KEY (tenant, key)) STRICT, WITHOUT ROWID;
 CREATE TABLE paid_by (psd TEXT NOT NULL, ascending INTEGER NOT NULL, leaf INTEGER NOT NULL,
                       PRIMARY KEY (psd, ascending)) STRICT, WITHOUT ROWID;
+CREATE TABLE in_run (opened INTEGER NOT NULL, leaf INTEGER NOT NULL, PRIMARY KEY (opened, leaf)) STRICT, WITHOUT ROWID;
 CREATE TABLE live (psd TEXT NOT NULL, slot TEXT NOT NULL, leaf INTEGER NOT NULL,
                    PRIMARY KEY (psd, slot, leaf)) STRICT, WITHOUT ROWID;
 CREATE TABLE register (psd TEXT PRIMARY KEY, sequence INTEGER NOT NULL, ascending INTEGER NOT NULL,

@@ -8,7 +8,7 @@ use crate::{AtStep, StoreFault, sql};
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
 use psd::digest::{Facts, StateFacts};
-use psd::record::{CertifiedPiece, Event, LONGEST_RECORD, Record, key_slot};
+use psd::record::{CertifiedPiece, Event, LONGEST_RECORD, Record, key_slot, run_slot};
 use psd::tree::{FullTile, Tree, leaf_hash};
 use psd::{PsdId, TenantName};
 use rusqlite::Connection;
@@ -54,6 +54,12 @@ impl Pages {
         }
         if let Event::Certification(CertifiedPiece { mark: Some(mark), .. }) = event {
             self.batch.paid_by(*mark, leaf);
+        }
+        if let Event::Certification(CertifiedPiece { stamp, run: Some(run), .. }) = event {
+            let opened = self.facts.psds.get(&stamp.psd).and_then(|facts| facts.live.get(&run_slot(&run.id)));
+            let opened =
+                opened.ok_or_else(|| StoreFault::broken("writing a piece of a run", "its run was never opened"))?;
+            self.batch.in_run(*opened, leaf);
         }
         if let Some(body) = &new.body {
             rows::insert_body(connection, leaf, body)?;

@@ -12,7 +12,7 @@ pub use recorded::{RecordedError, decode_recorded};
 
 use crate::claims::{ClaimsReader, ClaimsWriter, put_bytes};
 use crate::currency::Currency;
-use crate::id::{PsdId, RateName, ScaleId};
+use crate::id::{PsdId, RateName, RunId, ScaleId};
 use crate::indicium::Destination;
 use crate::key::Algorithm;
 use crate::money::PostageAmount;
@@ -46,6 +46,8 @@ pub struct Certification {
     pub due: PostageAmount,
     /// What was paid for it before.
     pub paid: Paid,
+    /// The mail run it is part of, whose tariff it was rated by.
+    pub run: Option<RunId>,
     /// What shall prove it.
     pub proof: Proof,
 }
@@ -310,15 +312,26 @@ fn parts_of_structure(signed: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The claims, in the order of deterministic encoding.
 fn write(certifier: &Certifier, certification: &Certification) -> Vec<u8> {
     // What proves it shows in the certificate's being there or not.
-    let Certification { date, destination, weighed, rated, due, paid, proof: _ } = certification;
+    let Certification { date, destination, weighed, rated, due, paid, run, proof: _ } = certification;
     let Certifier { psd, certificate_serial, registers, currency, specimen } = certifier;
     let mark = paid.mark();
     let imprint = matches!(paid, Paid::Imprint(_));
-    let optional = [mark.is_some(), mark.is_some(), mark.is_some(), imprint, *specimen, certificate_serial.is_some()];
+    let optional = [
+        mark.is_some(),
+        mark.is_some(),
+        mark.is_some(),
+        run.is_some(),
+        imprint,
+        *specimen,
+        certificate_serial.is_some(),
+    ];
     let optional: u64 = optional.into_iter().map(u64::from).sum();
     let mut map = ClaimsWriter::begin(19 + optional);
     map.text("due", &due.to_string());
     map.text("psd", psd.text().as_str());
+    if let Some(run) = run {
+        map.text("run", run.as_str());
+    }
     map.text("date", &date.to_string());
     if let Some(mark) = mark {
         map.bytes("mark", &mark.digest);
@@ -361,6 +374,7 @@ fn read(payload: &[u8]) -> Result<(Certifier, Certification), &'static str> {
     let mut map = ClaimsReader::begin(payload)?;
     let due = map.parsed("due")?;
     let psd = map.parsed("psd")?;
+    let run = if map.next_is("run") { Some(map.parsed("run")?) } else { None };
     let date = map.parsed("date")?;
     let digest = if map.next_is("mark") { Some(digest(map.bytes("mark")?)?) } else { None };
     let paid: PostageAmount = map.parsed("paid")?;
@@ -405,7 +419,7 @@ fn read(payload: &[u8]) -> Result<(Certifier, Certification), &'static str> {
     let rated = Rated { rates, version, digest: rates_digest, class, tariff };
     let weighed = Weighed { weight_mg, scale, taken };
     let proof = if certificate.is_some() { Proof::Signature } else { Proof::Receipt };
-    let certification = Certification { date, destination, weighed, rated, due, paid, proof };
+    let certification = Certification { date, destination, weighed, rated, due, paid, run, proof };
     if certification.shortfall() != debited {
         return Err("what was debited is not the shortfall");
     }

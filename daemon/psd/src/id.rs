@@ -82,6 +82,10 @@ short_name!(
     ScaleId, "scale id"
 );
 short_name!(
+    /// A mail run, as its sender names it.
+    RunId, "run id"
+);
+short_name!(
     /// A rate table, a class of mail in one, or a tariff of a class.
     RateName, "name of rates"
 );

@@ -163,6 +163,7 @@ mod tests {
             refunded: Arc::default(),
             inspected: UnixMillis(0),
             change_orders: Arc::default(),
+            runs: Arc::default(),
         }
     }
 

@@ -29,13 +29,14 @@ pub mod record;
 pub mod refusal;
 pub mod register;
 pub mod rotation;
+pub mod run;
 pub mod time;
 pub mod tree;
 
 pub use appliance::{Appliance, FollowError};
 pub use currency::Currency;
 pub use device::{Identity, PreparedPiece, Psd, State};
-pub use id::{ApplianceId, LicenceNumber, OperatorName, PieceKey, PsdId, RateName, ScaleId, TenantName};
+pub use id::{ApplianceId, LicenceNumber, OperatorName, PieceKey, PsdId, RateName, RunId, ScaleId, TenantName};
 pub use money::PostageAmount;
 pub use refusal::Refusal;
 pub use register::Registers;

@@ -6,6 +6,7 @@
 use crate::certification::{MarkId, NotCertifiable};
 use crate::clock::ClockStop;
 use crate::custody::Revocation;
+use crate::device::RunRefusal;
 use crate::indicium::Kind;
 use crate::key::Role;
 use crate::lifecycle::{Lifecycle, Locks};
@@ -88,6 +89,9 @@ pub enum Refusal {
     /// What was asked for cannot be certified.
     #[error("{0}")]
     NotCertifiable(Arc<NotCertifiable>),
+    /// The run that the piece is to be part of does not take it.
+    #[error(transparent)]
+    Run(#[from] RunRefusal),
     /// The date of mailing, or the first day of a voucher, is outside the window.
     #[error("the date {date} is outside {from} to {to}")]
     DateOutOfWindow {
@@ -162,7 +166,7 @@ impl fmt::Display for OutOfUse {
     }
 }
 
-fn list(locks: Locks) -> String {
+pub(crate) fn list(locks: Locks) -> String {
     let words: Vec<&str> = locks.reasons().map(|reason| reason.as_str()).collect();
     words.join(", ")
 }
@@ -186,6 +190,7 @@ impl Refusal {
             Refusal::NoCertifiedKey(_) => "no-certified-key",
             Refusal::WrongKind { .. } => "item-wrong-kind",
             Refusal::NotCertifiable(not) => not.code,
+            Refusal::Run(refusal) => refusal.code(),
             Refusal::DateOutOfWindow { .. } => "date-out-of-window",
             Refusal::PostageTooSmall { .. } => "postage-too-small",
             Refusal::PostageTooLarge { .. } => "postage-too-large",

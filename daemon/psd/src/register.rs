@@ -71,6 +71,11 @@ impl Registers {
         Ok(Self { ascending, descending, control_total: self.control_total, piece_count })
     }
 
+    /// The registers after a run was settled: a debit that is no piece.
+    pub fn settled(self, amount: PostageAmount) -> Result<Self, RegisterError> {
+        Ok(Self { piece_count: self.piece_count, ..self.debited(amount)? })
+    }
+
     /// The registers after value was loaded.
     pub fn loaded(self, amount: PostageAmount) -> Result<Self, RegisterError> {
         let descending = self.descending.checked_add(amount).ok_or(RegisterError::Overflow)?;

@@ -168,6 +168,12 @@ impl CeremonyFailure {
             | ValueReply::Applied(_)
             | ValueReply::Voided(_)
             | ValueReply::Withdrawn(_)
+            | ValueReply::RunOpened(_)
+            | ValueReply::RunKnown
+            | ValueReply::RunSealed(_)
+            | ValueReply::RunUnsealed
+            | ValueReply::RunClosed(_)
+            | ValueReply::RunRefused(_)
             | ValueReply::Instructed(_)
             | ValueReply::Changed(_)
             | ValueReply::ClientRevoked

@@ -8,15 +8,19 @@
 mod load;
 mod pay;
 mod rate;
+mod run;
 mod weigh;
 
 pub use load::LoadError;
 pub use pay::Payers;
+pub use run::Recount;
 
+use psd::RunId;
 use psd::certification::{Certification, NotCertifiable, Rated};
 use psd::clock::{ClockReading, ClockStop};
-use psd::device::{Identity, Piece};
+use psd::device::{Identity, Piece, RunRefusal};
 use psd::indicium::Details;
+use psd::run::{Dues, Run};
 use psdd_certification::scale::{Freshness, Registry};
 use psdd_rates::Archive;
 use psdd_wire::digest::certification_digest;
@@ -39,6 +43,8 @@ pub struct Request<'r> {
     pub identity: &'r Identity,
     /// Name of the rate table.
     pub rates: &'r str,
+    /// The run that they are part of, as asked for and, where the PSD has it open, as it was announced.
+    pub run: Option<(&'r RunId, Option<&'r Run>)>,
     /// What shall prove them.
     pub proof: ProvenBy,
     /// The time, or why there is none.
@@ -60,11 +66,16 @@ impl Desk {
     /// When the item is no piece in its form.
     pub fn piece(&self, request: &Request<'_>, item: &CertifyItem<'_>) -> Result<Piece, ItemError> {
         let asked = to_certify(item)?;
-        let digest = certification_digest(request.psd, request.rates, request.proof, item);
+        let digest = certification_digest(
+            request.psd,
+            request.rates,
+            (request.run.map(|(id, _)| id.as_str()), request.proof),
+            item,
+        );
         let certified = self.certification(request, item, &asked);
-        let postage = certified.as_ref().map(Certification::shortfall).unwrap_or_default();
+        let postage = certified.as_ref().map(|(certification, _)| certification.shortfall()).unwrap_or_default();
         let details = match certified {
-            Ok(certification) => Details::Certification(Arc::new(certification)),
+            Ok((certification, dues)) => Details::Certification(Arc::new(certification), dues),
             Err(not) => Details::NotCertifiable(asked.date, request.proof.into(), Arc::new(not)),
         };
         let (key, reference) = (asked.key, asked.reference);
@@ -76,12 +87,28 @@ impl Desk {
         request: &Request<'_>,
         item: &CertifyItem<'_>,
         asked: &ToCertify,
-    ) -> Result<Certification, NotCertifiable> {
+    ) -> Result<(Certification, Option<Dues>), NotCertifiable> {
         let now = request.clock.map_err(|stop| refused("clock-stopped", format_args!("no trusted time: {stop}")))?.time;
         let weighed = weigh::weighed(&self.scales, item, asked, now, self.freshness)?;
-        let table = self.rates.in_force(request.rates, asked.date);
-        let table = table.map_err(|error| refused("rates-not-in-force", error))?.table();
-        let (due, tariff) = rate::due(table, request.identity, item, asked, &weighed)?;
+        let run = match request.run {
+            Some((id, run)) => Some(run.ok_or_else(|| {
+                let refusal = RunRefusal::NotOpen(id.clone());
+                refused(refusal.code(), refusal)
+            })?),
+            None => None,
+        };
+        let table = match run {
+            Some(run) => self.table_of(run)?.table(),
+            None => {
+                let table = self.rates.in_force(request.rates, asked.date);
+                table.map_err(|error| refused("rates-not-in-force", error))?.table()
+            }
+        };
+        let piece = rate::piece(table, request.identity, item, asked, &weighed)?;
+        let (due, tariff, dues) = match run {
+            Some(run) => rate::due_in_run(table, (run, request.rates), asked, &piece)?,
+            None => rate::due(table, asked, &piece).map(|(due, tariff)| (due, tariff, None))?,
+        };
         let paid = pay::paid(item, asked, request)?;
         let rated = Rated {
             rates: rate::name(table.name())?,
@@ -91,7 +118,8 @@ impl Desk {
             tariff,
         };
         let (date, destination, proof) = (asked.date, asked.destination, request.proof.into());
-        Ok(Certification { date, destination, weighed, rated, due, paid, proof })
+        let run = run.map(|run| run.id.clone());
+        Ok((Certification { date, destination, weighed, rated, due, paid, run, proof }, dues))
     }
 
     /// The tables, for those who ask what is in force.

@@ -7,6 +7,7 @@ use super::keys::{KeyBook, TenantIndex};
 use super::licence::{Licences, Place, Span};
 use super::pipeline::Chunk;
 use super::pool::Pool;
+use super::runs::Sealed;
 use super::schedule::TenantQueue;
 use super::top_up::{Patience, Thirsty, TopUp};
 use super::value::{Loading, Waiting};
@@ -154,6 +155,7 @@ pub struct Engine {
     /// With what is durable.
     pub(super) committed_governance: Arc<Governance>,
     pub(super) loading: Loading,
+    pub(super) sealed: Sealed,
     pub(super) thirsty: Thirsty,
     /// Time of the last event or pump.
     pub(super) monotonic_ms: u64,
@@ -222,6 +224,7 @@ impl Engine {
             committed_governance: Arc::new(governance.clone()),
             governance,
             loading: Loading::default(),
+            sealed: Sealed::default(),
             thirsty: Thirsty::default(),
             monotonic_ms: 0,
             policy: PolicyGeneration { files: FIRST_FILES, instructed: committed_policy.version },
@@ -426,6 +429,7 @@ impl Engine {
             code,
             "key-reused"
                 | "indicium-certified"
+                | "run-reused"
                 | "value-wrong-amount"
                 | "value-wrong-psd"
                 | "value-wrong-control-total"

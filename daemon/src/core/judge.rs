@@ -279,6 +279,9 @@ impl Engine {
             window: self.settings.window,
             environment: self.settings.environment,
         };
+        if let Some(refusal) = self.sealed.refusal(draft.device, item.piece.details.run()) {
+            return Plan::Settle(Outcome::Refused(refusal));
+        }
         match self.devices[draft.device].psd.prepare(&item.piece, &context) {
             Ok(prepared) => {
                 if chosen {

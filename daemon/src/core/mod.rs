@@ -12,6 +12,7 @@ mod keys;
 mod licence;
 mod pipeline;
 mod pool;
+mod runs;
 mod schedule;
 mod top_up;
 mod tree;
@@ -27,14 +28,15 @@ pub use licence::{Licences, Members, Place, Span};
 use psd::authority::{Act, Instruction, InstructionRefusal};
 use psd::certification::MarkId;
 use psd::clock::{ClockReading, ClockSample, ClockStop};
-use psd::device::{Authorisation, Change as PsdChange, Identity, Piece, Purpose, ValueRefusal};
+use psd::device::{Authorisation, Change as PsdChange, Identity, Piece, Purpose, RunRefusal, ValueRefusal};
 use psd::governance::Governance;
 use psd::inspection::InspectionPeriods;
 use psd::key::Role;
 use psd::lifecycle::Lifecycle;
 use psd::policy::AuthorityPolicy;
 use psd::record::Event as RecordEvent;
-use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Refusal, State, TenantName, UnixMillis};
+use psd::run::{ClosedRun, Run};
+use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Refusal, RunId, State, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_hsm::protocol::HsmFault;
 use psdd_ledger::{Body, Durable, NewRecord};
@@ -294,6 +296,22 @@ pub enum ValueStep {
         /// Fresh randomness.
         nonce: [u8; 16],
     },
+    /// Of a mail run: what it lacks in the end is value.
+    Run(RunStep),
+}
+
+/// The steps of a mail run.
+#[derive(Clone, Debug)]
+pub enum RunStep {
+    /// Announce it.
+    Open(Arc<Run>),
+    /// Take no more pieces of it, so that it can be counted: all that it has are durable then. Lasts until it is closed, or this is taken back, or
+    /// until the daemon stops.
+    Seal(RunId),
+    /// Take pieces again.
+    Unseal(RunId),
+    /// Close a sealed run with what was counted.
+    Close(Arc<ClosedRun>),
 }
 
 /// What is looked up of an item.
@@ -483,6 +501,18 @@ pub enum ValueReply {
     },
     /// Loaded, and on stable storage.
     Applied(Durable),
+    /// The run is announced, and on stable storage.
+    RunOpened(Durable),
+    /// A run of this name is open on this PSD, with the same manifest.
+    RunKnown,
+    /// The run takes no more pieces.
+    RunSealed(Arc<Run>),
+    /// The run takes pieces again, if it is open.
+    RunUnsealed,
+    /// The run is closed and what it lacked debited, and that is on stable storage.
+    RunClosed(Durable),
+    /// The step of a run had no effect.
+    RunRefused(RunRefusal),
     /// Given up, and on stable storage.
     Voided(Durable),
     /// All that was left went back, and that is on stable storage.

@@ -87,7 +87,7 @@ impl Need {
         let (first_zip, last_zip) = match &piece.details {
             Details::Postal(postal) => (postal.destination.zip(), postal.destination.zip()),
             Details::Voucher(_) | Details::NotCertifiable(..) => (ZipRange::ALL.low(), ZipRange::ALL.high()),
-            Details::Certification(piece) => (piece.destination.zip(), piece.destination.zip()),
+            Details::Certification(piece, _) => (piece.destination.zip(), piece.destination.zip()),
         };
         let kind = Some(piece.details.kind());
         Self { kind, total: postage, smallest: postage, largest: postage, first_zip, last_zip }

@@ -14,6 +14,7 @@ mod model;
 mod policy;
 mod pool;
 mod refusals;
+mod runs;
 pub(super) mod shell;
 mod top_up;
 mod value;

@@ -96,6 +96,13 @@ pub(super) struct ValueWork {
     refused: Option<ValueRefusal>,
 }
 
+impl ValueWork {
+    /// A step of a run, which nothing of the PSD signs.
+    pub(super) const fn of_run(request: RequestId) -> Self {
+        Self { request, statement: None, reserved: None, refused: None }
+    }
+}
+
 /// What the device key is to sign.
 struct Statement {
     kind: Kind,
@@ -219,6 +226,9 @@ impl Engine {
                 }
                 self.count_refusal(tenant, refusal.code());
             }
+            if let ValueReply::RunRefused(refusal) = &reply {
+                self.count_refusal(tenant, refusal.code());
+            }
             self.finish_command(device_index);
             self.reply_value(request, reply);
         }
@@ -303,6 +313,7 @@ impl Engine {
                 let terms = psd.report_terms(&acknowledgement, &self.settings.appliance, at.time);
                 terms.map(|terms| (Kind::Report(bytes), terms, None, nonce))
             }
+            ValueStep::Run(step) => return self.run_step(device, request, tenant, step, at),
             ValueStep::Apply { authorisation, bytes } => {
                 return self.apply_value(device, request, tenant, &authorisation, bytes, at);
             }
@@ -473,10 +484,14 @@ impl Engine {
             (Some(Statement { kind: Kind::Void, .. }), Some(durable)) => ValueReply::Voided(durable),
             (Some(Statement { kind: Kind::Report(_), .. }), Some(durable)) => ValueReply::Withdrawn(durable),
             (Some(_), _) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
-            (None, Some(durable)) => {
-                self.funds_came(device);
-                ValueReply::Applied(durable)
-            }
+            (None, Some(durable)) => match &durable.record().event {
+                Event::RunOpened { .. } => ValueReply::RunOpened(durable),
+                Event::RunClosed { .. } => ValueReply::RunClosed(durable),
+                _ => {
+                    self.funds_came(device);
+                    ValueReply::Applied(durable)
+                }
+            },
             (None, None) => ValueReply::Fault(Fault::TokenRefused("no record was written".to_owned())),
         };
         self.reply_value(work.request, reply);

@@ -250,6 +250,7 @@ fn finish_start(
     }));
     let log = LogReaders::open(&config.state_dir, RECEIPT_READERS)?;
     let bound = spine_settings.checkpoint_bound;
+    let log_readers = Arc::clone(&log);
     let receipts = Receipts::new(ceremonies.clone(), Arc::clone(&newest), log, bound);
     let numbering_psd = config.certification.as_ref().and_then(|certification| certification.numbers);
     let numbers = numbering_psd.map(|psd| {
@@ -271,6 +272,7 @@ fn finish_start(
         places: Arc::new(TenantPlaces::new(config.vendor.per_tenant())),
         licences,
         newest,
+        log_readers,
         receipts: Arc::new(receipts),
         numbers,
         log_size: Arc::clone(&metrics.log_size),

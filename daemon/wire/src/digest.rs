@@ -1,6 +1,6 @@
 //! The digest of an item's content: what an idempotency key is bound to.
 
-use crate::message::{CertifyItem, PostalItem, ProvenBy, SignItem, SignTarget, VoucherItem};
+use crate::message::{CertifyItem, PostalItem, ProvenBy, RunRequest, SignItem, SignTarget, VoucherItem};
 
 /// SHA-256 over the content as received, with the PSD or the licence asked for and without the key. Texts count as they were written:
 /// `0.73` and `0.730` are different content. How a PSD is chosen among those of a licence is no content.
@@ -48,7 +48,13 @@ fn voucher(target: &SignTarget<'_>, item: &VoucherItem<'_>) -> [u8; 32] {
 }
 
 /// The same of a piece to be certified. What the appliance computes (what is due, by which table) is no content.
-pub fn certification_digest(psd: &str, rates: &str, proof: ProvenBy, item: &CertifyItem<'_>) -> [u8; 32] {
+/// A piece of a run is another content than the same by itself.
+pub fn certification_digest(
+    psd: &str,
+    rates: &str,
+    (run, proof): (Option<&str>, ProvenBy),
+    item: &CertifyItem<'_>,
+) -> [u8; 32] {
     let (weight, weighed) = (item.weight.to_be_bytes(), item.weighed.to_be_bytes());
     let size = item.size.as_ref().map(|size| size.join("\n"));
     let surcharges = (!item.surcharges.is_empty()).then(|| item.surcharges.join("\n"));
@@ -68,11 +74,39 @@ pub fn certification_digest(psd: &str, rates: &str, proof: ProvenBy, item: &Cert
         item.indicium.as_deref(),
         item.reference.as_deref().map(str::as_bytes),
     ];
-    let prefix: &[u8] = match proof {
-        ProvenBy::Signature => b"psdd-certification-1",
-        ProvenBy::Receipt => b"psdd-certification-receipt-1",
+    let Some(run) = run else {
+        let prefix: &[u8] = match proof {
+            ProvenBy::Signature => b"psdd-certification-1",
+            ProvenBy::Receipt => b"psdd-certification-receipt-1",
+        };
+        return of_fields(prefix, fields);
     };
-    of_fields(prefix, fields)
+    let prefix: &[u8] = match proof {
+        ProvenBy::Signature => b"psdd-certification-run-1",
+        ProvenBy::Receipt => b"psdd-certification-run-receipt-1",
+    };
+    let mut with_run = [None; 15];
+    with_run[0] = Some(run.as_bytes());
+    with_run[1..].copy_from_slice(&fields);
+    of_fields(prefix, with_run)
+}
+
+/// The same of a manifest. ZIPs count in the order in which they were received.
+pub fn run_digest(psd: &str, request: &RunRequest<'_>) -> [u8; 32] {
+    let total = request.total.to_be_bytes();
+    let counts: Vec<String> = request.counts.iter().map(|of| format!("{} {}", of.zip, of.pieces)).collect();
+    let (counts, discounts) = (counts.join("\n"), request.discounts.join("\n"));
+    let fields: [Option<&[u8]>; 8] = [
+        Some(psd.as_bytes()),
+        Some(request.run.as_bytes()),
+        Some(request.date.as_bytes()),
+        Some(request.class.as_bytes()),
+        Some(request.rates.as_bytes()),
+        Some(&total),
+        Some(counts.as_bytes()),
+        Some(discounts.as_bytes()),
+    ];
+    of_fields(b"psdd-run-1", fields)
 }
 
 fn of_fields<const N: usize>(prefix: &[u8], fields: [Option<&[u8]>; N]) -> [u8; 32] {

@@ -9,7 +9,7 @@ use crate::{SOFTHSM, raw};
 use anyhow::Context;
 use psd::{RateName, UnixMillis};
 use psdctl::dev::DevOptions;
-use psdd_client::{CertifyItem, Client, Outcome, Payment, ProvenBy, new_key};
+use psdd_client::{CertifyItem, CertifyTerms, Client, Outcome, Payment, ProvenBy, new_key};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ async fn flood(appliance: &Appliance, client: &Arc<Client>, span: Duration) -> a
         let rates = rates.clone();
         async move {
             let items: Vec<CertifyItem> = (0..count).map(|_| item()).collect::<anyhow::Result<_>>()?;
-            let outcomes = client.certify(psd(1)?, &rates, ProvenBy::Receipt, &items, false).await?;
+            let outcomes = client.certify(psd(1)?, CertifyTerms::of(&rates, ProvenBy::Receipt), &items, false).await?;
             let refused = outcomes.iter().find(|outcome| matches!(outcome, Outcome::Refused(_)));
             anyhow::ensure!(refused.is_none(), "refused: {refused:?}");
             Ok(outcomes.len())

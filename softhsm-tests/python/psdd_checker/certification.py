@@ -48,7 +48,7 @@ _SHAPE: dict[str, Callable[[Any], bool]] = {
 _MARK = frozenset({"mark", "mark_psd", "mark_ascending"})
 _OPTIONAL: dict[str, Callable[[Any], bool]] = {
     "mark": _digest, "mark_psd": _matches(_DEVICE), "mark_ascending": _matches(_AMOUNT), "imprint": _true, "specimen": _true,
-    "certificate": lambda value: is_uint(value) and value < 1 << 32,
+    "certificate": lambda value: is_uint(value) and value < 1 << 32, "run": _matches(_NAME),
 }  # fmt: skip
 
 
@@ -74,6 +74,13 @@ class Certification:
     mark: tuple[str, int] | None
     mark_digest: bytes | None
     paid: int
+    due: int
+    day: str
+    zip: int
+    kind: str
+    tariff: str
+    rates: bytes
+    run: str | None
     signature: Signature | None
 
 
@@ -114,5 +121,12 @@ def parse(message_bytes: bytes) -> Certification:
         mark=(claims["mark_psd"], mills(claims["mark_ascending"])) if marked else None,
         mark_digest=claims.get("mark"),
         paid=paid,
+        due=due,
+        day=claims["date"],
+        zip=int(claims["destination"][:5]),
+        kind=claims["class"],
+        tariff=claims["tariff"],
+        rates=claims["rates_digest"],
+        run=claims.get("run"),
         signature=signature,
     )

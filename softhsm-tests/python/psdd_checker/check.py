@@ -14,7 +14,9 @@ from .findings import Finding, Findings, Unusable
 from .indicium import IndiciumRules
 from .record import LARGEST_RECORD, is_uint, shape_fault
 from .replay import Replay
+from .runs import RunRules
 from .source import check_schema, open_ledger, record_at
+from .state import State
 from .tables import Tables
 from .tree import Tree
 
@@ -40,8 +42,10 @@ def check(given: Path, notes: list[Path], sample: int | None, quick: bool) -> Ou
     findings = Findings()
     with open_ledger(given) as connection:
         usable = check_schema(connection, findings, integrity=not quick)
-        indicia = IndiciumRules(findings, _share(connection, sample, quick))
-        replay, tree = Replay(findings, indicia, partial(record_at, connection)), Tree()
+        state = State()
+        runs = RunRules(findings, state)
+        indicia = IndiciumRules(findings, _share(connection, sample, quick), runs)
+        replay, tree = Replay(findings, state, (indicia, runs), partial(record_at, connection)), Tree()
         _entries(connection, findings, replay, tree, indicia)
         tables = Tables(connection, findings, replay.state, tree)
         checkpoints = tables.check(usable, quick=quick)

@@ -10,6 +10,7 @@ from . import certification, ibi, voucher
 from .findings import Findings
 from .keys import PublicKey, algorithm_of, verifies
 from .record import ROLE_CERTIFICATION, ROLE_INDICIUM, VOUCHER, WITHDRAWAL_REQUESTED
+from .runs import RunRules
 from .state import ACTIVE, DEVELOPMENT, Psd, State
 
 
@@ -21,12 +22,13 @@ def is_uuid7(key: bytes) -> bool:
 class IndiciumRules:
     """Checks kinds 16 and 29; verifies all signatures, or a sample that the leaf hashes choose."""
 
-    def __init__(self, findings: Findings, share: float | None) -> None:
+    def __init__(self, findings: Findings, share: float | None, runs: RunRules) -> None:
         """`share` is the part of the signatures to verify, None for all of them."""
         self.findings = findings
         self.verified = 0
         self.seen = 0
         self._below = 1 << 64 if share is None else int(share * (1 << 64))
+        self._runs = runs
         self._first: set[tuple[str, int, int]] = set()
         self.leaf_hash = b"\0" * 32
 
@@ -97,12 +99,14 @@ class IndiciumRules:
             ("debit", read.debited, record[11]),
             ("currency", read.currency, psd.currency),
             ("specimen", read.specimen, state.environment == DEVELOPMENT),
+            ("run", read.run, record.get(17)),
             ("paying indicium", read.mark, (record[15], record[16]) if 15 in record else None),
         )
         wrong = next((row for row in fields if row[1] != row[2]), None)
         if wrong is not None:
             name, found, wanted = wrong
             self.findings.leaf(leaf, "certification", f"{name} {found!r} in it, {wanted!r} by the record")
+        self._runs.piece(leaf, record, psd, read)
         if read.mark is not None and state.marks.get(read.mark) != (read.mark_digest, read.paid):
             message = f"paid {read.paid} by an indicium of {read.mark[0]} at {read.mark[1]} that no leaf before has"
             self.findings.leaf(leaf, "paid-unproven", message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from .keys import HMAC_SHA256
@@ -14,6 +15,7 @@ VALUE_VOIDED, AUTHORITY_KEY, REFUNDED, WITHDRAWAL_REQUESTED, WITHDRAWN = 11, 12,
 INDICIUM, INSTRUCTION, CEILING, KEY_STATE = 16, 17, 18, 19
 CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED = 20, 21, 22, 23, 24
 INSPECTION_PERIODS, AUDIT_ACCEPTED, KEY_CHANGE, AUTHORITY_POLICY, CERTIFICATION = 25, 26, 27, 28, 29
+RUN_OPENED, RUN_CLOSED = 30, 31
 
 ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED, ACKNOWLEDGED = 1, 2, 3, 4, 5  # steps of kind 19
 DONE, GIVEN_UP = 1, 2  # ends of kind 22
@@ -27,11 +29,13 @@ ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG = 1, 2, 3, 4,
 IBI, VOUCHER = "ibi", "voucher"
 FORMATS = (IBI, VOUCHER)
 LOCK_BITS = 1 | 2 | 4 | 8 | 16 | 32
+MOST_ZIPS, MOST_ANNOUNCED, MOST_TARIFFS = 10_000, 1_000_000, 16  # of a run
 LARGEST_RECORD = 65_535
 LONGEST_POLICY = 24 * 1_024
 LARGEST_AMOUNT = (1 << 63) - 1
 _PSD_ID = re.compile(r"[A-Z0-9]{4}[0-9]{10}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
 _UINT64, _UINT32 = 1 << 64, 1 << 32
 
@@ -90,6 +94,20 @@ def _some(value: Any) -> bool:
 
 def _amounts(count: int) -> Check:
     return lambda value: type(value) is list and len(value) == count and all(map(_amount, value))
+
+
+def _uints(least: int, most: int) -> Check:
+    return lambda value: type(value) is list and least <= len(value) <= most and all(map(is_uint, value))
+
+
+def _day(value: Any) -> bool:
+    if type(value) is not str or _DAY.fullmatch(value) is None:
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _byte_strings(least: int) -> Check:
@@ -199,6 +217,30 @@ KINDS: dict[int, dict[int, Check]] = {
     KEY_CHANGE: {8: _one_of(ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE)},
     AUTHORITY_POLICY: {8: _positive, 9: is_policy},
     CERTIFICATION: {8: _name, 9: _exactly(16), 10: _exactly(32), 11: _amount, 12: _bytes},
+    RUN_OPENED: {
+        8: _name,
+        9: _name,
+        10: _exactly(32),
+        11: _day,
+        12: _name,
+        13: is_uint,
+        14: _exactly(32),
+        15: _name,
+        16: _names,
+        17: _uints(1, MOST_ZIPS),
+        18: _uints(1, MOST_ZIPS),
+        19: _bytes,
+    },
+    RUN_CLOSED: {
+        8: _name,
+        9: _name,
+        10: is_uint,
+        11: _amount,
+        12: _amount,
+        13: _amount,
+        14: _uints(1, MOST_ZIPS),
+        15: _bytes,
+    },
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_CREATED: {13: _exactly(32)},
@@ -210,7 +252,7 @@ _OPTIONAL: dict[int, dict[int, Check]] = {
     CEREMONY_ENDED: {10: _bytes},
     REVOKED: {10: _text},
     INSPECTION_PERIODS: {9: _positive, 10: _positive},
-    CERTIFICATION: {14: _reference, 15: _psd_id, 16: _amount},
+    CERTIFICATION: {14: _reference, 15: _psd_id, 16: _amount, 17: _name, 18: _uints(1, MOST_TARIFFS)},
 }
 
 NEVER_PSD = frozenset({
@@ -275,6 +317,30 @@ def _mark(record: Record) -> Fault | None:
     """PSD and ascending register of the indicium that paid, or neither."""
     if (15 in record) != (16 in record):
         return "keys", f"kind {CERTIFICATION} has one of keys 15 and 16"
+    if (17 in record) != (18 in record):
+        return "keys", f"kind {CERTIFICATION} has one of keys 17 and 18"
+    if 18 in record and not all(map(_amount, record[18])):
+        return "value", f"kind {CERTIFICATION}, key 18: {record[18]!r:.80}"
+    return None
+
+
+def _opened(record: Record) -> Fault | None:
+    """Steps, counts and tariffs of as many ZIPs, in order, of which each has a piece and a tariff of the run."""
+    steps, pieces, tariffs, names = record[17], record[18], record[19], record[16]
+    zips = sum(steps)
+    if not len(steps) == len(pieces) == len(tariffs) or not 1 <= len(names) <= MOST_TARIFFS:
+        return "value", f"kind {RUN_OPENED}: {len(steps)} ZIPs, {len(pieces)} counts, {len(tariffs)} tariffs of {len(names)}"
+    if 0 in steps[1:] or zips >= 100_000 or 0 in pieces or sum(pieces) > MOST_ANNOUNCED or max(tariffs) >= len(names):
+        return "value", f"kind {RUN_OPENED}: ZIPs to {zips}, {sum(pieces)} pieces, tariff {max(tariffs)} of {len(names)}"
+    return None
+
+
+def _closed(record: Record) -> Fault | None:
+    """As many counts as tariffs; what is debited is what was owed beyond what had been."""
+    if len(record[14]) != len(record[15]) or max(record[14]) >= _UINT32:
+        return "value", f"kind {RUN_CLOSED}: {len(record[14])} counts up to {max(record[14])}, {len(record[15])} tariffs"
+    if record[13] != max(record[11] - record[12], 0):
+        return "value", f"kind {RUN_CLOSED}: {record[13]} debited where {record[11]} were owed and {record[12]} debited before"
     return None
 
 
@@ -294,6 +360,8 @@ _BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
     REVOKED: _only_with(10, 8, CLIENT),
     INSPECTION_PERIODS: _periods,
     CERTIFICATION: _mark,
+    RUN_OPENED: _opened,
+    RUN_CLOSED: _closed,
     VALUE_REQUESTED: _spoiled,
 }
 _NONE: dict[int, Check] = {}

@@ -14,6 +14,7 @@ from .indicium import IndiciumRules
 from .instructions import InstructionRules
 from .keylife import KeyRules
 from .keys import ECDSA_P256, ED25519, algorithm_of, load
+from .runs import RunRules
 from .state import ACTIVE, Psd, State, slot_of, state_digest_input
 from .value import ValueRules
 
@@ -26,10 +27,12 @@ _STEPS = frozenset({(1, 2), (2, 3), (2, 4), (3, 4), (1, 5), (4, 5)})
 class Replay:
     """Feeds well-shaped records through the rules. After a finding it goes on from what the record says."""
 
-    def __init__(self, findings: Findings, indicia: IndiciumRules, record_at: Callable[[int], Record]) -> None:
+    def __init__(
+        self, findings: Findings, state: State, pieces: tuple[IndiciumRules, RunRules], record_at: Callable[[int], Record]
+    ) -> None:
         self.findings = findings
-        self.state = State()
-        self._indicia = indicia
+        self.state = state
+        self._indicia, self._runs = pieces
         self._values = ValueRules(findings, self.state, record_at)
         self._instructions = InstructionRules(findings, self.state)
         self._keys = KeyRules(findings, self.state)
@@ -43,6 +46,8 @@ class Replay:
             kinds.AUTHORITY_KEY: self._authority_key,
             kinds.INDICIUM: self._indicium,
             kinds.CERTIFICATION: self._certification,
+            kinds.RUN_OPENED: self._run,
+            kinds.RUN_CLOSED: self._run,
             kinds.INSTRUCTION: lambda leaf, record, _: self._instructions.instruction(leaf, record),
             kinds.CEILING: lambda leaf, record, _: self._instructions.ceiling(record),
             kinds.INSPECTION_PERIODS: lambda leaf, record, _: self._instructions.periods(record),
@@ -65,6 +70,7 @@ class Replay:
         if rule is not None:
             rule(leaf, record, psd)
         if psd is not None:
+            self._open_while_withdrawn(leaf, record, psd)
             self._registers(leaf, record, psd)
         slot = slot_of(record)
         if slot is not None:
@@ -97,6 +103,10 @@ class Replay:
         psd.sequence = sequence
         return psd
 
+    def _open_while_withdrawn(self, leaf: int, record: Record, psd: Psd) -> None:
+        if record[0] == kinds.WITHDRAWAL_REQUESTED and self._runs.is_open(psd):
+            self.findings.leaf(leaf, "run", f"{psd.name} is to be withdrawn while a run is open")
+
     def _registers(self, leaf: int, record: Record, psd: Psd) -> None:
         kind, after = record[0], record[5]
         ascending, descending, control_total, _ = after
@@ -108,6 +118,8 @@ class Replay:
             wanted = [wanted[0] + record[11], wanted[1] - record[11], wanted[2], wanted[3] + 1]
         elif kind in (kinds.VALUE_APPLIED, kinds.REFUNDED):
             wanted = [wanted[0], wanted[1] + record[10], wanted[2] + record[10], wanted[3]]
+        elif kind == kinds.RUN_CLOSED:
+            wanted = [wanted[0] + record[13], wanted[1] - record[13], wanted[2], wanted[3]]
         elif kind == kinds.WITHDRAWN:
             wanted = [wanted[0], 0, wanted[0], wanted[3]]
         if kind != kinds.PSD_CREATED and after != wanted:
@@ -229,6 +241,10 @@ class Replay:
         assert psd is not None
         self.state.tenants.add(record[8])
         self._indicia.check(leaf, record, psd, self.state)
+
+    def _run(self, leaf: int, record: Record, psd: Psd | None) -> None:
+        assert psd is not None
+        self._runs.check(leaf, record, psd)
 
     def _certification(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None

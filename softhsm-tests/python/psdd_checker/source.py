@@ -20,6 +20,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "head": ("id", "size", "root", "time"),
     "piece": ("tenant", "key", "leaf"),
     "paid_by": ("psd", "ascending", "leaf"),
+    "in_run": ("opened", "leaf"),
     "tenant": ("id", "name"),
     "live": ("psd", "slot", "leaf"),
     "register": ("psd", "sequence", "ascending", "descending", "control_total", "pieces"),
@@ -83,8 +84,8 @@ def check_schema(connection: sqlite3.Connection, findings: Findings, *, integrit
             if line != "ok":
                 findings.add("database", "sqlite", str(line))
     formats = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchall()
-    if formats != [(3,)] or type(formats[0][0]) is not int:
-        findings.add("table meta", "format", f"format is {formats!r}, not 3")
+    if formats != [(4,)] or type(formats[0][0]) is not int:
+        findings.add("table meta", "format", f"format is {formats!r}, not 4")
     return usable
 
 

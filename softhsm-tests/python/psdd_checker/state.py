@@ -39,6 +39,8 @@ from .record import (
     REFUNDED,
     RETIRED,
     REVOKED,
+    RUN_CLOSED,
+    RUN_OPENED,
     ROLE_MAC,
     VALUE_APPLIED,
     VALUE_REQUESTED,
@@ -84,6 +86,8 @@ _NAMED_SLOTS: dict[int, Callable[[dict[int, Any]], str]] = {
     CEILING: lambda record: f"ceiling:{record[8]}:{record[9]}",
     INSPECTION_PERIODS: lambda record: f"inspection-periods:{record[8]}",
     KEY_CHANGE: lambda record: f"key-change:{record[8]}",
+    RUN_OPENED: lambda record: f"run:{record[9]}",
+    RUN_CLOSED: lambda record: f"run:{record[9]}",
     KEY_STATE: lambda record: f"{_STEP_SLOTS[record[9]]}:{record[8].hex()}",
     CEREMONY_BEGUN: lambda record: f"ceremony:{record[8]}",
     CEREMONY_STEP: lambda record: f"ceremony-step:{record[8]}:{record[9]}",
@@ -193,6 +197,7 @@ class State:
     live: dict[str, dict[str, int]] = field(default_factory=dict)
     pieces: dict[tuple[str, bytes], int] = field(default_factory=dict)
     paid_by: dict[tuple[str, int], int] = field(default_factory=dict)  # indicia that paid, by PSD and ascending register
+    in_run: dict[int, int] = field(default_factory=dict)  # leaves of pieces, and of the record that opened their run
     ended: dict[int, dict[tuple[str, int], int]] = field(default_factory=dict)
     refunded: dict[int, int] = field(default_factory=dict)
     asked_back: dict[tuple[str, int], int] = field(default_factory=dict)  # marks whose postage came back or was asked to

@@ -27,6 +27,8 @@ class Tables:
             self._pieces()
         if "paid_by" in usable:
             self._paid_by()
+        if "in_run" in usable:
+            self._in_run()
         if "live" in usable:
             self._live()
         for table, wanted in (("register", self._state.registers()), ("snapshot", self._state.snapshot)):
@@ -97,6 +99,15 @@ class Tables:
                 self._findings.add(f"paid_by {psd}/{ascending}", "paid-by", f"row says leaf {leaf}; {said} this indicium")
         for (psd, ascending), leaf in left.items():
             self._findings.leaf(leaf, "paid-by", f"the indicium of {psd} at {ascending} has no row in table paid_by")
+
+    def _in_run(self) -> None:
+        left = dict(self._state.in_run)
+        for opened, leaf in self._rows("in_run", (int, int), "opened, leaf"):
+            recorded = left.pop(leaf, None)
+            if recorded != opened:
+                self._findings.add(f"in_run {opened}/{leaf}", "in-run", f"its record names {recorded}")
+        for leaf, opened in left.items():
+            self._findings.leaf(leaf, "in-run", f"the piece of the run opened in leaf {opened} has no row in table in_run")
 
     def _live(self) -> None:
         left = self._state.live_rows() | self._state.live_at_digest

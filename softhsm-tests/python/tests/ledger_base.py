@@ -82,6 +82,7 @@ class Base:
         self.live_then: set[tuple[str, str, int]] = set()
         self.digests: list[int] = []
         self.certifiers: dict[int, Any] = {}
+        self.runs: dict[tuple[str, str], int] = {}
         self.certifying: dict[str, Any] = {}  # what the certification under way is made of
 
     def add(
@@ -203,6 +204,39 @@ class Base:
         self.certifiers[serial] = key
         self.certifying = {"key": key, "serial": serial, **over}
         return self.add(label, 29, further, device)
+
+    def open_run(self, label: str, device: Device, run: str, zips: dict[int, tuple[int, int]]) -> int:
+        """Kind 30: pieces and tariff (0 full, 1 town) of each ZIP."""
+        steps = [zip_ - before for zip_, before in zip(sorted(zips), [0, *sorted(zips)], strict=False)]
+        further: Record = {
+            8: device.tenant, 9: run, 10: os.urandom(32), 11: "2026-11-20", 12: "postland", 13: 1, 14: bytes(32), 15: "letter",
+            16: [b"full", b"town"], 17: steps, 18: [zips[zip_][0] for zip_ in sorted(zips)],
+            19: bytes(zips[zip_][1] for zip_ in sorted(zips)),
+        }  # fmt: skip
+        leaf = self.add(label, 30, further, device, slot=f"run:{run}")
+        self.runs[device.name, run] = leaf
+        return leaf
+
+    def certify_in(self, label: str, device: Device, run: str, destination: str, tariff: int, dues: list[int]) -> int:
+        """Kind 29 in a run, on which nothing was paid: it owes what its tariff says, proven by the log."""
+        a, d, c, n = device.registers
+        device.registers = [a + dues[tariff], d - dues[tariff], c, n + 1]
+        over = {"run": run, "tariff": ["full", "town"][tariff], "destination": destination, "receipt": True}
+        further: Record = {8: device.tenant, 9: uuid7(self.time), 10: os.urandom(32), 11: dues[tariff], 17: run, 18: dues}
+        further[12] = certification(device, device.registers, dues[tariff], None, 0, **over)
+        self.certifying = {"key": None, "serial": 0, **over}
+        return self.add(label, 29, further, device)
+
+    def close_run(self, label: str, device: Device, run: str, counted: list[tuple[int, int]], owed: int, debited: int) -> int:
+        """Kind 31: pieces and tariff counted for each ZIP; what is owed beyond what was debited is debited."""
+        settled = max(owed - debited, 0)
+        a, d, c, n = device.registers
+        device.registers = [a + settled, d - settled, c, n]
+        further: Record = {
+            8: device.tenant, 9: run, 10: self.runs[device.name, run], 11: owed, 12: debited, 13: settled,
+            14: [pieces for pieces, _ in counted], 15: bytes(tariff for _, tariff in counted),
+        }  # fmt: skip
+        return self.add(label, 31, further, device, slot=f"run:{run}")
 
     def digest(self, label: str) -> None:
         """Kind 8."""

@@ -18,6 +18,7 @@ CREATE TABLE tile (level INTEGER, number INTEGER, hashes BLOB NOT NULL, PRIMARY 
 CREATE TABLE head (id INTEGER PRIMARY KEY, size INTEGER, root BLOB, time INTEGER);
 CREATE TABLE piece (tenant INTEGER, key BLOB, leaf INTEGER, PRIMARY KEY (tenant, key)) WITHOUT ROWID;
 CREATE TABLE paid_by (psd TEXT, ascending INTEGER, leaf INTEGER, PRIMARY KEY (psd, ascending)) WITHOUT ROWID;
+CREATE TABLE in_run (opened INTEGER, leaf INTEGER, PRIMARY KEY (opened, leaf)) WITHOUT ROWID;
 CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE live (psd TEXT, slot TEXT, leaf INTEGER, PRIMARY KEY (psd, slot, leaf));
 CREATE TABLE register (psd TEXT PRIMARY KEY, sequence, ascending, descending, control_total, pieces);
@@ -62,7 +63,7 @@ def write(b: Builder, directory: Path) -> Path:
     db.executescript(SCHEMA)
     records = encoded(b)
     hashes = [sha256(b"\0" + record).digest() for record in records]
-    db.execute("INSERT INTO meta VALUES ('format', 3)")
+    db.execute("INSERT INTO meta VALUES ('format', 4)")
     db.executemany("INSERT INTO entry VALUES (?, ?)", enumerate(records))
     times = [r[1] for r in b.records if isinstance(r, dict) and isinstance(r.get(1), int)]
     db.execute("INSERT INTO head VALUES (1, ?, ?, ?)", (len(records), mth(hashes), max(times)))
@@ -78,6 +79,8 @@ def write(b: Builder, directory: Path) -> Path:
             db.execute("INSERT OR IGNORE INTO piece VALUES (?, ?, ?)", (number, record[9], leaf))
             if 16 in record and record[0] == 29:
                 db.execute("INSERT OR IGNORE INTO paid_by VALUES (?, ?, ?)", (record.get(15, ""), record[16], leaf))
+            if 17 in record and record[0] == 29:
+                db.execute("INSERT OR IGNORE INTO in_run VALUES (?, ?)", (b.runs.get((record[3], record[17]), 0), leaf))
     db.executemany("INSERT INTO tenant VALUES (?, ?)", [(n, name) for name, n in tenants.items()])
     db.executemany("INSERT INTO live VALUES (?, ?, ?)", sorted(b.live_now() | b.live_then))
     for table, rows in (("register", b.registers), ("snapshot", b.snapshot)):

@@ -2,6 +2,7 @@
 
 use crate::certify_numbers::{a_number_leads_to_its_piece_and_to_no_other, its_number_stays, number_of};
 use crate::certify_receipts::receipts_prove_what_they_are_for;
+use crate::certify_runs::{self, a_run_is_rated_by_what_was_announced, the_count_is_settled_once};
 use crate::client::{Caller, Wire, code_of, day, item, key, mills, outcome, outcomes};
 use crate::contract::{V, deterministic};
 use crate::inspecting::nothing_is_found;
@@ -9,7 +10,7 @@ use crate::run;
 use psd::PsdId;
 use psd::certification;
 use psdctl::dev::DevOptions;
-use psdd_client::{CertifyItem, Outcome, Payment, ProvenBy, new_key};
+use psdd_client::{CertifyItem, CertifyTerms, Outcome, Payment, ProvenBy, new_key};
 use softhsm_tests::Appliance;
 use std::process::{Command, Output};
 
@@ -75,12 +76,16 @@ fn corrected_mail_is_certified_by_the_token_and_holds_everywhere() {
     run(by_the_sdk(&appliance));
     run(receipts_prove_what_they_are_for(&appliance, &caller));
     run(a_number_leads_to_its_piece_and_to_no_other(&appliance, &caller));
+    let of_run = run(a_run_is_rated_by_what_was_announced(&caller));
     let leaf = by_psdctl(&appliance).to_string();
     run(a_new_table_binds_the_next_piece(&appliance));
     let numbered = run(number_of(&caller));
     assert!(appliance.stop().success());
     appliance.start().expect("psdd starts again");
-    run(its_number_stays(&Caller::new(&appliance.layout), &numbered));
+    let caller = Caller::new(&appliance.layout);
+    run(its_number_stays(&caller, &numbered));
+    run(the_count_is_settled_once(&appliance, &caller, &of_run));
+    certify_runs::by_psdctl(&appliance);
     assert!(appliance.stop().success());
     appliance.check(None).assert_clean("certifications and marks in one ledger");
     let state = appliance.layout.state().display().to_string();
@@ -340,7 +345,8 @@ async fn by_the_sdk(appliance: &Appliance) {
     let items = [to_certify(Payment::Nothing), to_certify(imprint)];
     let rates = "us-domestic".parse().expect("a name");
     let signed = ProvenBy::Signature;
-    let first = client.certify(psd(WEIGHER), &rates, signed, &items, true).await.expect("verified answers");
+    let first =
+        client.certify(psd(WEIGHER), CertifyTerms::of(&rates, signed), &items, true).await.expect("verified answers");
     let debited: Vec<String> = first
         .iter()
         .map(|outcome| match outcome {
@@ -349,7 +355,10 @@ async fn by_the_sdk(appliance: &Appliance) {
         })
         .collect();
     assert_eq!(debited, [DUE, "0.24"]);
-    assert_eq!(client.certify(psd(WEIGHER), &rates, signed, &items, true).await.expect("verified answers"), first);
+    assert_eq!(
+        client.certify(psd(WEIGHER), CertifyTerms::of(&rates, signed), &items, true).await.expect("verified answers"),
+        first
+    );
 }
 
 /// The leaf of the first of two pieces.

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use psd::certification;
 use psd::record::{Event, Record};
-use psdd_client::{CertifiedPiece, CertifyItem, ClientError, Outcome, Payment, ProvenBy};
+use psdd_client::{CertifiedPiece, CertifyItem, CertifyTerms, ClientError, Outcome, Payment, ProvenBy};
 use psdd_wire::receipt::Receipt;
 use softhsm_tests::Appliance;
 
@@ -23,8 +23,14 @@ async fn by_the_sdk(appliance: &Appliance) {
     let rates = "us-domestic".parse().expect("a name");
     let many: Vec<CertifyItem> = (0..300).map(|_| to_certify(Payment::Nothing)).collect();
     let by_receipt = ProvenBy::Receipt;
-    let proven = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
-    let again = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
+    let proven = client
+        .certify(psd(WEIGHER), CertifyTerms::of(&rates, by_receipt), &many, false)
+        .await
+        .expect("receipts that hold");
+    let again = client
+        .certify(psd(WEIGHER), CertifyTerms::of(&rates, by_receipt), &many, false)
+        .await
+        .expect("receipts that hold");
     let record = |outcome: &Outcome<_>| match outcome {
         Outcome::Signed(CertifiedPiece { certification, receipt: Some(_), .. }) => certification.clone(),
         other => panic!("{other:?}"),
@@ -42,15 +48,21 @@ async fn by_the_sdk(appliance: &Appliance) {
         format!("UPDATE tile SET hashes = {hashes} WHERE level = 0 AND number = {tile}")
     };
     alter(&ledger, &turned(32));
-    let damaged = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await;
+    let damaged = client.certify(psd(WEIGHER), CertifyTerms::of(&rates, by_receipt), &many, false).await;
     assert!(
         matches!(&damaged, Err(ClientError::Refused(problem)) if problem.facts.code == "log-damaged"),
         "{damaged:?}"
     );
     alter(&ledger, &turned(8_192 - 32));
-    let mended = client.certify(psd(WEIGHER), &rates, by_receipt, &many, false).await.expect("receipts that hold");
+    let mended = client
+        .certify(psd(WEIGHER), CertifyTerms::of(&rates, by_receipt), &many, false)
+        .await
+        .expect("receipts that hold");
     assert!(proven.iter().map(record).eq(mended.iter().map(record)));
-    let reused = client.certify(psd(WEIGHER), &rates, ProvenBy::Signature, &many[..1], false).await.expect("an answer");
+    let reused = client
+        .certify(psd(WEIGHER), CertifyTerms::of(&rates, ProvenBy::Signature), &many[..1], false)
+        .await
+        .expect("an answer");
     assert!(matches!(&reused[0], Outcome::Refused(problem) if problem.facts.code == "key-reused"), "{reused:?}");
 }
 

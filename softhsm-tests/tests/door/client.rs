@@ -152,6 +152,9 @@ fn rule_of(method: &str, path: &str) -> &'static str {
         ("GET", ["v1", "indicia", _]) => "piece-response",
         ("POST", ["v1", "psds", _, "certifications"]) => "certify-response",
         ("GET", ["v1", "certifications", _] | ["v1", "certifications", "numbers", _]) => "certification-response",
+        ("GET", ["v1", "psds", _, "runs"]) => "mail-runs-response",
+        ("POST", ["v1", "psds", _, "runs"] | ["v1", "psds", _, "runs", _, "close"])
+        | ("GET", ["v1", "psds", _, "runs", _]) => "mail-run-response",
         ("GET", ["v1", "psds"]) => "psds-response",
         ("GET", ["v1", "psds", _]) => "psd-response",
         ("GET", ["v1", "psds", _, "certificates"]) => "certificates-response",
@@ -265,6 +268,11 @@ impl Registers {
         let (ascending, descending) = (of("ascending"), of("descending"));
         assert_eq!(ascending + descending, of("control_total"), "AR + DR = CT");
         Self { sequence: 0, pieces: registers.get("pieces").u64(), ascending, descending }
+    }
+
+    /// After a run was closed, so many mills short.
+    pub fn settled(self, mills: u64) -> Self {
+        Self { pieces: self.pieces, ..self.after(&[mills]) }
     }
 
     /// After signing pieces of these mills.

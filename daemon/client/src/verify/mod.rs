@@ -121,6 +121,14 @@ pub enum VerificationError {
         /// What is wrong.
         what: &'static str,
     },
+    /// What is told of a run is not so, or not what was asked.
+    #[error("run {run}: {what}")]
+    Run {
+        /// The run.
+        run: String,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// What a number leads to has no key.
     #[error("number {number}: its certification has the key {told}, which is no UUID of version 7")]
     Number {

@@ -466,7 +466,7 @@ impl State {
             Details::Voucher(voucher) if self.fault == Some(Fault::OtherHolder) => {
                 Arc::make_mut(voucher).holder = Some("another".parse().unwrap());
             }
-            Details::Postal(_) | Details::Voucher(_) | Details::Certification(_) | Details::NotCertifiable(..) => {}
+            Details::Postal(_) | Details::Voucher(_) | Details::Certification(..) | Details::NotCertifiable(..) => {}
         }
         let fields = Fields {
             psd: psd(),

@@ -203,6 +203,34 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
         ),
         Event::Indicium(piece) => ("indicium", indicium_fields(piece)),
         Event::Certification(piece) => ("certification", certification_fields(piece)),
+        Event::RunOpened { tenant, run, .. } => (
+            "run opened",
+            vec![
+                ("tenant", tenant.to_string()),
+                ("run", run.id.to_string()),
+                ("manifest", hex(&run.digest)),
+                ("date of mailing", run.date.to_string()),
+                ("rated", format!("{} by {} version {}", run.class, run.rates, run.version)),
+                (
+                    "announced",
+                    format!("{} pieces for {} ZIPs", count(run.announced()), count(run.destinations().len())),
+                ),
+                ("tariffs", run.tariffs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+            ],
+        ),
+        Event::RunClosed { tenant, closed, .. } => (
+            "run closed",
+            vec![
+                ("tenant", tenant.to_string()),
+                ("run", closed.id.to_string()),
+                ("opened by", closed.opened.to_string()),
+                ("counted", format!("{} pieces", count(closed.pieces()))),
+                ("owed", money(closed.owed)),
+                ("debited before", money(closed.debited)),
+                ("debited", money(closed.settled())),
+                ("overpaid", money(closed.overpaid())),
+            ],
+        ),
     }
 }
 
@@ -218,7 +246,7 @@ fn certification_fields(piece: &psd::record::CertifiedPiece) -> Vec<(&'static st
         ("certification", hex(&piece.certification)),
     ];
     if let Ok(read) = psd::certification::decode(&piece.certification) {
-        let Certification { date, destination, weighed, rated, due, paid, proof: _ } = read.certification;
+        let Certification { date, destination, weighed, rated, due, paid, run, proof: _ } = read.certification;
         let proof = read
             .certifier
             .certificate_serial
@@ -226,6 +254,7 @@ fn certification_fields(piece: &psd::record::CertifiedPiece) -> Vec<(&'static st
         fields.push(("certificate", proof));
         fields.push(("due", money(due)));
         fields.push(("paid", money(paid.amount())));
+        fields.extend(run.map(|run| ("run", run.to_string())));
         fields.push(("date of mailing", date.to_string()));
         fields.push(("destination", destination.to_string()));
         fields.push(("weight", format!("{} mg on scale {}", count(weighed.weight_mg), weighed.scale)));

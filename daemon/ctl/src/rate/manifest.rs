@@ -50,7 +50,7 @@ impl Row for ManifestRow {
 }
 
 /// The counts of a file, and the total that it states.
-pub(super) fn read(path: &Path) -> Result<(Counts, u64), RateError> {
+pub(crate) fn read(path: &Path) -> Result<(Counts, u64), RateError> {
     let bytes = std::fs::read(path).map_err(|source| RateError::Unreadable { path: path.to_owned(), source })?;
     let (mut rows, mut faults) = parse_rows::<ManifestRow>(&bytes);
     let total = rows.pop_if(|row| row.zip.is_none()).map(|row| row.pieces);

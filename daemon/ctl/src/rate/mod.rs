@@ -5,7 +5,7 @@
 mod check;
 mod diff;
 mod error;
-mod manifest;
+pub(crate) mod manifest;
 mod quote;
 mod source;
 

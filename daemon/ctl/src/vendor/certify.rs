@@ -9,8 +9,8 @@ use crate::error::{CtlError, Exit};
 use crate::output::{count, hex, priced, print, print_json, table, write_durably};
 use crate::progress::bar;
 use clap::{Args, value_parser};
-use psd::{Currency, MailingDate, PieceKey, PostageAmount, RateName, UnixMillis};
-use psdd_client::{CertifiedPiece, Client, Outcome, ProvenBy, Signer};
+use psd::{Currency, MailingDate, PieceKey, PostageAmount, RateName, RunId, UnixMillis};
+use psdd_client::{CertifiedPiece, CertifyTerms, Client, Outcome, ProvenBy, Signer};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ pub struct Certify {
     /// Name of the rate table
     #[arg(long, value_name = "NAME")]
     rates: RateName,
+    /// The open run that the pieces are part of (`psdctl vendor run open`): they are rated by what their ZIP qualified for in it
+    #[arg(long, value_name = "RUN")]
+    run: Option<RunId>,
     /// The PSD that shall certify; else the one in psdctl.toml
     #[arg(long, value_name = "ID")]
     psd: Option<String>,
@@ -128,14 +131,14 @@ pub(super) async fn run(global: &Global, command: &Certify) -> Result<Exit, CtlE
     name.push(".keys.jsonl");
     let path = command.out.with_file_name(name);
     let proof = if command.receipts { ProvenBy::Receipt } else { ProvenBy::Signature };
-    let certified = Some((&command.rates, proof));
-    let journal = Journal::open(&path, &list, &Signer::Psd(psd), certified, command.date, today)?;
+    let terms = CertifyTerms { rates: &command.rates, run: command.run.as_ref(), proof };
+    let journal = Journal::open(&path, &list, &Signer::Psd(psd), Some(terms), command.date, today)?;
     let rows: Vec<(&CertifyRow, PieceKey)> = list.rows.iter().zip(journal.keys.iter().copied()).collect();
     let bar = bar(rows.len(), "pieces");
     let mut outcomes = Vec::with_capacity(rows.len());
     for part in rows.chunks(usize::from(command.batch)) {
         let items: Vec<_> = part.iter().map(|(row, key)| row.item(*key, journal.date)).collect();
-        outcomes.extend(client.certify(psd, &command.rates, proof, &items, false).await?);
+        outcomes.extend(client.certify(psd, terms, &items, false).await?);
         bar.set_position(u64::try_from(outcomes.len()).unwrap_or(u64::MAX));
     }
     bar.finish_and_clear();

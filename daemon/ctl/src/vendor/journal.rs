@@ -6,8 +6,8 @@
 
 use super::list::{List, Row};
 use crate::output::{OutputError, hex, write_durably};
-use psd::{MailingDate, PieceKey, RateName};
-use psdd_client::{ProvenBy, Signer, new_key};
+use psd::{MailingDate, PieceKey};
+use psdd_client::{CertifyTerms, ProvenBy, Signer, new_key};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,9 @@ pub struct JournalHead {
     licence: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rates: Option<String>,
+    /// The run that certified pieces are part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
     /// What proves certifications, where it is not a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     proof: Option<ProvenBy>,
@@ -118,7 +121,7 @@ impl Journal {
         path: &Path,
         mailing: &List<R>,
         signer: &Signer,
-        certified: Option<(&RateName, ProvenBy)>,
+        certified: Option<CertifyTerms<'_>>,
         date: Option<MailingDate>,
         today: Option<MailingDate>,
     ) -> Result<Self, JournalError> {
@@ -131,8 +134,9 @@ impl Journal {
             mailing_sha256: hex(&mailing.sha256),
             psd: psd.clone(),
             licence: licence.clone(),
-            rates: certified.map(|(rates, _)| rates.to_string()),
-            proof: certified.map(|(_, proof)| proof).filter(|proof| *proof == ProvenBy::Receipt),
+            rates: certified.map(|terms| terms.rates.to_string()),
+            run: certified.and_then(|terms| terms.run).map(ToString::to_string),
+            proof: certified.map(|terms| terms.proof).filter(|proof| *proof == ProvenBy::Receipt),
             date: date.to_string(),
             pieces: mailing.rows.len(),
         };
@@ -180,6 +184,7 @@ fn resume<R: Row>(
         ("the PSD", or_none(&found.psd), or_none(&wanted.psd)),
         ("the licence", or_none(&found.licence), or_none(&wanted.licence)),
         ("the rate table", or_none(&found.rates), or_none(&wanted.rates)),
+        ("the run", or_none(&found.run), or_none(&wanted.run)),
         ("the proof", proof(found.proof), proof(wanted.proof)),
         ("the day of mailing", found.date, wanted.date),
     ];
@@ -259,12 +264,16 @@ mod tests {
         assert_eq!(refused(Journal::open(&path, &mailing, other, None, None, Some(next_day))), "the PSD");
         let (_other_dir, changed) = self::mailing("0.74");
         let rates = "postland".parse().unwrap();
-        let certified = |rates, proof| Journal::open(&path, &mailing, psd, Some((rates, proof)), None, Some(next_day));
-        assert_eq!(refused(certified(&rates, ProvenBy::Signature)), "the rate table");
+        let certified = |terms| Journal::open(&path, &mailing, psd, Some(terms), None, Some(next_day));
+        let terms = |proof| CertifyTerms::of(&rates, proof);
+        assert_eq!(refused(certified(terms(ProvenBy::Signature))), "the rate table");
         let path = dir.path().join("certified.keys.jsonl");
-        let certified = |proof| Journal::open(&path, &mailing, psd, Some((&rates, proof)), None, Some(next_day));
-        assert!(!certified(ProvenBy::Receipt).unwrap().repeated && certified(ProvenBy::Receipt).unwrap().repeated);
-        assert_eq!(refused(certified(ProvenBy::Signature)), "the proof");
+        let certified = |terms| Journal::open(&path, &mailing, psd, Some(terms), None, Some(next_day));
+        let receipts = terms(ProvenBy::Receipt);
+        assert!(!certified(receipts).unwrap().repeated && certified(receipts).unwrap().repeated);
+        assert_eq!(refused(certified(terms(ProvenBy::Signature))), "the proof");
+        let run = "autumn-7".parse().unwrap();
+        assert_eq!(refused(certified(CertifyTerms { run: Some(&run), ..receipts })), "the run");
         let path = dir.path().join("results.jsonl.keys.jsonl");
         assert_eq!(
             refused(Journal::open(&path, &changed, psd, None, None, Some(next_day))),

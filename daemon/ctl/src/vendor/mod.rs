@@ -9,6 +9,7 @@ mod mailing;
 mod psds;
 mod registers;
 mod report;
+mod runs;
 mod sign;
 mod status;
 mod value;
@@ -37,6 +38,9 @@ pub enum VendorCommand {
     Sign(sign::Sign),
     /// Certify corrected mail from a CSV file: what it still owes is debited; running it again debits nothing twice
     Certify(certify::Certify),
+    /// Mail runs: announced with a manifest, certified piece by piece, counted and closed
+    #[command(subcommand)]
+    Run(runs::RunCommand),
     /// List the PSDs with state, registers and value downloads
     Psds(psds::Psds),
     /// Fetch the signed status list of all keys, for `indicium verify --status`
@@ -66,6 +70,7 @@ pub fn run(global: &Global, command: VendorCommand) -> Result<Exit, CtlError> {
         match command {
             VendorCommand::Sign(command) => sign::run(global, &command).await,
             VendorCommand::Certify(command) => certify::run(global, &command).await,
+            VendorCommand::Run(command) => runs::run(global, &command).await,
             VendorCommand::Psds(command) => psds::run(global, &command).await,
             VendorCommand::Status(command) => status::run(global, &command).await,
             VendorCommand::Registers(command) => registers::run(global, &command).await,

@@ -46,11 +46,13 @@ impl Fold {
                 }
                 Event::Certification(piece) => {
                     jobs.extend(self.certification(leaf, record.at.time, piece));
+                    self.piece_of_run(leaf, record.at.time, piece);
                     self.pieces.push_certified(leaf, piece);
                     self.payments.push(leaf, record.at.time, piece);
                 }
                 event => {
                     self.payments.note(leaf, event);
+                    self.run(leaf, &record);
                     self.signed(leaf, &record, mirror)?;
                 }
             }

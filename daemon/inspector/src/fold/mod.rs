@@ -8,6 +8,7 @@ mod judge;
 mod marks;
 mod messages;
 mod payments;
+mod runs;
 mod saved;
 mod tally;
 
@@ -31,6 +32,7 @@ use psd::key::Role;
 use psd::record::{Event, Record, Repeated};
 use psd::{PostageAmount, PsdId, Registers, UnixMillis};
 use psdd_wire::certificate::{AuthorityRoot, CertifiedKey};
+use runs::OpenRuns;
 use saved::{FORMAT, Latest, Saved, SavedPsd};
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
@@ -89,6 +91,7 @@ pub struct Fold {
     paid: Index<16, 8>,
     pieces: Pieces,
     payments: Payments,
+    runs: OpenRuns,
     repeated: Repeated,
     threads: usize,
 }
@@ -125,6 +128,7 @@ impl Fold {
             paid: Index::open(&directory.join("paid"), &paid).map_err(of_index)?,
             pieces: Pieces::default(),
             payments: Payments::default(),
+            runs: OpenRuns::default(),
             repeated: Repeated::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             directory,
@@ -280,6 +284,7 @@ impl Fold {
         self.found = Found::resumed(saved.findings);
         self.pieces = Pieces::resumed(saved.tenants);
         self.size = saved.size;
+        self.resume_runs(mirror)?;
         self.resume_instruction(mirror)
     }
 

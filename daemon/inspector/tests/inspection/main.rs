@@ -8,5 +8,6 @@ mod mirror;
 mod page;
 mod pin;
 mod report;
+mod runs;
 mod scans;
 mod world;

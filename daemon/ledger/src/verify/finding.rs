@@ -5,7 +5,7 @@ use psd::certification::{self, MarkId};
 use psd::indicium::RecordedError;
 use psd::record::RecordError;
 use psd::tree::Hash;
-use psd::{PsdId, Registers};
+use psd::{PsdId, Registers, RunId};
 use std::fmt;
 
 /// The first thing that does not hold.
@@ -109,6 +109,22 @@ pub enum Fault {
         mark: MarkId,
         /// Leaf in the row, if there is one.
         found: Option<u64>,
+    },
+    /// A piece is not of its run, or a run is closed with another sum.
+    #[error("run {run}: {what}")]
+    Run {
+        /// Which.
+        run: RunId,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// Rows of pieces that are of no run.
+    #[error("the index of pieces of runs has {rows} rows, the records name {expected}")]
+    RunSurplus {
+        /// There are.
+        rows: i64,
+        /// By the records.
+        expected: u64,
     },
     /// Rows of indicia that paid for no certification.
     #[error("the index of paying indicia has {rows} rows, the records name {expected}")]

@@ -5,6 +5,7 @@
 //! knows no other than `psd`. Called by `psdctl ledger verify`.
 
 mod finding;
+mod runs;
 mod symbol;
 mod tables;
 mod walk;

@@ -22,6 +22,7 @@ impl<J: Judge> Walk<'_, J> {
         let checkpoints = self.checkpoints(connection)?;
         self.piece_count(connection)?;
         self.mark_count(connection)?;
+        self.run_count(connection)?;
         let found_leaf = rows::digest_leaf(connection)?;
         if found_leaf != self.digest_leaf {
             return Err(found(None, Fault::DigestLeaf { found: found_leaf, expected: self.digest_leaf }));
@@ -151,6 +152,16 @@ impl<J: Judge> Walk<'_, J> {
             return Ok(());
         }
         Err(found(None, Fault::MarkSurplus { rows, expected: self.marks }))
+    }
+
+    /// And for pieces of runs.
+    fn run_count(&self, connection: &Connection) -> Result<(), Stop> {
+        let step = "counting the index of pieces of runs";
+        let rows: i64 = connection.query_row("SELECT count(*) FROM in_run", [], |row| row.get(0)).at(step)?;
+        if rows == sql(self.runs.pieces) {
+            return Ok(());
+        }
+        Err(found(None, Fault::RunSurplus { rows, expected: self.runs.pieces }))
     }
 
     fn live(&self, connection: &Connection) -> Result<(), Stop> {

@@ -1,13 +1,14 @@
 //! The walk over all records, in order, in chunks.
 
 use super::finding::{Fault, Finding};
+use super::runs::OpenRuns;
 use super::symbol::{self, Job};
 use super::{Answer, AuthorityKey, Judge, Progress, PsdSummary, Settings, Statement, Summary, ValueFacts};
 use crate::rows;
 use crate::{AtStep, StoreFault, sql};
 use aws_lc_rs::signature::ParsedPublicKey;
 use psd::appliance::{Appliance, FollowError};
-use psd::certification::{self, MarkId};
+use psd::certification::{self, Certification, MarkId};
 use psd::device::{Purpose, Spoiled};
 use psd::digest::StateFacts;
 use psd::indicium::decode_recorded;
@@ -74,6 +75,7 @@ pub(super) struct Walk<'j, J> {
     pub(super) pieces: u64,
     /// Indicia that paid for certifications.
     pub(super) marks: u64,
+    pub(super) runs: OpenRuns,
     pub(super) latest_time: u64,
     bodies: u64,
 }
@@ -94,6 +96,7 @@ impl<'j, J: Judge> Walk<'j, J> {
             tenants: HashMap::new(),
             pieces: 0,
             marks: 0,
+            runs: OpenRuns::default(),
             latest_time: 0,
             bodies: 0,
         }
@@ -196,7 +199,11 @@ impl<'j, J: Judge> Walk<'j, J> {
                 }
             }
             Event::Certification(piece) => {
-                jobs.extend(self.certification(leaf, piece).map_err(at)?);
+                let (read, job) = self.certification(leaf, piece).map_err(at)?;
+                jobs.extend(job);
+                if let Some(run) = &piece.run {
+                    self.runs.piece(connection, leaf, (piece.stamp.psd, run), &read)?;
+                }
                 self.key_row(connection, leaf, &piece.tenant, piece.key)?;
                 self.pieces += 1;
                 if let Some(mark) = piece.mark {
@@ -208,6 +215,7 @@ impl<'j, J: Judge> Walk<'j, J> {
                 if let Event::KeyCreated { wrapped: Some(hash), .. } = event {
                     hashes.insert(leaf, *hash);
                 }
+                self.runs.note(leaf, event).map_err(at)?;
                 self.signed_facts(connection, leaf, event, &record)?;
             }
         }
@@ -342,6 +350,8 @@ impl<'j, J: Judge> Walk<'j, J> {
             | Event::KeyCreated { .. }
             | Event::KeyStateChanged { .. }
             | Event::LifecycleChanged { .. }
+            | Event::RunOpened { .. }
+            | Event::RunClosed { .. }
             | Event::CeilingSet { .. }
             | Event::InspectionPeriodsSet { .. }
             | Event::AuditAccepted { .. }
@@ -395,15 +405,16 @@ impl<'j, J: Judge> Walk<'j, J> {
         Ok(Job { leaf, serial, key, signed: decoded.signed, signature: decoded.signature })
     }
 
-    /// The signature to verify; none where the log itself is the proof.
-    fn certification(&self, leaf: u64, piece: &CertifiedPiece) -> Result<Option<Job>, Fault> {
+    /// What it says, and the signature to verify; none where the log itself is the proof.
+    fn certification(&self, leaf: u64, piece: &CertifiedPiece) -> Result<(Certification, Option<Job>), Fault> {
         let appliance = self.appliance.as_ref().ok_or(Fault::NoGenesis)?;
         let psd = appliance.psds.get(&piece.stamp.psd).ok_or(Fault::NoGenesis)?;
         let read = certification::decode_recorded(piece, psd.identity(), appliance.genesis.environment)?;
-        let Some(signature) = read.signature else { return Ok(None) };
+        let Some(signature) = read.signature else { return Ok((read.certification, None)) };
         let serial = signature.certificate_serial;
         let key = self.signer(psd, Role::Certification, serial)?;
-        Ok(Some(Job { leaf, serial, key, signed: signature.signed, signature: signature.bytes }))
+        let job = Job { leaf, serial, key, signed: signature.signed, signature: signature.bytes };
+        Ok((read.certification, Some(job)))
     }
 
     /// The key that must have signed a piece: the one in use.

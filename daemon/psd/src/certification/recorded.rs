@@ -36,6 +36,7 @@ pub fn decode_recorded(
         ("currency", certifier.currency == identity.currency),
         ("specimen", certifier.specimen == environment.makes_specimens()),
         ("debit", certification.shortfall() == piece.debited),
+        ("run", certification.run.as_ref() == piece.run.as_ref().map(|run| &run.id)),
         ("paying indicium", certification.paid.mark().map(|mark| mark.id) == piece.mark),
     ];
     match rows.into_iter().find(|(_, same)| !same) {

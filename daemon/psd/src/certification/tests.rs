@@ -30,6 +30,7 @@ fn certification(due: u64, paid: Paid) -> Certification {
         },
         due: amount(due),
         paid,
+        run: None,
         proof: Proof::Signature,
     }
 }
@@ -57,7 +58,8 @@ fn the_shortfall_is_debited_and_an_overpayment_is_not_given_back() {
 /// As RFC 8949 §4.2.1 orders them: shorter keys first, then by their bytes.
 #[test]
 fn claims_stand_in_the_order_of_deterministic_encoding() {
-    let bytes = symbol(&certifier(5_000, 1_000), &certification(730, mark(500)), Algorithm::EcdsaP256);
+    let certification = Certification { run: Some("autumn-7".parse().unwrap()), ..certification(730, mark(500)) };
+    let bytes = symbol(&certifier(5_000, 1_000), &certification, Algorithm::EcdsaP256);
     let read = decode(&bytes).unwrap();
     let (_, payload) = parts_of_structure(&read.signature.as_ref().unwrap().signed).unwrap();
     let mut decoder = Decoder::new(payload);

@@ -6,11 +6,13 @@
 mod change;
 mod piece;
 mod replay;
+mod run;
 mod value;
 
 pub use change::Change;
 pub use piece::{DateWindow, Piece, PieceContext, PreparedPiece};
 pub use replay::ReplayError;
+pub use run::RunRefusal;
 pub use value::{Authorisation, Purpose, Spoiled, ValueRefusal, ValueTerms};
 
 use crate::currency::Currency;
@@ -24,6 +26,7 @@ use crate::limits::Limits;
 use crate::money::PostageAmount;
 use crate::record::Stamp;
 use crate::register::Registers;
+use crate::run::Runs;
 use crate::time::UnixMillis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -119,6 +122,8 @@ pub struct State {
     pub inspected: UnixMillis,
     /// The authority's newest order to change the key of a role, carried out or not.
     pub change_orders: Arc<BTreeMap<Role, ChangeOrder>>,
+    /// Its mail runs, those that are over by their names alone.
+    pub runs: Arc<Runs>,
 }
 
 /// A Postal Security Device.
@@ -142,6 +147,7 @@ impl Psd {
             refunded: Arc::default(),
             inspected: at,
             change_orders: Arc::default(),
+            runs: Arc::default(),
         };
         Self { identity: Arc::new(identity), state }
     }

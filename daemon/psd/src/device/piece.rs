@@ -90,7 +90,8 @@ impl Psd {
         let at = context.clock?;
         let signer = piece.details.signed_by().map(|role| self.signer(role)).transpose()?;
         match &piece.details {
-            Details::Certification(what) => {
+            Details::Certification(what, dues) => {
+                let run = self.in_run(what, dues.as_ref())?;
                 let certifier = |registers| Certifier {
                     psd: self.identity.psd,
                     certificate_serial: signer.map(|(serial, _)| serial),
@@ -118,6 +119,7 @@ impl Psd {
                     certification,
                     reference: piece.reference.clone(),
                     mark: piece.details.paying_mark(),
+                    run,
                 };
                 let unsigned = match what.proof {
                     Proof::Signature => Unsigned::Certification(piece),

@@ -9,7 +9,7 @@ use crate::key::{Algorithm, Key, Role};
 use crate::key_order::Unchangeable;
 use crate::lifecycle::{Lifecycle, LockReason, Locks};
 use crate::money::PostageAmount;
-use crate::record::{Applied, CertifiedPiece, Event, Indicium, Stamp};
+use crate::record::{Applied, CertifiedPiece, Event, InRun, Indicium, Stamp};
 use crate::register::Registers;
 use crate::time::UnixMillis;
 use std::sync::Arc;
@@ -166,6 +166,8 @@ impl Psd {
                 self.state.value_sequence = *value_sequence;
                 self.state.pending = None;
             }
+            Event::RunOpened { run, .. } => Arc::make_mut(&mut self.state.runs).opened(run),
+            Event::RunClosed { closed, .. } => Arc::make_mut(&mut self.state.runs).closed(&closed.id),
             Event::Withdrawn { value_sequence, .. } => {
                 self.state.lifecycle = Lifecycle::Withdrawn;
                 self.ended(*value_sequence, Purpose::Withdrawal);
@@ -204,6 +206,7 @@ impl Psd {
             Event::Indicium(Indicium { postage: debit, .. })
             | Event::Certification(CertifiedPiece { debited: debit, .. }) => before.debited(*debit).ok(),
             Event::ValueApplied { amount, .. } => before.loaded(*amount).ok(),
+            Event::RunClosed { closed, .. } => before.settled(closed.settled()).ok(),
             Event::Withdrawn { .. } => Some(before.withdrawn()),
             Event::Genesis(_)
             | Event::PsdCreated { .. }
@@ -215,6 +218,7 @@ impl Psd {
             | Event::ValueVoided { .. }
             | Event::AuditAccepted { .. }
             | Event::KeyChangeOrdered { .. }
+            | Event::RunOpened { .. }
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::AuthorityKeyInstalled { .. }
@@ -327,6 +331,22 @@ impl Psd {
                 if !state.has_pending(*value_sequence, *amount, |purpose| purpose == Purpose::Withdrawal) =>
             {
                 Some("the withdrawal acknowledged is not the one asked for")
+            }
+            Event::ValueRequested { purpose: Purpose::Withdrawal, .. } if state.runs.open().next().is_some() => {
+                Some("the withdrawal is asked for while a run is open")
+            }
+            Event::RunOpened { run, .. } if state.runs.knows(&run.id) => Some("a run is opened twice"),
+            Event::RunOpened { .. } if state.lifecycle != Lifecycle::Active || state.is_withdrawing() => {
+                Some("a run is opened while the PSD is not active")
+            }
+            Event::RunClosed { closed, .. } => match state.runs.open_named(&closed.id) {
+                None => Some("a run is closed that is not open"),
+                Some(run) => run.admits_closing(closed).err(),
+            },
+            Event::Certification(CertifiedPiece { run: Some(InRun { id, dues }), .. })
+                if state.runs.open_named(id).is_none_or(|run| run.tariffs.len() != dues.len()) =>
+            {
+                Some("a piece is certified in a run that is not open, or not under its tariffs")
             }
             Event::Indicium(_) | Event::Certification(_) if state.is_withdrawing() => {
                 Some("a piece was signed during the withdrawal")

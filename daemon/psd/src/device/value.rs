@@ -4,7 +4,7 @@
 use super::{PendingValue, Psd};
 use crate::Registers;
 use crate::authority::AboveCeiling;
-use crate::id::{ApplianceId, PsdId};
+use crate::id::{ApplianceId, PsdId, RunId};
 use crate::lifecycle::Lifecycle;
 use crate::money::PostageAmount;
 use crate::time::UnixMillis;
@@ -185,6 +185,9 @@ pub enum ValueRefusal {
     /// More than the licence may load in a period. Rests on the downloads of all its PSDs.
     #[error(transparent)]
     AboveCeiling(#[from] AboveCeiling),
+    /// A run that is open may still be owed for.
+    #[error("run {0} is open: close it first, what it lacks is debited then")]
+    RunOpen(RunId),
     /// The mark of this piece paid for a certification. Known to the ledger alone, and so the last to be told.
     #[error("the indicium at leaf {leaf} paid for a certification: its postage is used up and does not come back")]
     PaidBefore {
@@ -222,6 +225,7 @@ impl ValueRefusal {
             ValueRefusal::WrongControlTotal { .. } => "value-wrong-control-total",
             ValueRefusal::Expired(_) => "value-expired",
             ValueRefusal::AboveCeiling(_) => "value-above-ceiling",
+            ValueRefusal::RunOpen(_) => "run-open",
             ValueRefusal::PaidBefore { .. } => "refund-of-paying-indicium",
         }
     }
@@ -267,6 +271,9 @@ impl Psd {
     pub fn withdrawal_terms(&self) -> Result<ValueTerms, ValueRefusal> {
         self.takes_value()?;
         self.nothing_under_way()?;
+        if let Some(run) = self.state.runs.open().next() {
+            return Err(ValueRefusal::RunOpen(run.id.clone()));
+        }
         Ok(self.next_terms(self.state.registers.descending(), Purpose::Withdrawal))
     }
 

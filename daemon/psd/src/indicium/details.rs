@@ -2,8 +2,10 @@
 
 use super::address::{Destination, RateCategory};
 use crate::certification::{Certification, MarkId, NotCertifiable, Proof};
+use crate::id::RunId;
 use crate::key::Role;
 use crate::money::PostageAmount;
+use crate::run::Dues;
 use crate::time::MailingDate;
 use std::fmt;
 use std::str::FromStr;
@@ -16,8 +18,9 @@ pub enum Details {
     Postal(Postal),
     /// Of a ticket, a gift certificate and the like. Shared, so that mail does not carry its size.
     Voucher(Arc<Voucher>),
-    /// Of corrected mail that is certified, whatever the PSD's layout. Shared as well.
-    Certification(Arc<Certification>),
+    /// Of corrected mail that is certified, whatever the PSD's layout; where it is part of a run, with what it owes under each tariff of that.
+    /// Shared as well.
+    Certification(Arc<Certification>, Option<Dues>),
     /// The same, where what was asked for cannot be certified. Its day of mailing is that of the request.
     NotCertifiable(MailingDate, Proof, Arc<NotCertifiable>),
 }
@@ -78,7 +81,7 @@ impl Details {
         match self {
             Details::Postal(_) => Kind::Postal,
             Details::Voucher(_) => Kind::Voucher,
-            Details::Certification(_) | Details::NotCertifiable(..) => Kind::Certification,
+            Details::Certification(..) | Details::NotCertifiable(..) => Kind::Certification,
         }
     }
 
@@ -87,7 +90,7 @@ impl Details {
         match self {
             Details::Postal(postal) => postal.date,
             Details::Voucher(voucher) => voucher.validity.from(),
-            Details::Certification(certification) => certification.date,
+            Details::Certification(certification, _) => certification.date,
             Details::NotCertifiable(date, ..) => *date,
         }
     }
@@ -96,7 +99,7 @@ impl Details {
     pub fn signed_by(&self) -> Option<Role> {
         let proof = match self {
             Details::Postal(_) | Details::Voucher(_) => return Some(Role::Indicium),
-            Details::Certification(certification) => certification.proof,
+            Details::Certification(certification, _) => certification.proof,
             Details::NotCertifiable(_, proof, _) => *proof,
         };
         match proof {
@@ -105,11 +108,19 @@ impl Details {
         }
     }
 
+    /// The run that the piece is to be part of, where it is certified and is of one.
+    pub fn run(&self) -> Option<&RunId> {
+        match self {
+            Details::Postal(_) | Details::Voucher(_) | Details::NotCertifiable(..) => None,
+            Details::Certification(certification, _) => certification.run.as_ref(),
+        }
+    }
+
     /// The indicium that pays for the piece, where it is certified and one does.
     pub fn paying_mark(&self) -> Option<MarkId> {
         match self {
             Details::Postal(_) | Details::Voucher(_) | Details::NotCertifiable(..) => None,
-            Details::Certification(certification) => certification.paid.mark().map(|mark| mark.id),
+            Details::Certification(certification, _) => certification.paid.mark().map(|mark| mark.id),
         }
     }
 }

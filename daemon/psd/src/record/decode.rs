@@ -2,8 +2,8 @@
 
 use super::map::{MapReader, RecordError};
 use super::{
-    Applied, AuthorityPurpose, CertifiedPiece, Charter, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record,
-    Stamp,
+    Applied, AuthorityPurpose, CertifiedPiece, Charter, Environment, Event, Genesis, InRun, Indicium, LONGEST_RECORD,
+    Record, Stamp,
 };
 use crate::authority::{Loaded, Period};
 use crate::certification::MarkId;
@@ -11,7 +11,7 @@ use crate::clock::{ClockReading, ClockSource};
 use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::device::{Purpose, Spoiled};
 use crate::governance::{CeremonyEnd, Operator, Subject};
-use crate::id::PieceKey;
+use crate::id::{PieceKey, RateName};
 use crate::indicium::ZipRange;
 use crate::inspection::InspectionPeriods;
 use crate::key::{Algorithm, Role};
@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::money::PostageAmount;
 use crate::policy::PolicyText;
 use crate::register::Registers;
+use crate::run::{ClosedRun, Counted, Destination, Run, RunTerms};
 use crate::time::UnixMillis;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -172,6 +173,8 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
             text: map.text(9).and_then(|text| PolicyText::new(text).ok().ok_or(RecordError::BadValue(9)))?,
         },
         29 => Event::Certification(read_certification(map)?),
+        30 => read_opened(map)?,
+        31 => read_closed(map)?,
         other => return Err(RecordError::UnknownKind(other)),
     })
 }
@@ -335,7 +338,55 @@ fn read_certification(map: &mut MapReader<'_>) -> Result<CertifiedPiece, RecordE
         certification: map.bytes(12)?.to_vec(),
         reference: map.has(14).then(|| map.text(14).map(Arc::from)).transpose()?,
         mark: marked.then(|| read_mark(map)).transpose()?,
+        run: map.has(17).then(|| read_in_run(map)).transpose()?,
     })
+}
+
+fn read_in_run(map: &mut MapReader<'_>) -> Result<InRun, RecordError> {
+    let dues = map.many_uints(18)?.into_iter().map(|mills| amount(18, mills)).collect::<Result<_, _>>()?;
+    Ok(InRun { id: parsed(map, 17)?, dues })
+}
+
+fn read_opened(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
+    let tariffs = map.byte_strings(16)?.into_iter().map(|name| {
+        let name = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
+        name.ok_or(RecordError::BadValue(16))
+    });
+    let tariffs = tariffs.collect::<Result<Vec<RateName>, _>>()?;
+    let (steps, pieces, which) = (map.many_uints(17)?, map.many_uints(18)?, map.bytes(19)?);
+    let terms = RunTerms {
+        id: parsed(map, 9)?,
+        digest: map.array(10)?,
+        date: parsed(map, 11)?,
+        rates: parsed(map, 12)?,
+        version: map.uint(13)?,
+        rates_digest: map.array(14)?,
+        class: parsed(map, 15)?,
+        tariffs: tariffs.into(),
+    };
+    let destinations = Destination::of_steps(&steps, &pieces, which).ok_or(RecordError::BadValue(17))?;
+    let run = Run::new(terms, destinations).ok().ok_or(RecordError::BadValue(18))?;
+    Ok(Event::RunOpened { stamp: read_stamp(map)?, tenant: parsed(map, 8)?, run: Arc::new(run) })
+}
+
+fn read_closed(map: &mut MapReader<'_>) -> Result<Event, RecordError> {
+    let (pieces, which) = (map.many_uints(14)?, map.bytes(15)?);
+    if pieces.len() != which.len() {
+        return Err(RecordError::BadValue(15));
+    }
+    let counted = pieces.into_iter().zip(which);
+    let counted = counted.map(|(pieces, tariff)| Ok(Counted { pieces: narrow(14, pieces)?, tariff: *tariff }));
+    let closed = ClosedRun {
+        id: parsed(map, 9)?,
+        opened: map.uint(10)?,
+        owed: map.uint(11).and_then(|n| amount(11, n))?,
+        debited: map.uint(12).and_then(|n| amount(12, n))?,
+        counted: counted.collect::<Result<Vec<_>, _>>()?.into(),
+    };
+    if map.uint(13)? != closed.settled().mills() {
+        return Err(RecordError::BadValue(13));
+    }
+    Ok(Event::RunClosed { stamp: read_stamp(map)?, tenant: parsed(map, 8)?, closed: Arc::new(closed) })
 }
 
 fn read_mark(map: &mut MapReader<'_>) -> Result<MarkId, RecordError> {

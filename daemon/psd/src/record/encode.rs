@@ -4,7 +4,9 @@ use super::map::MapWriter;
 use super::{Applied, CertifiedPiece, Environment, Event, Genesis, Indicium, Record, Stamp};
 use crate::device::Purpose;
 use crate::governance::Subject;
+use crate::id::TenantName;
 use crate::limits::Limits;
+use crate::run::{ClosedRun, Run};
 
 impl Record {
     /// The bytes of the leaf: deterministic CBOR (RFC 8949 §4.2.1).
@@ -61,6 +63,8 @@ impl Event {
             Event::KeyChangeOrdered { .. } => 27,
             Event::AuthorityPolicySet { .. } => 28,
             Event::Certification(_) => 29,
+            Event::RunOpened { .. } => 30,
+            Event::RunClosed { .. } => 31,
         }
     }
 }
@@ -207,6 +211,8 @@ fn write_event(map: &mut MapWriter, event: &Event) {
         }
         Event::Indicium(indicium) => write_indicium(map, indicium),
         Event::Certification(piece) => write_certification(map, piece),
+        Event::RunOpened { tenant, run, .. } => write_opened(map, tenant, run),
+        Event::RunClosed { tenant, closed, .. } => write_closed(map, tenant, closed),
     }
 }
 
@@ -305,4 +311,35 @@ fn write_certification(map: &mut MapWriter, piece: &CertifiedPiece) {
         map.text(15, mark.psd.text().as_str());
         map.uint(16, mark.ascending.mills());
     }
+    if let Some(run) = &piece.run {
+        map.text(17, run.id.as_str());
+        let dues: Vec<u64> = run.dues.iter().map(|due| due.mills()).collect();
+        map.uints(18, &dues);
+    }
+}
+
+fn write_opened(map: &mut MapWriter, tenant: &TenantName, run: &Run) {
+    map.text(8, tenant.as_str());
+    map.text(9, run.id.as_str());
+    map.bytes(10, &run.digest);
+    map.text(11, &run.date.to_string());
+    map.text(12, run.rates.as_str());
+    map.uint(13, run.version);
+    map.bytes(14, &run.rates_digest);
+    map.text(15, run.class.as_str());
+    map.byte_strings(16, run.tariffs.iter().map(|tariff| tariff.as_str().as_bytes()));
+    map.uints(17, &run.zip_steps());
+    map.uints(18, &run.destinations().iter().map(|to| u64::from(to.pieces)).collect::<Vec<_>>());
+    map.bytes(19, &run.destinations().iter().map(|to| to.tariff).collect::<Vec<_>>());
+}
+
+fn write_closed(map: &mut MapWriter, tenant: &TenantName, closed: &ClosedRun) {
+    map.text(8, tenant.as_str());
+    map.text(9, closed.id.as_str());
+    map.uint(10, closed.opened);
+    map.uint(11, closed.owed.mills());
+    map.uint(12, closed.debited.mills());
+    map.uint(13, closed.settled().mills());
+    map.uints(14, &closed.counted.iter().map(|counted| u64::from(counted.pieces)).collect::<Vec<_>>());
+    map.bytes(15, &closed.counted.iter().map(|counted| counted.tariff).collect::<Vec<_>>());
 }

@@ -169,6 +169,13 @@ impl<'a> MapReader<'a> {
         })
     }
 
+    pub(super) fn many_uints(&mut self, key: u8) -> Result<Vec<u64>, RecordError> {
+        self.value(key, |decoder| {
+            let len = decoder.array()?.ok_or_else(|| minicbor::decode::Error::type_mismatch(Type::ArrayIndef))?;
+            (0..len).map(|_| decoder.u64()).collect()
+        })
+    }
+
     pub(super) fn byte_strings(&mut self, key: u8) -> Result<Vec<&'a [u8]>, RecordError> {
         self.value(key, |decoder| {
             let len = decoder.array()?.ok_or_else(|| minicbor::decode::Error::type_mismatch(Type::ArrayIndef))?;

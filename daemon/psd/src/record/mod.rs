@@ -20,7 +20,7 @@ use crate::currency::Currency;
 use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::device::{Purpose, Spoiled};
 use crate::governance::{CeremonyEnd, Operator, Subject};
-use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, TenantName};
+use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, RunId, TenantName};
 use crate::indicium::ZipRange;
 use crate::inspection::InspectionPeriods;
 use crate::key::{Algorithm, Role};
@@ -29,6 +29,7 @@ use crate::limits::Limits;
 use crate::money::PostageAmount;
 use crate::policy::PolicyText;
 use crate::register::Registers;
+use crate::run::{ClosedRun, Dues, Run};
 use crate::time::UnixMillis;
 use std::sync::Arc;
 
@@ -201,6 +202,17 @@ pub struct CertifiedPiece {
     pub reference: Option<Arc<str>>,
     /// The indicium that paid for the piece, if one did: it pays for no other.
     pub mark: Option<MarkId>,
+    /// The run it is part of, if it is of one.
+    pub run: Option<InRun>,
+}
+
+/// The place of a piece in a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InRun {
+    /// The run, open at the time.
+    pub id: RunId,
+    /// What the piece owes under each tariff of the run.
+    pub dues: Dues,
 }
 
 /// What is alike in every record of a piece: indicium or certification.
@@ -487,6 +499,24 @@ pub enum Event {
     Indicium(Indicium),
     /// A piece of corrected mail was certified, and what it still owed debited.
     Certification(CertifiedPiece),
+    /// A mail run was announced: from now on its pieces are certified by the tariffs that it qualified for.
+    RunOpened {
+        /// PSD and registers.
+        stamp: Stamp,
+        /// Who announced it.
+        tenant: TenantName,
+        /// What was announced.
+        run: Arc<Run>,
+    },
+    /// A mail run was counted and closed, and what its pieces had paid too little by that count was debited.
+    RunClosed {
+        /// PSD and registers after the debit; it is no piece.
+        stamp: Stamp,
+        /// Who closed it.
+        tenant: TenantName,
+        /// What was counted.
+        closed: Arc<ClosedRun>,
+    },
 }
 
 impl Event {
@@ -505,7 +535,9 @@ impl Event {
             | Event::AuditAccepted { stamp, .. }
             | Event::KeyChangeOrdered { stamp, .. }
             | Event::Indicium(Indicium { stamp, .. })
-            | Event::Certification(CertifiedPiece { stamp, .. }) => Some(stamp),
+            | Event::Certification(CertifiedPiece { stamp, .. })
+            | Event::RunOpened { stamp, .. }
+            | Event::RunClosed { stamp, .. } => Some(stamp),
             Event::Genesis(_)
             | Event::StateDigest { .. }
             | Event::Started { .. }
@@ -544,6 +576,11 @@ pub fn key_slot(key_id: &[u8]) -> String {
     format!("key:{}", hex(key_id))
 }
 
+/// The slot of a run, open or closed.
+pub fn run_slot(run: &RunId) -> String {
+    format!("run:{run}")
+}
+
 impl Event {
     /// The slot this fact fills in the state of its PSD, or of the appliance: a later record of the same slot
     /// supersedes it. `None` for what leaves no fact behind but registers (docs/ledger.md, "Live records").
@@ -572,6 +609,8 @@ impl Event {
             Event::KeyChangeOrdered { role, .. } => format!("key-change:{}", role.number()),
             Event::AuthorityPolicySet { .. } => "authority-policy".to_owned(),
             Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
+            Event::RunOpened { run, .. } => run_slot(&run.id),
+            Event::RunClosed { closed, .. } => run_slot(&closed.id),
             Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::RefusalsNoted { .. }

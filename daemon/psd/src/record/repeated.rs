@@ -26,6 +26,7 @@ impl Repeated {
                 kept(&mut self.tenants, tenant);
                 kept(&mut self.licences, licence);
             }
+            Event::RunOpened { tenant, .. } | Event::RunClosed { tenant, .. } => kept(&mut self.tenants, tenant),
             Event::KeyCreated { token, .. } => kept(&mut self.tokens, token),
             // A key's own certificate comes first, and but once.
             Event::CertificateInstalled { chain, .. } => {

@@ -7,12 +7,12 @@ use psd::certification::{
 use psd::device::{Piece, PieceContext};
 use psd::indicium::Details;
 use psd::key::{Algorithm, Role};
-use psd::record::{CertifiedPiece, Environment, Event, Record};
+use psd::record::{CertifiedPiece, Environment, Event, InRun, Record};
 use psd::{Psd, Refusal, UnixMillis};
 use std::sync::Arc;
 
 /// An active PSD with an indicium key and a certification key of this algorithm.
-fn certifying(value: u64, algorithm: Algorithm) -> Psd {
+pub fn certifying(value: u64, algorithm: Algorithm) -> Psd {
     let mut psd = active(value);
     let mut event = key_created(&psd, 2, Role::Certification);
     if let Event::KeyCreated { algorithm: of_key, .. } = &mut event {
@@ -29,7 +29,7 @@ fn paid_by(postage: u64) -> Paid {
     Paid::Mark(PayingMark { id, digest: [9; 32], postage: mills(postage) })
 }
 
-fn to_certify(due: u64, paid: Paid) -> Piece {
+pub fn to_certify(due: u64, paid: Paid) -> Piece {
     let certification = Certification {
         date: "2026-11-20".parse().unwrap(),
         destination: "20500".parse().unwrap(),
@@ -43,12 +43,17 @@ fn to_certify(due: u64, paid: Paid) -> Piece {
         },
         due: mills(due),
         paid,
+        run: None,
         proof: Proof::Signature,
     };
-    Piece { postage: certification.shortfall(), details: Details::Certification(Arc::new(certification)), ..piece(0) }
+    Piece {
+        postage: certification.shortfall(),
+        details: Details::Certification(Arc::new(certification), None),
+        ..piece(0)
+    }
 }
 
-fn certify(psd: &mut Psd, piece: &Piece) -> Result<Record, Refusal> {
+pub fn certify(psd: &mut Psd, piece: &Piece) -> Result<Record, Refusal> {
     let tenant = tenant();
     let length = psd.signing_key(Role::Certification).map_or(64, |key| key.algorithm.signature_len());
     psd.prepare(piece, &context(&tenant)).map(|prepared| prepared.signed(&vec![7; length]))
@@ -134,6 +139,7 @@ fn a_record_that_says_otherwise_than_its_certification_is_found_out() {
         ("registers", CertifiedPiece { stamp, ..honest.clone() }),
         ("debit", CertifiedPiece { debited: mills(229), ..honest.clone() }),
         ("paying indicium", CertifiedPiece { mark: None, ..honest.clone() }),
+        ("run", CertifiedPiece { run: Some(InRun { id: "r-1".parse().unwrap(), dues: [].into() }), ..honest.clone() }),
         ("form", CertifiedPiece { certification: vec![0xd2, 0x84], ..honest.clone() }),
     ];
     for (field, piece) in rows {
@@ -162,9 +168,9 @@ fn what_a_receipt_is_to_prove_is_complete_without_a_key() {
     let tenant = tenant();
     let mut psd = active(1_000);
     let before = psd.clone();
-    let Details::Certification(asked) = to_certify(730, paid_by(500)).details else { panic!() };
+    let Details::Certification(asked, _) = to_certify(730, paid_by(500)).details else { panic!() };
     let asked = Certification { proof: Proof::Receipt, ..(*asked).clone() };
-    let details = Details::Certification(Arc::new(asked.clone()));
+    let details = Details::Certification(Arc::new(asked.clone()), None);
     let piece = Piece { details, ..to_certify(730, paid_by(500)) };
     assert!(piece.details.signed_by().is_none());
     let record = psd.prepare(&piece, &context(&tenant)).unwrap().recorded();

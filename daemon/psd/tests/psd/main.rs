@@ -8,4 +8,5 @@ mod model;
 mod record;
 mod refusals;
 mod replay;
+mod run;
 mod voucher;

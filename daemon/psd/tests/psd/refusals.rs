@@ -28,12 +28,13 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::NoCertifiedKey(_) => (12, "no-certified-key"),
         Refusal::WrongKind { .. } => (13, "item-wrong-kind"),
         Refusal::NotCertifiable(not) => (14, not.code),
-        Refusal::DateOutOfWindow { .. } => (15, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (16, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (17, "postage-too-large"),
-        Refusal::Unencodable { .. } => (18, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (19, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (20, "all-or-none"),
+        Refusal::Run(refusal) => (15, refusal.code()),
+        Refusal::DateOutOfWindow { .. } => (16, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (17, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (18, "postage-too-large"),
+        Refusal::Unencodable { .. } => (19, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (20, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (21, "all-or-none"),
     }
 }
 
@@ -115,7 +116,7 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 16);
+    assert_eq!(place(&refusal).0, 17);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 
@@ -191,7 +192,8 @@ fn value_place(refusal: &ValueRefusal) -> (usize, &'static str) {
         ValueRefusal::WrongControlTotal { .. } => (15, "value-wrong-control-total"),
         ValueRefusal::Expired(_) => (16, "value-expired"),
         ValueRefusal::AboveCeiling(_) => (17, "value-above-ceiling"),
-        ValueRefusal::PaidBefore { .. } => (18, "refund-of-paying-indicium"),
+        ValueRefusal::RunOpen(_) => (18, "run-open"),
+        ValueRefusal::PaidBefore { .. } => (19, "refund-of-paying-indicium"),
     }
 }
 

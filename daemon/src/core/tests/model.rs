@@ -385,6 +385,12 @@ impl Model {
             | ValueReply::UnknownPsd
             | ValueReply::Stopping
             | ValueReply::Withdrawn(_)
+            | ValueReply::RunOpened(_)
+            | ValueReply::RunKnown
+            | ValueReply::RunSealed(_)
+            | ValueReply::RunUnsealed
+            | ValueReply::RunClosed(_)
+            | ValueReply::RunRefused(_)
             | ValueReply::Instructed(_)
             | ValueReply::Changed(_)
             | ValueReply::ChangeRefused(_)

@@ -12,7 +12,7 @@ use psd::certification::Paid;
 use psd::device::Piece;
 use psd::indicium::Details;
 use psd::record::Record;
-use psd::{PostageAmount, PsdId, RateName, UnixMillis};
+use psd::{PostageAmount, PsdId, RateName, RunId, UnixMillis};
 use psdd_policy::Action;
 use psdd_wire::message::{
     CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy, RefusedPiece,
@@ -37,6 +37,11 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
     if request.rates.parse::<RateName>().is_err() {
         return Err(Failure::malformed(format!("rates: {:?} is no name of a rate table", request.rates)));
     }
+    let run = request
+        .run
+        .as_deref()
+        .map(|run| run.parse::<RunId>().map_err(|error| Failure::malformed(format!("run: {error}"))));
+    let run = run.transpose()?;
     let (payers, view) = seen(connection, id, &request.items).await?;
     let long = request.items.iter().filter(|item| item.indicium.is_some() || item.reading.is_some()).count()
         > VERIFIED_IN_PASSING;
@@ -44,7 +49,8 @@ pub(super) async fn certify(connection: &Connection, psd: &str, bytes: &[u8]) ->
     results.resize_with(count, || None);
     let mut open: Vec<usize> = (0..count).collect();
     for _ in 0..AUTHORISE_ATTEMPTS {
-        let mut compute = || computed(connection, (psd, id), &request, (&payers, &view), &mut open, &mut results);
+        let mut compute =
+            || computed(connection, (psd, id), (&request, run.as_ref()), (&payers, &view), &mut open, &mut results);
         let (pieces, generation) = if long { tokio::task::block_in_place(compute)? } else { compute()? };
         if open.is_empty() {
             break;
@@ -108,7 +114,7 @@ async fn seen(connection: &Connection, id: PsdId, items: &[CertifyItem<'_>]) -> 
 fn computed(
     connection: &Connection,
     (text, id): (&str, PsdId),
-    request: &CertifyRequest<'_>,
+    (request, run): (&CertifyRequest<'_>, Option<&RunId>),
     (payers, view): (&Payers, &View),
     open: &mut Vec<usize>,
     results: &mut [Option<CertifyResult>],
@@ -118,10 +124,11 @@ fn computed(
         let detail = "this appliance has no [certification] in its configuration: it certifies nothing";
         return Err(Failure::lasting(StatusCode::NOT_FOUND, "certification-not-offered", detail));
     };
-    let (identity, _) =
+    let (identity, state) =
         view.psds.first().filter(|(identity, _)| identity.psd == id).ok_or_else(|| Failure::unknown_psd(text))?;
     let (rates, proof) = (&*request.rates, request.proof);
-    let asked = Request { psd: text, identity, rates, proof, clock: view.clock, payers };
+    let run = run.map(|run| (run, state.runs.open_named(run).map(AsRef::as_ref)));
+    let asked = Request { psd: text, identity, rates, run, proof, clock: view.clock, payers };
     let mut pieces = Vec::with_capacity(open.len());
     let mut failure = None;
     open.retain(|&index| {
@@ -190,7 +197,7 @@ async fn pass_core(
 /// What is said to be printed on a piece.
 fn imprint(piece: &Piece) -> PostageAmount {
     match &piece.details {
-        Details::Certification(certification) => match certification.paid {
+        Details::Certification(certification, _) => match certification.paid {
             Paid::Imprint(amount) => amount,
             Paid::Nothing | Paid::Mark(_) => PostageAmount::ZERO,
         },

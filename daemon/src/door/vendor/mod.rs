@@ -8,6 +8,7 @@ mod problems;
 mod reads;
 mod refund;
 mod request;
+mod runs;
 mod sign;
 mod submit;
 mod value;
@@ -21,6 +22,7 @@ use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
 use crate::core::Licences;
 use crate::door::listener::Limits;
+use crate::door::log_readers::LogReaders;
 use crate::door::numbers::Numbers;
 use crate::door::receipts::Receipts;
 use crate::spine::{Handle, Metrics, Newest};
@@ -45,6 +47,8 @@ pub struct VendorState {
     pub licences: Arc<ArcSwap<Licences>>,
     /// The newest checkpoint.
     pub newest: Arc<Newest>,
+    /// What reads the log.
+    pub log_readers: Arc<LogReaders>,
     /// What makes receipts.
     pub receipts: Arc<Receipts>,
     /// What gives certification numbers, where that is configured.

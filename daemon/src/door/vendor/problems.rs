@@ -6,6 +6,7 @@ use crate::door::failure::SOON_MS;
 use http::StatusCode;
 use psd::Refusal;
 use psd::authority::InstructionRefusal;
+use psd::device::RunRefusal;
 use psd::key_order::Unchangeable;
 use psd::refusal::OutOfUse;
 use psdd_policy::Reason;
@@ -73,6 +74,10 @@ fn of_fault(fault: &Fault) -> Problem {
 pub(in crate::door) fn of_value(reply: ValueReply, psd: &str) -> Failure {
     match reply {
         ValueReply::Refused(refusal) => Failure::lasting(StatusCode::CONFLICT, refusal.code(), refusal.to_string()),
+        ValueReply::RunRefused(refusal @ RunRefusal::Closing(_)) => {
+            Failure::passing(refusal.code(), refusal.to_string(), SOON_MS)
+        }
+        ValueReply::RunRefused(refusal) => Failure::lasting(StatusCode::CONFLICT, refusal.code(), refusal.to_string()),
         ValueReply::InstructionRefused(refusal) => {
             let status = match refusal {
                 InstructionRefusal::UnknownPsd(_)
@@ -107,6 +112,11 @@ pub(in crate::door) fn of_value(reply: ValueReply, psd: &str) -> Failure {
         | ValueReply::Applied(_)
         | ValueReply::Voided(_)
         | ValueReply::Withdrawn(_)
+        | ValueReply::RunOpened(_)
+        | ValueReply::RunKnown
+        | ValueReply::RunSealed(_)
+        | ValueReply::RunUnsealed
+        | ValueReply::RunClosed(_)
         | ValueReply::Instructed(_)
         | ValueReply::EndedBefore => Failure::stopping(),
     }

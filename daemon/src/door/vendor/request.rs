@@ -1,7 +1,7 @@
 //! Who is served at the vendor door, and its routes: from a request to its handler.
 
 use super::connection::Connection;
-use super::{VendorState, certify, reads, refund, sign, value, withdrawal};
+use super::{VendorState, certify, reads, refund, runs, sign, value, withdrawal};
 use crate::door::failure::{self, Answer, Failure};
 use crate::door::identity::VendorIdentity;
 use crate::door::instruction::{self, Desk};
@@ -44,6 +44,10 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         ["v1", "psds", psd, "certifications"] if post => {
             certify::certify(connection, psd, &body(connection, request).await?).await
         }
+        ["v1", "psds", psd, "runs"] if post => runs::open(connection, psd, &body(connection, request).await?).await,
+        ["v1", "psds", psd, "runs"] if get => runs::list(connection, psd).await,
+        ["v1", "psds", psd, "runs", run] if get => runs::one(connection, psd, run).await,
+        ["v1", "psds", psd, "runs", run, "close"] if post => runs::close(connection, psd, run).await,
         ["v1", "psds"] if get => reads::psds(connection).await,
         ["v1", "psds", psd] if get => reads::psd(connection, psd).await,
         ["v1", "psds", psd, "certificates"] if get => reads::certificates(connection, psd).await,
@@ -71,7 +75,9 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
             withdrawal::acknowledge(connection, psd, &body(connection, request).await?).await
         }
         ["v1", "instructions"] if post => carry(connection, &body(connection, request).await?).await,
+        ["v1", "psds", _, "runs"] => Err(Failure::method_not_allowed("GET, POST")),
         ["v1", "indicia" | "instructions"]
+        | ["v1", "psds", _, "runs", _, "close"]
         | [
             "v1",
             "psds",
@@ -89,6 +95,7 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         | ["v1", "psds"]
         | ["v1", "psds", _]
         | ["v1", "psds", _, "certificates"]
+        | ["v1", "psds", _, "runs", _]
         | ["v1", "appliance" | "status"] => Err(Failure::method_not_allowed("GET")),
         _ => Err(Failure::no_such_route()),
     }

@@ -15,6 +15,9 @@ use std::borrow::Cow;
 #[derive(Serialize, Deserialize, Clone, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct CertifyRequest<'a> {
+    /// The open run that the pieces are part of.
+    #[serde(borrow, default, deserialize_with = "exact::some_text", skip_serializing_if = "Option::is_none")]
+    pub run: Option<Cow<'a, str>>,
     /// What is to be certified.
     #[serde(borrow)]
     pub items: Vec<CertifyItem<'a>>,

@@ -4,6 +4,7 @@
 
 mod certify;
 mod instruction;
+mod run;
 mod value;
 
 pub use crate::sign_item::{PostalItem, SignItem, VoucherItem};
@@ -12,6 +13,9 @@ pub use certify::{
     CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy,
 };
 pub use instruction::{Instruction, InstructionClaims, InstructionResponse};
+pub use run::{
+    ClosedRunView, LostView, OpenRunView, RunDestination, RunRequest, RunResponse, RunView, RunsResponse, ZipCount,
+};
 pub use value::{
     RefundClaims, RefundRequest, ValueAppliedResponse, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest,
     ValueRequestClaims, ValueRequestResponse, ValueVoid, ValueVoidedResponse, Withdrawal, WithdrawalAcknowledgement,

@@ -9,8 +9,9 @@ use psd::key::Algorithm;
 use psd::{Registers, UnixMillis};
 use psdd_wire::encode;
 use psdd_wire::message::{
-    CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy,
-    RefusedPiece,
+    CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ClosedRunView,
+    LostView, OpenRunView, ProvenBy, RefusedPiece, RunDestination, RunRequest, RunResponse, RunView, RunsResponse,
+    ZipCount,
 };
 use psdd_wire::problem::Problem;
 use std::borrow::Cow;
@@ -78,6 +79,7 @@ fn claims(full: bool) -> Vec<Vec<u8>> {
             },
             due: amount(1_030),
             paid,
+            run: full.then(|| "autumn-7".parse().unwrap()),
             proof: if full { Proof::Signature } else { Proof::Receipt },
         };
         let told = registers();
@@ -103,6 +105,7 @@ pub fn messages(full: bool) -> Vec<(&'static str, Vec<u8>)> {
     let checkpoint = full.then(|| "psdd.log/dev\n1\nAA==\n\n— psdd.log/dev AA==\n".to_owned());
     let imprinted = CertifyItem { imprint: Some("0.50".into()), indicium: None, ..item(full) };
     let request = CertifyRequest {
+        run: full.then(|| "autumn-7".into()),
         items: vec![item(full), imprinted],
         proof: if full { ProvenBy::Receipt } else { ProvenBy::Signature },
         rates: "us-domestic".into(),
@@ -116,8 +119,80 @@ pub fn messages(full: bool) -> Vec<(&'static str, Vec<u8>)> {
         ("certify-response", encode(&CertifyResponse { results, checkpoint: checkpoint.clone() })),
         ("certification-response", encode(&CertificationResponse { piece: piece(full), checkpoint })),
     ];
+    all.extend(runs(full));
     all.extend(claims(full).into_iter().map(|claims| ("certification-claims", claims)));
     all
+}
+
+fn runs(full: bool) -> Vec<(&'static str, Vec<u8>)> {
+    let piece = piece(full);
+    let request = RunRequest {
+        run: "autumn-7".into(),
+        date: "2026-11-27".into(),
+        class: "letter".into(),
+        rates: "postland".into(),
+        total: 51,
+        counts: [("10001", 50), ("10002", 1)].map(|(zip, pieces)| ZipCount { zip: zip.to_owned(), pieces }).into(),
+        discounts: if full { vec!["town".to_owned()] } else { Vec::new() },
+    };
+    let lost = LostView {
+        group: "10001".to_owned(),
+        claimed: 50,
+        counted: 49,
+        lacking: 1,
+        discount: "town".to_owned(),
+        run_lacking: 0,
+    };
+    let closed = ClosedRunView {
+        leaf: 70,
+        owed: piece.due,
+        time: 1_795_000_000_500,
+        pieces: 50,
+        record: vec![0xa1, 0, 0x18],
+        debited: piece.debited,
+        receipt: vec![0xd2, 0x84],
+        settled: piece.debited,
+        overpaid: piece.paid,
+        sequence: 71,
+        registers: piece.registers,
+    };
+    let run = RunView {
+        psd: piece.psd,
+        run: "autumn-7".to_owned(),
+        date: "2026-11-27".to_owned(),
+        leaf: 17,
+        lost: if full { vec![lost] } else { Vec::new() },
+        time: 1_795_000_000_000,
+        class: "letter".to_owned(),
+        rates: "postland".to_owned(),
+        total: 51,
+        closed: full.then_some(closed),
+        tariffs: vec!["full".to_owned(), "town".to_owned()],
+        version: 1,
+        destinations: [("10001", 50, 1), ("10002", 1, 0)]
+            .map(|(zip, pieces, tariff)| RunDestination {
+                zip: zip.to_owned(),
+                pieces,
+                tariff,
+                counted: full.then_some(pieces - 1),
+                counted_tariff: full.then_some(0),
+            })
+            .into(),
+    };
+    let open = OpenRunView {
+        run: "autumn-7".to_owned(),
+        date: "2026-11-27".to_owned(),
+        class: "letter".to_owned(),
+        rates: "postland".to_owned(),
+        total: 51,
+    };
+    let checkpoint = full.then(|| "psdd.log/dev\n1\nAA==\n\n— psdd.log/dev AA==\n".to_owned());
+    let runs = if full { vec![open] } else { Vec::new() };
+    vec![
+        ("mail-run-request", encode(&request)),
+        ("mail-run-response", encode(&RunResponse { run, checkpoint: checkpoint.clone() })),
+        ("mail-runs-response", encode(&RunsResponse { runs, checkpoint })),
+    ]
 }
 
 #[test]

@@ -101,17 +101,18 @@ pub fn corrected(psd: usize, key_ms: u64, owed: u64, mark: Option<u64>) -> Piece
         },
         due: mills(owed + paid.amount().mills()),
         paid,
+        run: None,
         proof: Proof::Signature,
     };
-    Piece { details: Details::Certification(Arc::new(certification)), ..piece(psd, key(key_ms), owed) }
+    Piece { details: Details::Certification(Arc::new(certification), None), ..piece(psd, key(key_ms), owed) }
 }
 
 /// The same, to be proven by a receipt.
 pub fn receipted(psd: usize, key_ms: u64, owed: u64, mark: Option<u64>) -> Piece {
     let piece = corrected(psd, key_ms, owed, mark);
-    let Details::Certification(certification) = &piece.details else { unreachable!() };
+    let Details::Certification(certification, _) = &piece.details else { unreachable!() };
     let certification = Certification { proof: Proof::Receipt, ..(**certification).clone() };
-    Piece { details: Details::Certification(Arc::new(certification)), ..piece }
+    Piece { details: Details::Certification(Arc::new(certification), None), ..piece }
 }
 
 pub fn hsm_fault(retryable: bool) -> HsmFault {
