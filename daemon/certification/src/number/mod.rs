@@ -7,6 +7,7 @@
 mod alphabet;
 mod check;
 mod numbering;
+mod numerals;
 mod place;
 
 pub use check::Suspect;

@@ -5,10 +5,11 @@
 //! key they show neither PSD nor order nor how many there are. The key is a MAC that the token makes once for an epoch, because one call of the token for each
 //! number would bind certifications to the token's speed.
 
+use super::numerals::{Numerals, RADIX};
 use super::{CHECKED, CertificationNumber, Place};
 use crate::mac::{self, MAC_LENGTH, Mac};
-use aes::Aes256;
-use fpe::ff1::{FF1, FlexibleNumeralString};
+use aes::Aes256Enc;
+use fpe::ff1::FF1;
 use minicbor::Encoder;
 use minicbor::encode::Error;
 use psd::ApplianceId;
@@ -18,9 +19,6 @@ use zeroize::Zeroizing;
 
 /// What the MAC is for that becomes the key of an epoch's numbers.
 pub const KEY_PURPOSE: &str = "psdd-certification-number-1";
-
-/// Characters of the alphabet.
-const RADIX: u32 = 32;
 
 /// The number of a numbering epoch, counted by the appliance. A new one begins with a new key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,7 +33,8 @@ impl NumberingEpoch {
 
 /// The numbers of one appliance in one epoch, both ways. Holds the key's schedule and wipes it when it is dropped.
 pub struct Numbering {
-    permutation: FF1<Aes256>,
+    /// Both ways by the cipher's forward direction; `fpe` copies the round keys for each round, so those of the other are not kept.
+    permutation: FF1<Aes256Enc>,
     tweak: Vec<u8>,
     epoch: NumberingEpoch,
 }
@@ -84,16 +83,13 @@ impl Numbering {
 
     /// The number of the certification at a place.
     pub fn number(&self, place: Place) -> CertificationNumber {
-        let plain = FlexibleNumeralString::from(place.numerals().to_vec());
-        let permuted: Vec<u16> = match self.permutation.encrypt(&self.tweak, &plain) {
-            Ok(permuted) => permuted.into(),
+        let permuted = match self.permutation.encrypt(&self.tweak, &Numerals::of_place(place)) {
+            Ok(permuted) => permuted,
             Err(error) => unreachable!("nine numerals below 32: {error}"),
         };
         let mut checked = [0; CHECKED];
         checked[0] = self.epoch.modulo();
-        for (value, numeral) in checked[1..].iter_mut().zip(permuted) {
-            *value = numeral.to_le_bytes()[0];
-        }
+        checked[1..].copy_from_slice(&permuted.values());
         CertificationNumber::of(checked)
     }
 
@@ -106,14 +102,9 @@ impl Numbering {
         if number.epoch_modulo() != self.epoch.modulo() {
             return Err(OtherEpoch { number: *number, epoch: self.epoch });
         }
-        let permuted = FlexibleNumeralString::from(number.permuted().map(u16::from).to_vec());
-        let plain: Vec<u16> = match self.permutation.decrypt(&self.tweak, &permuted) {
-            Ok(plain) => plain.into(),
+        match self.permutation.decrypt(&self.tweak, &Numerals::of_values(number.permuted())) {
+            Ok(plain) => Ok(plain.place()),
             Err(error) => unreachable!("nine numerals below 32: {error}"),
-        };
-        match Place::of_numerals(&plain) {
-            Some(place) => Ok(place),
-            None => unreachable!("FF1 keeps length and radix"),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What a certification number stands for: the place of the certification's record in the appliance's log.
 
-use super::PERMUTED;
-
 /// Bits of a place.
 const BITS: u32 = 45;
 
@@ -22,25 +20,6 @@ impl Place {
     pub const fn leaf(self) -> u64 {
         self.0
     }
-
-    /// Nine numerals of base 32, the most significant first.
-    pub(super) fn numerals(self) -> [u16; PERMUTED] {
-        let mut numerals = [0; PERMUTED];
-        let mut rest = self.0;
-        for numeral in numerals.iter_mut().rev() {
-            *numeral = u16::from((rest % 32).to_le_bytes()[0]);
-            rest /= 32;
-        }
-        numerals
-    }
-
-    /// The place of nine numerals; `None` where they are not nine or not below 32.
-    pub(super) fn of_numerals(numerals: &[u16]) -> Option<Self> {
-        if numerals.len() != PERMUTED || numerals.iter().any(|numeral| *numeral >= 32) {
-            return None;
-        }
-        Self::of_leaf(numerals.iter().fold(0u64, |bits, numeral| bits << 5 | u64::from(*numeral)))
-    }
 }
 
 #[cfg(test)]
@@ -48,19 +27,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leaf_fills_nine_numerals() {
-        let rows = [
-            (0, [0; 9]),
-            (33, [0, 0, 0, 0, 0, 0, 0, 1, 1]),
-            // The second bit of the third numeral.
-            (1 << 31, [0, 0, 2, 0, 0, 0, 0, 0, 0]),
-            (Place::MAX.leaf(), [31; 9]),
-        ];
-        for (leaf, numerals) in rows {
-            let place = Place::of_leaf(leaf).unwrap();
-            assert_eq!((place.numerals(), Place::of_numerals(&numerals)), (numerals, Some(place)));
-        }
-        assert_eq!((Place::of_numerals(&[0; 8]), Place::of_numerals(&[32; 9])), (None, None));
+    fn a_leaf_of_more_than_45_bits_is_no_place() {
+        assert_eq!(Place::of_leaf((1 << 45) - 1), Some(Place::MAX));
         assert_eq!(Place::of_leaf(1 << 45), None);
     }
 }
