@@ -8,7 +8,7 @@
 
 mod recorded;
 
-pub use recorded::{RecordedError, decode_recorded};
+pub use recorded::{RecordedError, decode_recorded, of_own_record};
 
 use crate::claims::{ClaimsReader, ClaimsWriter, put_bytes};
 use crate::currency::Currency;
@@ -244,11 +244,7 @@ fn decoded(bytes: &[u8]) -> Result<Certified, &'static str> {
             Some(_) => Err("the claims name a certificate, and nothing is signed"),
         };
     };
-    let mut decoder = Decoder::new(rest);
-    let header = decoder.bytes().ok().ok_or("it has no protected header")?;
-    let empty = decoder.map().is_ok_and(|entries| entries == Some(0));
-    let mut next = || decoder.bytes().ok().filter(|_| empty);
-    let (payload, signature) = next().zip(next()).ok_or("payload and signature are not two byte strings")?;
+    let [header, payload, signature] = parts_of_message(rest)?;
     let algorithm = algorithm_of(header).ok_or("the protected header is not that of a certification")?;
     if signature.len() != algorithm.signature_len() {
         return Err("the signature has not the length of its algorithm");
@@ -261,6 +257,16 @@ fn decoded(bytes: &[u8]) -> Result<Certified, &'static str> {
     let signed = structure(header, payload);
     let signature = Signature { certificate_serial, algorithm, signed, bytes: signature.to_vec() };
     Ok(Certified { certifier, certification, signature: Some(signature) })
+}
+
+/// Protected header, payload and signature of a COSE_Sign1 behind its beginning.
+fn parts_of_message(rest: &[u8]) -> Result<[&[u8]; 3], &'static str> {
+    let mut decoder = Decoder::new(rest);
+    let header = decoder.bytes().ok().ok_or("it has no protected header")?;
+    let empty = decoder.map().is_ok_and(|entries| entries == Some(0));
+    let mut next = || decoder.bytes().ok().filter(|_| empty);
+    let (payload, signature) = next().zip(next()).ok_or("payload and signature are not two byte strings")?;
+    Ok([header, payload, signature])
 }
 
 /// {1: algorithm, 3: content type}, encoded.
@@ -371,6 +377,17 @@ fn write(certifier: &Certifier, certification: &Certification) -> Vec<u8> {
 }
 
 fn read(payload: &[u8]) -> Result<(Certifier, Certification), &'static str> {
+    let (certifier, certification) = read_in_any_form(payload)?;
+    // Other forms of a number, of an amount or of a length, and what follows, show in the comparison.
+    if write(&certifier, &certification) == payload {
+        Ok((certifier, certification))
+    } else {
+        Err("the claims are not in deterministic encoding")
+    }
+}
+
+/// Reads claims and leaves open whether their encoding is the deterministic one. Records of one's own have no other.
+fn read_in_any_form(payload: &[u8]) -> Result<(Certifier, Certification), &'static str> {
     let mut map = ClaimsReader::begin(payload)?;
     let due = map.parsed("due")?;
     let psd = map.parsed("psd")?;
@@ -423,12 +440,7 @@ fn read(payload: &[u8]) -> Result<(Certifier, Certification), &'static str> {
     if certification.shortfall() != debited {
         return Err("what was debited is not the shortfall");
     }
-    // Other forms of a number, of an amount or of a length, and what follows, show in the comparison.
-    if write(&certifier, &certification) == payload {
-        Ok((certifier, certification))
-    } else {
-        Err("the claims are not in deterministic encoding")
-    }
+    Ok((certifier, certification))
 }
 
 fn digest(bytes: &[u8]) -> Result<[u8; 32], &'static str> {

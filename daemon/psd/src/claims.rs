@@ -64,11 +64,10 @@ impl<'a> ClaimsReader<'a> {
         key: &str,
         read: impl FnOnce(&mut Decoder<'a>) -> Result<T, minicbor::decode::Error>,
     ) -> Result<T, &'static str> {
-        if !self.next_is(key) {
+        if !self.0.str().is_ok_and(|found| found == key) {
             return Err("a claim is missing, unknown or out of its place");
         }
-        let value = self.0.skip().and_then(|()| read(&mut self.0));
-        value.ok().ok_or("a claim is not of its type")
+        read(&mut self.0).ok().ok_or("a claim is not of its type")
     }
 
     pub(crate) fn text(&mut self, key: &str) -> Result<&'a str, &'static str> {

@@ -3,7 +3,7 @@
 use super::failure::{Failure, SOON_MS};
 use super::numbers::{Numberings, Numbers};
 use super::receipts::Receipts;
-use psd::certification::{Proof, decode};
+use psd::certification::{Proof, of_own_record};
 use psd::record::{Event, Record};
 use psd::{LicenceNumber, UnixMillis};
 use psdd_wire::message::{CertifiedPiece, CertifyResult};
@@ -33,7 +33,7 @@ impl Numbered {
 /// empty one, which [`prove`] fills, beside the record.
 pub(super) fn certified_piece((leaf, record): (u64, &Record), numbered: Option<&Numbered>) -> Option<CertifiedPiece> {
     let Event::Certification(piece) = &record.event else { return None };
-    let read = decode(&piece.certification).ok()?.certification;
+    let read = of_own_record(piece).ok()?;
     let number =
         numbered.and_then(|Numbered { licence, numberings }| numberings.of((record.at.time, leaf), licence, &read));
     let (number, line) = number.unzip();

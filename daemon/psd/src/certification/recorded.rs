@@ -1,6 +1,6 @@
 //! A certification as its record must have it.
 
-use super::{CertificationError, Certified, decode};
+use super::{COSE_SIGN1, Certification, CertificationError, Certified, decode, parts_of_message, read_in_any_form};
 use crate::device::Identity;
 use crate::record::{CertifiedPiece, Environment};
 
@@ -16,6 +16,20 @@ pub enum RecordedError {
         /// Which claim.
         field: &'static str,
     },
+}
+
+/// What a record certifies that this appliance wrote itself: its certification was encoded here, and is not encoded again to compare it.
+/// Records of another origin are for [`decode_recorded`], bytes for [`decode`].
+///
+/// # Errors
+///
+/// Where it is none.
+pub fn of_own_record(piece: &CertifiedPiece) -> Result<Certification, CertificationError> {
+    let read = match piece.certification.strip_prefix(COSE_SIGN1) {
+        None => read_in_any_form(&piece.certification),
+        Some(rest) => parts_of_message(rest).and_then(|[_, payload, _]| read_in_any_form(payload)),
+    };
+    read.map(|(_, certification)| certification).map_err(CertificationError)
 }
 
 /// Reads the certification of a record and compares it with that record. The signature is the caller's to verify.

@@ -68,6 +68,7 @@ fn the_shortfall_is_debited_and_stands_in_what_is_signed() {
         let Event::Certification(piece) = &record.event else { panic!() };
         assert_eq!((piece.debited, piece.mark.unwrap().ascending), (mills(230), mills(9_000)));
         let read = certification::decode_recorded(piece, psd.identity(), Environment::Production).unwrap();
+        assert_eq!(certification::of_own_record(piece), Ok(read.certification));
         let signature = read.signature.unwrap();
         assert_eq!((signature.algorithm, signature.certificate_serial), (algorithm, 78));
         assert_eq!(read.certifier.registers, psd.state().registers);
@@ -177,6 +178,7 @@ fn what_a_receipt_is_to_prove_is_complete_without_a_key() {
     let Event::Certification(certified) = &record.event else { panic!() };
     let read = certification::decode_recorded(certified, psd.identity(), Environment::Production).unwrap();
     assert_eq!((&read.certification, &read.signature), (&asked, &None));
+    assert_eq!(certification::of_own_record(certified), Ok(asked));
     assert_eq!(
         (certified.debited, psd.state().registers),
         (mills(230), before.state().registers.debited(mills(230)).unwrap())
