@@ -76,6 +76,7 @@ fn judging_ns(psds: u32, chunk_items: usize, selection: Selection) -> Result<f64
                 | Action::Fleet(_)
                 | Action::Keys(_)
                 | Action::Policy(..)
+                | Action::Desk(..)
                 | Action::Commit(..)
                 | Action::Reply(..)
                 | Action::ValueReply(..)

@@ -79,6 +79,22 @@ impl LogReader {
         rows.map(piece).collect()
     }
 
+    /// The newest live records of the appliance whose slots begin with this, by slot: leaf and bytes of each.
+    pub fn live_of_appliance(&self, prefix: &str) -> Result<Vec<(u64, Vec<u8>)>, TileError> {
+        let step = "reading live records of the appliance";
+        // With max() the other columns are those of its row (SQLite, "Bare columns in an aggregate query").
+        let query = "SELECT max(entry.leaf), entry.record FROM live JOIN entry ON entry.leaf = live.leaf
+                     WHERE live.psd = '' AND substr(live.slot, 1, length(?1)) = ?1 GROUP BY live.slot ORDER BY live.slot";
+        let mut statement = self.connection.prepare_cached(query).at(step)?;
+        let mut rows = statement.query([prefix]).at(step)?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().at(step)? {
+            let leaf: i64 = row.get(0).at(step)?;
+            records.push((u64::try_from(leaf).unwrap_or(u64::MAX), row.get(1).at(step)?));
+        }
+        Ok(records)
+    }
+
     /// The inclusion path of a leaf in the tree of the first `size` leaves, lowest sibling first.
     pub fn inclusion_path(&self, leaf: u64, size: u64) -> Result<Vec<Hash>, TileError> {
         self.nodes().inclusion_path(leaf, size)

@@ -2,6 +2,7 @@
 
 use crate::authority::{AboveCeiling, AuthorityState};
 use crate::certification::MarkId;
+use crate::certifying::{Certifying, CertifyingError};
 use crate::clock::ClockReading;
 use crate::device::{Psd, ReplayError, State};
 use crate::governance::{Governance, check_operators};
@@ -23,6 +24,8 @@ pub struct Appliance {
     pub authority: AuthorityState,
     /// Operators, ceremonies and who was revoked.
     pub governance: Governance,
+    /// Rate tables and scales that certifications are made by.
+    pub certifying: Certifying,
     /// Every PSD.
     pub psds: BTreeMap<PsdId, Psd>,
     /// Latest reading in any record.
@@ -71,6 +74,9 @@ pub enum FollowError {
     /// The version of the authority's policy does not rise by one.
     #[error(transparent)]
     Policy(#[from] NotTheNext),
+    /// A table or a scale that contradicts the records before it.
+    #[error(transparent)]
+    Certifying(#[from] CertifyingError),
     /// A certification is paid by an indicium whose postage came back, or was asked to.
     #[error("a certification is paid by the indicium of {} with the ascending register {}, whose postage came back or was asked to", .0.psd, .0.ascending)]
     PaidByRefunded(MarkId),
@@ -98,6 +104,7 @@ impl Appliance {
             authority_keys: BTreeMap::new(),
             authority: AuthorityState::default(),
             governance: Governance::born(genesis),
+            certifying: Certifying::default(),
             psds: BTreeMap::new(),
             latest: record.at,
         })
@@ -128,6 +135,7 @@ impl Appliance {
                         self.authority.policy().check_next(*version)?;
                     }
                     self.governance.check(event).map_err(FollowError::Governance)?;
+                    self.certifying.check(event)?;
                     self.fold_appliance(event);
                 }
             },
@@ -174,6 +182,9 @@ impl Appliance {
                 self.authority.set_inspection_periods(licence, *periods);
             }
             Event::AuthorityPolicySet { version, text } => self.authority.set_policy(*version, text),
+            Event::RatesTaken(_) | Event::ScaleRegistered(_) | Event::ScaleRemoved { .. } => {
+                self.certifying.fold(event)
+            }
             event => self.governance.fold(event),
         }
     }

@@ -7,6 +7,7 @@
 pub mod appliance;
 pub mod authority;
 pub mod certification;
+pub mod certifying;
 mod claims;
 pub mod clock;
 pub mod currency;

@@ -3,6 +3,7 @@
 use super::Desk;
 use crate::config::CertificationConfig;
 use psd::UnixMillis;
+use psd::certifying::CertifyingError;
 use psdd_certification::scale::{Freshness, LONGEST_REGISTRY, Registry};
 use psdd_rates::{Archive, ArchiveError, EXTENSION, LONGEST_PUBLISHED, Published, PublishedError};
 use psdd_wire::reviewed_file::{self, FileError};
@@ -43,6 +44,12 @@ pub enum LoadError {
     /// The directory has none.
     #[error("{}: there is no published rate table (*.{EXTENSION}) in it", .0.display())]
     NoTable(PathBuf),
+    /// A table that certifications cannot name.
+    #[error("a rate table: {0}")]
+    Name(#[source] psd::id::NameError),
+    /// They do not follow from what the log has of those before them.
+    #[error(transparent)]
+    Log(#[from] CertifyingError),
     /// The registry of scales.
     #[error("{}: {source}", path.display())]
     Scales {

@@ -3,8 +3,9 @@
 //! Owns everything about a certification that does not take the PSD itself: from the item as received to a [`Piece`] that the core judges. What
 //! cannot be certified becomes a piece as well, one that the core refuses once it knows that its key was never used: whoever repeats a request
 //! gets what was signed then, however old the reading or the table is by now. Files are read at start and on SIGHUP ([`Desk::load`]); a desk
-//! never changes, and the core knows which generation a piece was computed under.
+//! never changes, what is new of it is in the log before it certifies anything, and the core knows which generation a piece was computed under.
 
+mod basis;
 mod load;
 mod pay;
 mod rate;
@@ -29,6 +30,7 @@ use psdd_wire::message::{CertifyItem, ProvenBy};
 use std::sync::Arc;
 
 /// Tables and scales in force.
+#[derive(Debug)]
 pub struct Desk {
     rates: Archive,
     scales: Registry,
@@ -120,6 +122,13 @@ impl Desk {
         let (date, destination, proof) = (asked.date, asked.destination, request.proof.into());
         let run = run.map(|run| run.id.clone());
         Ok((Certification { date, destination, weighed, rated, due, paid, run, proof }, dues))
+    }
+
+    /// Without tables and scales.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Self {
+        let scales = Registry::parse(b"scale = []").expect("a registry");
+        Self { rates: Archive::new(), scales, freshness: Freshness { max_age_ms: 0, max_ahead_ms: 0 } }
     }
 
     /// The tables, for those who ask what is in force.

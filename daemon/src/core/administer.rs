@@ -77,6 +77,7 @@ impl Engine {
                 self.hold_back(device);
                 self.run_commands(device, monotonic_ms);
             }
+            Change::Desk(new) => self.take_desk(request, new, monotonic_ms),
             Change::Create { psds, step } => self.create(request, psds, step, monotonic_ms),
             Change::Appliance { events } => self.change_appliance(request, events, monotonic_ms),
         }
@@ -93,7 +94,7 @@ impl Engine {
     }
 
     /// A time for records that is not behind that of the log.
-    fn reading(&mut self, monotonic_ms: u64) -> Result<ClockReading, ValueReply> {
+    pub(super) fn reading(&mut self, monotonic_ms: u64) -> Result<ClockReading, ValueReply> {
         let at = self.clock.read(monotonic_ms).map_err(ValueReply::NoClock)?;
         Ok(self.latest.filter(|latest| (latest.epoch, latest.time) > (at.epoch, at.time)).unwrap_or(at))
     }

@@ -1,6 +1,7 @@
 //! The engine's state and its entry: one event in, actions out.
 
 use super::administer::Changes;
+use super::desks::Desks;
 use super::inspection::{Inspections, Reports};
 use super::instruct::Instructions;
 use super::keys::{KeyBook, TenantIndex};
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::config::TopUpRule;
 use psd::authority::AuthorityState;
+use psd::certifying::Certifying;
 use psd::clock::{ClockGuard, ClockReading, ClockSample, ClockStop};
 use psd::device::{DateWindow, Piece};
 use psd::governance::Governance;
@@ -150,6 +152,8 @@ pub struct Engine {
     pub(super) instructions: Instructions,
     pub(super) inspections: Inspections,
     pub(super) changes: Changes,
+    /// Rate tables and scales.
+    pub(super) desks: Desks,
     /// With all that was taken in, durable or not.
     pub(super) governance: Governance,
     /// With what is durable.
@@ -178,7 +182,7 @@ impl Engine {
         settings: EngineSettings,
         clock: ClockGuard,
         psds: impl IntoIterator<Item = Psd>,
-        (authority, governance): (AuthorityState, Governance),
+        (authority, governance, certifying): (AuthorityState, Governance, Certifying),
         greatest: Greatest,
     ) -> Self {
         let psds: Vec<Psd> = psds.into_iter().collect();
@@ -221,13 +225,14 @@ impl Engine {
             instructions: Instructions::default(),
             inspections: Inspections::new(committed),
             changes: Changes::default(),
+            desks: Desks::recovered(certifying),
             committed_governance: Arc::new(governance.clone()),
             governance,
             loading: Loading::default(),
             sealed: Sealed::default(),
             thirsty: Thirsty::default(),
             monotonic_ms: 0,
-            policy: PolicyGeneration { files: FIRST_FILES, instructed: committed_policy.version },
+            policy: PolicyGeneration { files: FIRST_FILES, instructed: committed_policy.version, desk: 0 },
             committed_policy,
             refusals: BTreeMap::new(),
             stopping: false,

@@ -4,6 +4,7 @@
 //! commits and answers. What the core decides is in the order in which it decides it: that is the linearisation point.
 
 mod administer;
+mod desks;
 mod engine;
 mod inspection;
 mod instruct;
@@ -25,8 +26,10 @@ mod tests;
 pub use engine::{Engine, EngineSettings};
 pub use licence::{Licences, Members, Place, Span};
 
+use crate::certify::Desk;
 use psd::authority::{Act, Instruction, InstructionRefusal};
 use psd::certification::MarkId;
+use psd::certifying::Basis;
 use psd::clock::{ClockReading, ClockSample, ClockStop};
 use psd::device::{Authorisation, Change as PsdChange, Identity, Piece, Purpose, RunRefusal, ValueRefusal};
 use psd::governance::Governance;
@@ -64,6 +67,8 @@ pub struct PolicyGeneration {
     pub files: u64,
     /// Version of the authority's instructed policy; 0 where there is none.
     pub instructed: u64,
+    /// Which set of rate tables and scales, counted from 0 at the start.
+    pub desk: u64,
 }
 
 /// The reading of the policy files that a start begins with.
@@ -164,7 +169,7 @@ impl InstructionCommand {
     }
 }
 
-/// A change that a ceremony or the custodian of keys makes.
+/// A change that a ceremony, the custodian of keys or a reload makes.
 #[derive(Debug)]
 pub struct ChangeCommand {
     /// Its name.
@@ -192,6 +197,8 @@ pub enum Change {
         /// The step of a ceremony that is done with it.
         step: Option<StepDone>,
     },
+    /// Other rate tables and scales: they bind the very next item, and what is new of them is recorded before it.
+    Desk(NewDesk),
     /// Facts about the appliance, all in one commit.
     Appliance {
         /// In this order.
@@ -208,6 +215,15 @@ pub struct StepDone {
     pub step: u64,
     /// What was done.
     pub text: Arc<str>,
+}
+
+/// Rate tables and scales to come into force.
+#[derive(Debug)]
+pub struct NewDesk {
+    /// What pieces are weighed and rated by.
+    pub desk: Arc<Desk>,
+    /// What the log is to know of it.
+    pub basis: Basis,
 }
 
 /// A PSD to come.
@@ -416,6 +432,8 @@ pub enum Action {
     Keys(KeyNews),
     /// What the authority instructed as its own policy is in force from now on, under this version; older authorisations are stale.
     Policy(u64, Arc<InstructedPolicy>),
+    /// These rate tables and scales are in force from now on, under this generation; what was computed by older ones is stale.
+    Desk(u64, Arc<Desk>),
     /// After [`Event::Stop`]: nothing is in flight any more.
     Drained(Option<ClockReading>),
 }

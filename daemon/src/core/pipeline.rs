@@ -21,6 +21,8 @@ pub(super) struct Chunk {
     /// And after it: what is committed with it.
     pub(super) after: State,
     pub(super) stage: Stage,
+    /// Where it has certifications: the set of rate tables and scales they were made by.
+    pub(super) desk: Option<u64>,
     /// Items of any request that wait for what becomes of this chunk.
     pub(super) parked: Vec<Parked>,
 }
@@ -107,6 +109,9 @@ impl Engine {
         let mut ready = Vec::new();
         for id in &self.devices[device].pipeline {
             let Some(chunk) = self.chunks.get_mut(id) else { break };
+            if self.desks.holds_back(chunk) {
+                break;
+            }
             match std::mem::replace(&mut chunk.stage, Stage::Committing) {
                 Stage::Committing => {}
                 Stage::Signed(records) => ready.push((*id, records)),
@@ -119,6 +124,7 @@ impl Engine {
         for (id, records) in ready {
             self.hand_over(Some(id), records);
         }
+        self.record_desks();
     }
 
     /// Hands records over to be written. Chunks of several PSDs are signed in any order, while the time of the log never runs
@@ -221,6 +227,7 @@ impl Engine {
             fault = Fault::Token(fate.to_owned());
         }
         self.enqueue_again(again);
+        self.record_desks();
     }
 
     /// What an item waited for has come true.

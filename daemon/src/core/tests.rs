@@ -5,6 +5,7 @@
 mod certify;
 mod changes;
 mod commit_order;
+mod desks;
 mod duplicates;
 mod fairness;
 mod gates;

@@ -190,17 +190,24 @@ impl Engine {
         let Draft { id, device, before, slots, prepared, .. } = draft;
         let records = prepared.into_iter().map(|piece| piece.recorded().into()).collect();
         let (prepared, bodies) = (Vec::new(), Vec::new());
-        self.begin_chunk((id, device), before, Work::Pieces { slots, prepared, bodies }, Stage::Signed(records));
+        let (work, desk) = (Work::Pieces { slots, prepared, bodies }, Some(self.policy.desk));
+        self.begin_chunk((id, device), before, work, (Stage::Signed(records), desk));
         self.commit_ready(device);
     }
 
-    fn begin_chunk(&mut self, (id, device): (ChunkId, usize), before: State, work: Work, stage: Stage) {
+    fn begin_chunk(
+        &mut self,
+        (id, device): (ChunkId, usize),
+        before: State,
+        work: Work,
+        (stage, desk): (Stage, Option<u64>),
+    ) {
         let after = self.devices[device].psd.state().clone();
         self.devices[device].pipeline.push_back(id);
         if let Work::Pieces { slots, .. } = &work {
             self.in_flight_items += slots.len();
         }
-        self.chunks.insert(id, Chunk { device, work, before, after, stage, parked: Vec::new() });
+        self.chunks.insert(id, Chunk { device, work, before, after, stage, desk, parked: Vec::new() });
         self.pool_chunk_begun(device, id);
     }
 
@@ -219,7 +226,9 @@ impl Engine {
         // Only what moves the registers by itself has a floor for the worker to keep.
         let form = if role == Role::Indicium { Form::Indicium } else { Form::CoseSign1 };
         let frame = SignFrame { key_id, role, form, floor, messages };
-        self.begin_chunk((id, device_index), before, Work::Pieces { slots, prepared, bodies }, Stage::Signing);
+        let desk = (role == Role::Certification).then_some(self.policy.desk);
+        let work = Work::Pieces { slots, prepared, bodies };
+        self.begin_chunk((id, device_index), before, work, (Stage::Signing, desk));
         self.actions.push(Action::Sign(id, token.unwrap_or(TokenIndex(usize::MAX)), frame));
     }
 }

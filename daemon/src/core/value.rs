@@ -432,7 +432,8 @@ impl Engine {
         device.pipeline.push_back(id);
         // Nothing else is in flight, so what is committed is what was before.
         let (before, after) = (device.committed.clone(), device.psd.state().clone());
-        self.chunks.insert(id, Chunk { device: device_index, work, before, after, stage, parked: Vec::new() });
+        self.chunks
+            .insert(id, Chunk { device: device_index, work, before, after, stage, desk: None, parked: Vec::new() });
         id
     }
 

@@ -6,8 +6,9 @@ use super::error::{RunError, io};
 use super::notify::{notify, report, watchdog_interval};
 use super::start::Started;
 use super::{load_desk, load_policies};
+use crate::certify::LoadError;
 use crate::config::Config;
-use crate::core::Event;
+use crate::core::{Change, ChangeCommand, Event, NewDesk, ValueReply};
 use crate::custodian::{self, CustodianParts, Running};
 use crate::door::listener::{Door, Listening};
 use crate::door::local::{LocalState, Serving, alive};
@@ -50,7 +51,7 @@ pub(super) async fn serve(
         tokio::select! {
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
-            _ = signals.hang_up.recv() => reload(config, started, &local),
+            _ = signals.hang_up.recv() => reload(config, started, &local).await,
             _ = calendar.tick() => local.calendar.log(UnixTime::now()),
             _ = watchdog.tick() => {
                 // A core that does not answer must not look alive.
@@ -105,7 +106,7 @@ fn start_custodian(config: &Config, started: &Started) -> Result<Option<Running>
 }
 
 /// SIGHUP: policies, rate tables, scales, certificates and CRLs anew; connections go on whose clients are still good, requests under way all.
-fn reload(config: &Config, started: &Started, local: &LocalState) {
+async fn reload(config: &Config, started: &Started, local: &LocalState) {
     let monotonic = sd_notify::NotifyState::monotonic_usec_now();
     match monotonic {
         Ok(usec) => notify(&[sd_notify::NotifyState::Reloading, usec]),
@@ -116,19 +117,21 @@ fn reload(config: &Config, started: &Started, local: &LocalState) {
         kept.push("TLS");
     }
     local.calendar.log(UnixTime::now());
-    let policies = load_policies(config);
-    if let Err(error) = &policies {
-        kept.push("policies");
-        tracing::error!(%error, "the policy is not reloaded; the old one stays in force");
+    match load_policies(config) {
+        Ok(policies) => {
+            let reading = started.state.policy.replace_files(&policies);
+            if started.core.tell(Event::PolicyFiles(reading)).is_err() {
+                tracing::debug!("the core is stopping");
+            }
+        }
+        Err(error) => {
+            kept.push("policies");
+            tracing::error!(%error, "the policy is not reloaded; the old one stays in force");
+        }
     }
-    let desk = load_desk(config, &started.state.authority_root);
-    if let Err(error) = &desk {
+    if let Err(error) = reload_desk(config, started).await {
         kept.push("rate tables and scales");
-        tracing::error!(%error, "rate tables and scales are not reloaded; the old ones stay in force");
-    }
-    let reading = started.state.policy.replace_files(policies.as_ref().ok(), desk.ok().flatten());
-    if started.core.tell(Event::PolicyFiles(reading)).is_err() {
-        tracing::debug!("the core is stopping");
+        tracing::error!(error, "rate tables and scales are not reloaded; the old ones stay in force");
     }
     notify(&[sd_notify::NotifyState::Ready]);
     if kept.is_empty() {
@@ -138,5 +141,29 @@ fn reload(config: &Config, started: &Started, local: &LocalState) {
             kept = kept.join(", "),
             "reloaded, but for what is kept as it was; mend it and send SIGHUP again"
         );
+    }
+}
+
+/// Reads rate tables and scales anew and has the core put them in force, which records what is new of them before anything is certified by it. What the core
+/// took in is written, or the daemon stops.
+///
+/// # Errors
+///
+/// Why they do not come into force, in words.
+async fn reload_desk(config: &Config, started: &Started) -> Result<(), String> {
+    let told = |error: LoadError| error.to_string();
+    let Some(desk) = load_desk(config, &started.state.authority_root).map_err(told)? else { return Ok(()) };
+    let basis = desk.basis().map_err(told)?;
+    let (request, change) = (started.core.next_request(), Change::Desk(NewDesk { desk, basis }));
+    let reply = started.core.change(ChangeCommand { request, change }).map_err(|error| error.to_string())?;
+    match reply.await {
+        Ok(ValueReply::Changed(_)) => Ok(()),
+        Ok(ValueReply::ChangeRefused(why)) => Err(why),
+        Ok(ValueReply::NoClock(stop)) => Err(format!("there is no trusted time to record them at: {stop}")),
+        Ok(ValueReply::Overloaded) => {
+            Err("the sets of several reloads before this one wait for a token; send SIGHUP again".to_owned())
+        }
+        Ok(other) => Err(format!("the core answered {other:?}")),
+        Err(_) => Err("the daemon is stopping".to_owned()),
     }
 }

@@ -9,6 +9,7 @@ use super::{instructed_policy, load_desk, load_policies};
 use crate::audit::{AuditParts, Audits};
 use crate::birth::permits_software_token;
 use crate::ceremony::{Ceremonies, CeremonyParts, LogKeyParts};
+use crate::certify::Desk;
 use crate::clock::Sampler;
 use crate::config::Config;
 use crate::core::{Engine, TokenIndex};
@@ -108,7 +109,8 @@ pub(super) fn start(config: &Config, opened: Opened, welcomes: &[Arc<Welcome>]) 
     clock.observe(sampler.sample());
     let at = clock.read(elapsed_ms(begun))?;
     let guard = take_tokens(&names, &tokens, config, &mut recovered, at)?;
-    finish_start(config, begun, recovered, tokens, welcomes, guard, clock, sampler, (policies, tls))
+    let desk = take_desk(config, &mut recovered, at)?;
+    finish_start(config, begun, recovered, tokens, welcomes, guard, clock, sampler, (policies, desk, tls))
 }
 
 /// Checks every anchor, raises the fence in every token and records it.
@@ -134,6 +136,22 @@ fn take_tokens(
     Ok(guard)
 }
 
+/// Reads rate tables and scales, and records what the log does not have of them yet: certifications come behind it.
+fn take_desk(config: &Config, recovered: &mut Recovered, at: ClockReading) -> Result<Option<Arc<Desk>>, RunError> {
+    let appliance = &recovered.appliance;
+    let Some(desk) = load_desk(config, &appliance.genesis.authority_root).map_err(RunError::Certification)? else {
+        return Ok(None);
+    };
+    let events = desk.basis().and_then(|basis| Ok(appliance.certifying.changes_to(&basis)?));
+    let records: Vec<Record> =
+        events.map_err(RunError::Certification)?.into_iter().map(|event| Record { at, event }).collect();
+    if !records.is_empty() {
+        tracing::info!(records = records.len(), "rate tables and scales that are new are recorded");
+        recovered.append(records)?;
+    }
+    Ok(Some(desk))
+}
+
 #[expect(clippy::too_many_arguments, reason = "everything a start has gathered meets here, once")]
 fn finish_start(
     config: &Config,
@@ -144,7 +162,7 @@ fn finish_start(
     guard: Arc<Guard>,
     clock: ClockGuard,
     sampler: Sampler,
-    ((policies, instructed), tls): ((PolicySet, Arc<InstructedPolicy>), DoorsTls),
+    ((policies, instructed), desk, tls): ((PolicySet, Arc<InstructedPolicy>), Option<Arc<Desk>>, DoorsTls),
 ) -> Result<Started, RunError> {
     let (journal, appliance, checkpoint, lock) = recovered.into_parts();
     // Held until the process ends: no second daemon may open the ledger while any thread of this one lives.
@@ -174,17 +192,18 @@ fn finish_start(
     let piece_keys = keys.filter(|key| matches!(key.role, Role::Indicium | Role::Certification));
     let piece_keys = piece_keys.map(|key| (Arc::clone(&key.key_id), Arc::clone(&key.spki))).collect();
     let authority = authority_keys(&appliance)?;
-    let desk = load_desk(config, &genesis.authority_root).map_err(RunError::Certification)?;
     let (need, needs) = mpsc::channel(MOST_PSDS);
-    let held = (appliance.authority, appliance.governance);
+    let held = (appliance.authority, appliance.governance, appliance.certifying);
     let engine = Engine::new(settings, clock, appliance.psds.into_values(), held, greatest);
     let policy = Arc::new(Policies::new(&policies, instructed, desk, engine.policy()));
     let licences = Arc::new(ArcSwap::new(engine.licences()));
-    let (grown, router, in_force) = (Arc::clone(&licences), Arc::clone(&tokens.router), Arc::clone(&policy));
+    let (grown, router) = (Arc::clone(&licences), Arc::clone(&tokens.router));
+    let (in_force, certifying) = (Arc::clone(&policy), Arc::clone(&policy));
     let listeners = Listeners {
         fleet: Box::new(move |fleet| grown.store(fleet)),
         keys: Box::new(move |news| router.note(news)),
         policy: Box::new(move |version, instructed| in_force.replace_instructed(version, instructed)),
+        desk: Box::new(move |generation, desk| certifying.replace_desk(generation, desk)),
     };
     let parts = SpineParts {
         engine,

@@ -6,6 +6,7 @@ use super::look_up::{self, LookUp};
 use super::metrics::Metrics;
 use super::spot_check::{InToken, SpotCheck};
 use super::{Fatal, die};
+use crate::certify::Desk;
 use crate::core::{
     Action, ChangeCommand, ChunkId, Engine, Event, InstructionCommand, KeyNews, Licences, RequestId, Sight, Submission,
     SubmitReply, TokenIndex, ValueCommand, ValueReply, View,
@@ -73,7 +74,7 @@ pub struct SpineParts {
     pub started: Instant,
 }
 
-/// Who is told of PSDs and keys that come and go and of the authority's policy, on the core's thread.
+/// Who is told of PSDs and keys that come and go, of the authority's policy, and of rate tables and scales, on the core's thread.
 pub struct Listeners {
     /// There are more PSDs.
     pub fleet: Box<dyn Fn(Arc<Licences>) + Send>,
@@ -81,6 +82,8 @@ pub struct Listeners {
     pub keys: Box<dyn Fn(&KeyNews) + Send>,
     /// The authority's own policy of this version is in force.
     pub policy: Box<dyn Fn(u64, Arc<InstructedPolicy>) + Send>,
+    /// Rate tables and scales of this generation are in force.
+    pub desk: Box<dyn Fn(u64, Arc<Desk>) + Send>,
 }
 
 /// The running spine.
@@ -457,6 +460,7 @@ impl CoreThread {
             Action::ViewReply(request, view) => answer(self.view_replies.remove(&request), view),
             Action::Fleet(fleet) => (self.listeners.fleet)(fleet),
             Action::Policy(version, policy) => (self.listeners.policy)(version, policy),
+            Action::Desk(generation, desk) => (self.listeners.desk)(generation, desk),
             Action::Keys(news) => {
                 self.spot_check.note(&news);
                 (self.listeners.keys)(&news);

@@ -79,8 +79,12 @@ class Certification:
     zip: int
     kind: str
     tariff: str
-    rates: bytes
     run: str | None
+    date: int  # of mailing, YYYYMMDD
+    scale: str
+    weight: int  # milligrams
+    weighed: int
+    rates: tuple[str, int, bytes]  # name, version, digest
     signature: Signature | None
 
 
@@ -126,7 +130,11 @@ def parse(message_bytes: bytes) -> Certification:
         zip=int(claims["destination"][:5]),
         kind=claims["class"],
         tariff=claims["tariff"],
-        rates=claims["rates_digest"],
         run=claims.get("run"),
+        date=int(claims["date"].replace("-", "")),
+        scale=claims["scale"],
+        weight=claims["weight"],
+        weighed=claims["weighed"],
+        rates=(claims["rates"], claims["version"], claims["rates_digest"]),
         signature=signature,
     )

@@ -43,8 +43,8 @@ class IndiciumRules:
         self._symbol(leaf, record, psd, state)
         state.marks.setdefault((psd.name, record[5][0]), (sha256(record[12]).digest(), postage))
 
-    def certified(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
-        """Judge one certification against its PSD as of the record before it."""
+    def certified(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> certification.Certification | None:
+        """Judge one certification against its PSD as of the record before it; gives it, where it can be read."""
         findings, debited = self.findings, record[11]
         self._piece(leaf, record, psd, state)
         if psd.limits is not None and debited > psd.limits[1]:
@@ -57,7 +57,7 @@ class IndiciumRules:
             if mark in state.asked_back:
                 message = f"paid by the indicium of {mark[0]} at {mark[1]}, asked back in leaf {state.asked_back[mark]}"
                 findings.leaf(leaf, "paid-and-refunded", message)
-        self._certification(leaf, record, psd, state)
+        return self._certification(leaf, record, psd, state)
 
     def _piece(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
         findings, key = self.findings, record[9]
@@ -87,12 +87,12 @@ class IndiciumRules:
             self.findings.leaf(leaf, "indicium-field", f"{name} {found!r} in the symbol, {wanted!r} by the record")
         self._signature(leaf, psd, symbol, ROLE_INDICIUM, psd.certified.get(symbol.serial))
 
-    def _certification(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
+    def _certification(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> certification.Certification | None:
         try:
             read = certification.parse(record[12])
         except ValueError as error:
             self.findings.leaf(leaf, "certification", str(error))
-            return
+            return None
         fields = (
             ("device", read.device, psd.name),
             ("registers", read.registers, record[5]),
@@ -111,13 +111,14 @@ class IndiciumRules:
             message = f"paid {read.paid} by an indicium of {read.mark[0]} at {read.mark[1]} that no leaf before has"
             self.findings.leaf(leaf, "paid-unproven", message)
         if read.signature is None:
-            return  # the log is the proof
+            return read  # the log is the proof
         serial, algorithm = read.signature.serial, read.signature.algorithm
         public = psd.certifiers.get(serial)
         if public is not None and algorithm_of(public) != algorithm:
             self.findings.leaf(leaf, "certification", f"algorithm {algorithm} under a key of {algorithm_of(public)}")
         symbol = _Symbol(serial, read.signature.signed, read.signature.value, ())
         self._signature(leaf, psd, symbol, ROLE_CERTIFICATION, public)
+        return read
 
     def _signature(self, leaf: int, psd: Psd, symbol: _Symbol, role: int, public: PublicKey | None) -> None:
         if public is None:

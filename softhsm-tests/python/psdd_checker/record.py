@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -16,6 +17,7 @@ INDICIUM, INSTRUCTION, CEILING, KEY_STATE = 16, 17, 18, 19
 CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED = 20, 21, 22, 23, 24
 INSPECTION_PERIODS, AUDIT_ACCEPTED, KEY_CHANGE, AUTHORITY_POLICY, CERTIFICATION = 25, 26, 27, 28, 29
 RUN_OPENED, RUN_CLOSED = 30, 31
+RATES_TAKEN, SCALE_REGISTERED, SCALE_REMOVED = 32, 33, 34
 
 ACTIVATED, RETIRED, DESTROYED, KEY_REVOKED, ACKNOWLEDGED = 1, 2, 3, 4, 5  # steps of kind 19
 DONE, GIVEN_UP = 1, 2  # ends of kind 22
@@ -100,7 +102,7 @@ def _uints(least: int, most: int) -> Check:
     return lambda value: type(value) is list and least <= len(value) <= most and all(map(is_uint, value))
 
 
-def _day(value: Any) -> bool:
+def _iso_day(value: Any) -> bool:
     if type(value) is not str or _DAY.fullmatch(value) is None:
         return False
     try:
@@ -144,6 +146,33 @@ def _locks(value: Any) -> bool:
 
 def _zips(value: Any) -> bool:
     return type(value) is list and len(value) == 2 and all(map(_below(100_000), value)) and value[0] <= value[1]
+
+
+def _day(value: Any) -> bool:
+    """A day of the calendar as the number YYYYMMDD, in the years 2000 to 2999."""
+    if type(value) is not int or not 2000_00_00 <= value < 3000_00_00:
+        return False
+    try:
+        date(value // 10_000, value // 100 % 100, value % 100)
+    except ValueError:
+        return False
+    return True
+
+
+def _days(value: Any) -> bool:
+    return type(value) is list and len(value) == 2 and all(map(_day, value)) and value[0] <= value[1]
+
+
+def _line(value: Any) -> bool:
+    return type(value) is str and 1 <= len(value) <= 80 and all(unicodedata.category(c) != "Cc" for c in value)
+
+
+def _loads(value: Any) -> bool:
+    """Capacity, minimum and resolution of a scale, in milligrams."""
+    if type(value) is not list or len(value) != 3 or not all(map(is_uint, value)):
+        return False
+    capacity, minimum, resolution = value
+    return resolution > 0 and 0 < capacity < 1 << 63 and capacity % resolution == 0 and minimum <= capacity
 
 
 def _reference(value: Any) -> bool:
@@ -221,7 +250,7 @@ KINDS: dict[int, dict[int, Check]] = {
         8: _name,
         9: _name,
         10: _exactly(32),
-        11: _day,
+        11: _iso_day,
         12: _name,
         13: is_uint,
         14: _exactly(32),
@@ -241,6 +270,19 @@ KINDS: dict[int, dict[int, Check]] = {
         14: _uints(1, MOST_ZIPS),
         15: _bytes,
     },
+    RATES_TAKEN: {8: _name, 9: is_uint, 10: _exactly(32), 11: _day},
+    SCALE_REGISTERED: {
+        8: _name,
+        9: _line,
+        10: _line,
+        11: _days,
+        12: _loads,
+        13: _line,
+        14: _line,
+        15: _line,
+        16: _one_of(0, 1, 2),
+    },
+    SCALE_REMOVED: {8: _name},
 }
 _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_CREATED: {13: _exactly(32)},
@@ -253,12 +295,14 @@ _OPTIONAL: dict[int, dict[int, Check]] = {
     REVOKED: {10: _text},
     INSPECTION_PERIODS: {9: _positive, 10: _positive},
     CERTIFICATION: {14: _reference, 15: _psd_id, 16: _amount, 17: _name, 18: _uints(1, MOST_TARIFFS)},
+    RATES_TAKEN: {12: _day},
+    SCALE_REGISTERED: {17: _any_bytes},
 }
 
 NEVER_PSD = frozenset({
     GENESIS, STATE_DIGEST, STARTED, REFUSALS, AUTHORITY_KEY, INSTRUCTION, CEILING,
     CEREMONY_BEGUN, CEREMONY_STEP, CEREMONY_ENDED, OPERATORS, REVOKED, INSPECTION_PERIODS,
-    AUTHORITY_POLICY,
+    AUTHORITY_POLICY, RATES_TAKEN, SCALE_REGISTERED, SCALE_REMOVED,
 })  # fmt: skip
 ALWAYS_PSD = frozenset(KINDS) - NEVER_PSD
 
@@ -344,6 +388,13 @@ def _closed(record: Record) -> Fault | None:
     return None
 
 
+def _ends(record: Record) -> Fault | None:
+    """A table is in force for a day at least."""
+    if record.get(12, record[11]) < record[11]:
+        return "value", f"kind {RATES_TAKEN}: from {record[11]} until {record[12]}"
+    return None
+
+
 def _spoiled(record: Record) -> Fault | None:
     """Leaf and ascending register of a spoiled mark, or neither."""
     if (12 in record) != (13 in record):
@@ -362,6 +413,8 @@ _BETWEEN_KEYS: dict[int, Callable[[Record], Fault | None]] = {
     CERTIFICATION: _mark,
     RUN_OPENED: _opened,
     RUN_CLOSED: _closed,
+    RATES_TAKEN: _ends,
+    SCALE_REGISTERED: _only_with(17, 16, 1, 2),
     VALUE_REQUESTED: _spoiled,
 }
 _NONE: dict[int, Check] = {}

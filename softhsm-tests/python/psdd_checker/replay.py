@@ -8,6 +8,7 @@ from typing import Any
 
 from . import record as kinds
 from .certificates import check_chain, check_root, parse, public_spki
+from .certifying import CertifyingRules
 from .findings import Findings
 from .governance import GovernanceRules
 from .indicium import IndiciumRules
@@ -37,6 +38,7 @@ class Replay:
         self._instructions = InstructionRules(findings, self.state)
         self._keys = KeyRules(findings, self.state)
         self._governance = GovernanceRules(findings, self.state)
+        self._certifying = CertifyingRules(findings)
         self._rules: dict[int, Callable[[int, Record, Psd | None], None]] = {
             kinds.GENESIS: self._genesis,
             kinds.PSD_CREATED: self._psd_created,
@@ -53,6 +55,7 @@ class Replay:
             kinds.INSPECTION_PERIODS: lambda leaf, record, _: self._instructions.periods(record),
             kinds.AUDIT_ACCEPTED: self._audit_accepted,
             kinds.AUTHORITY_POLICY: lambda leaf, record, _: self._instructions.policy(leaf, record),
+            **dict.fromkeys(self._certifying.kinds, lambda leaf, record, _: self._certifying.check(leaf, record)),
             **dict.fromkeys(self._values.kinds, self._value),
             **dict.fromkeys(self._keys.kinds, self._key),
             **dict.fromkeys(self._governance.kinds, lambda leaf, record, _: self._governance.check(leaf, record)),
@@ -249,7 +252,9 @@ class Replay:
     def _certification(self, leaf: int, record: Record, psd: Psd | None) -> None:
         assert psd is not None
         self.state.tenants.add(record[8])
-        self._indicia.certified(leaf, record, psd, self.state)
+        read = self._indicia.certified(leaf, record, psd, self.state)
+        if read is not None:
+            self._certifying.founded(leaf, read)
 
 
 def _contradiction(smallest: int, largest: int, descending: int, smallest_refill: int, largest_refill: int) -> str | None:

@@ -67,7 +67,7 @@ class RunRules:
             return
         self._state.in_run[leaf] = run.opened
         dues, tariff = record[18], run.announced.get(read.zip)
-        told = (read.day, read.kind, read.rates, len(dues))
+        told = (read.day, read.kind, read.rates[2], len(dues))
         if told != (run.day, run.kind, run.rates, len(run.tariffs)) or tariff is None:
             self._findings.leaf(leaf, "run", f"a piece to {read.zip:05} that run {record[17]} does not announce")
             return

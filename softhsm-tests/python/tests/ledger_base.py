@@ -247,6 +247,23 @@ class Base:
         self.digests.append(len(self.records))
         self.add(label, 8, {8: sha256(parts).digest(), 9: len(self.registers)})
 
+    def rates(self, label: str, version: int, first: int, **over) -> None:
+        """Kind 32: the table that certifications name; `over` is by key, `k12` for one."""
+        further = {8: "postland", 9: version, 10: bytes([version - 1]) * 32, 11: first, **_keyed(over)}
+        self.add(label, 32, further, slot=f"rates:postland:{version}")
+
+    def scale(self, label: str, name: str, **over) -> None:
+        """Kind 33: the scale that certifications name."""
+        further = {
+            8: name, 9: "C-1", 10: "Laboratory", 11: [2026_09_01, 2027_08_31], 12: [60_000_000, 20_000, 1_000],
+            13: "Maker", 14: "Model", 15: "Dock 1", 16: 0, **_keyed(over),
+        }  # fmt: skip
+        self.add(label, 33, further, slot=f"scale:{name}")
+
+    def scale_removed(self, label: str, name: str) -> None:
+        """Kind 34."""
+        self.add(label, 34, {8: name}, slot=f"scale:{name}")
+
     def refusals(self, label: str) -> None:
         """Kind 10."""
         self.add(label, 10, {8: "acme", 9: "psd-locked", 10: 3})
@@ -254,3 +271,8 @@ class Base:
     def started(self, label: str) -> None:
         """Kind 9, after a new owner took over."""
         self.add(label, 9, {8: "0.1.0", 9: os.urandom(16)})
+
+
+def _keyed(over: Record) -> Record:
+    """Keys of a record from names such as `k12`."""
+    return {int(name[1:]): value for name, value in over.items()}

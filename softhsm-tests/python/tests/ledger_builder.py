@@ -158,6 +158,12 @@ def _policies(b: Builder) -> None:
 def _certified(b: Builder, device: Device) -> None:
     """Certifications by keys of both curves: of pieces on which nothing, too little and enough was paid."""
     key = b.certified_key("certifier", device, b"c", 2, 7201)
+    b.rates("rates1", 1, 2026_01_01)
+    b.rates("rates2", 2, 2027_01_01, k12=2027_12_31)
+    b.scale("scale", "dock-1")
+    b.scale("scale-signing", "dock-2", k16=2, k17=b"\x30 a key")
+    b.scale_removed("scale-removed", "dock-2")
+    b.scale("scale-back", "dock-2", k9="C-2")
     b.certify("certified", device, key, 7201, 730)
     b.certify("certified-short", device, key, 7201, 230, "two:0")
     b.certify("certified-paid", device, key, 7201, 0, "two:1")

@@ -7,6 +7,7 @@ use crate::output::{count, hex, money, print, print_json, table};
 use clap::Args;
 use psd::authority::Period;
 use psd::certification::Certification;
+use psd::certifying::{RegisteredScale, TakenTable};
 use psd::indicium::{DecodedDetails, Voucher};
 use psd::inspection::InspectionPeriods;
 use psd::record::{Applied, Event, Record};
@@ -231,7 +232,38 @@ fn event_fields(event: &Event) -> (&'static str, Vec<(&'static str, String)>) {
                 ("overpaid", money(closed.overpaid())),
             ],
         ),
+        Event::RatesTaken(table) => ("rate table taken", table_fields(table)),
+        Event::ScaleRegistered(scale) => ("scale registered", scale_fields(scale)),
+        Event::ScaleRemoved { scale } => ("scale removed", vec![("scale", scale.to_string())]),
     }
+}
+
+fn table_fields(table: &TakenTable) -> Vec<(&'static str, String)> {
+    let until = table.until.map_or_else(|| "a later version".to_owned(), |until| until.to_string());
+    vec![
+        ("rates", format!("{} version {}", table.name, table.version)),
+        ("table, SHA-256", hex(&table.digest)),
+        ("in force from", table.from.to_string()),
+        ("until", until),
+    ]
+}
+
+fn scale_fields(scale: &RegisteredScale) -> Vec<(&'static str, String)> {
+    let mg = |weight| format!("{} mg", count(weight));
+    let mut fields = vec![
+        ("scale", scale.scale.to_string()),
+        ("certificate", format!("{} of {}", scale.certificate, scale.issuer)),
+        ("valid", format!("{} to {}", scale.from, scale.until)),
+        (
+            "weighs",
+            format!("{} to {}, steps of {}", mg(scale.minimum_mg), mg(scale.capacity_mg), mg(scale.resolution_mg)),
+        ),
+        ("make", format!("{} {}", scale.maker, scale.model)),
+        ("site", scale.site.to_string()),
+        ("readings signed", scale.signed.as_str().to_owned()),
+    ];
+    fields.extend(scale.signed.spki().map(|spki| ("key", hex(spki))));
+    fields
 }
 
 fn value_fields(tenant: &psd::TenantName, number: u64, amount: psd::PostageAmount) -> Vec<(&'static str, String)> {

@@ -104,6 +104,7 @@ impl Fold {
             | FollowError::Loaded
             | FollowError::NotDue(_)
             | FollowError::Policy(_)
+            | FollowError::Certifying(_)
             | FollowError::PaidByRefunded(_)
             | FollowError::Psd(_) => drop(appliance.fold(record)),
         }
@@ -128,6 +129,7 @@ impl Fold {
             | FollowError::Loaded
             | FollowError::NotDue(_)
             | FollowError::Policy(_)
+            | FollowError::Certifying(_)
             | FollowError::Psd(ReplayError::UnknownPsd(_) | ReplayError::Contradiction { .. }) => {
                 (Code::NotPermitted, vec![leaf], format!("record {leaf}: {error}"))
             }

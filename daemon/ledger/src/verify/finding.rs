@@ -2,6 +2,7 @@
 
 use psd::appliance::FollowError;
 use psd::certification::{self, MarkId};
+use psd::certifying::Unfounded;
 use psd::indicium::RecordedError;
 use psd::record::RecordError;
 use psd::tree::Hash;
@@ -82,6 +83,9 @@ pub enum Fault {
     /// The certification is not that of its record.
     #[error(transparent)]
     Certification(#[from] certification::RecordedError),
+    /// The certification rests on a scale or a table that was not in force.
+    #[error("the certification does not rest on what was in force: {0}")]
+    Unfounded(#[from] Unfounded),
     /// The symbol names a certificate that this PSD never had for a key of the role that signs it.
     #[error("the symbol names certificate {0}, which no key of the PSD that signs such pieces ever had")]
     UnknownCertificate(u32),

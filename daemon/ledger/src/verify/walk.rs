@@ -365,6 +365,9 @@ impl<'j, J: Judge> Walk<'j, J> {
             | Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::RefusalsNoted { .. }
+            | Event::RatesTaken(_)
+            | Event::ScaleRegistered(_)
+            | Event::ScaleRemoved { .. }
             | Event::Indicium(_)
             | Event::Certification(_) => {}
         }
@@ -410,6 +413,9 @@ impl<'j, J: Judge> Walk<'j, J> {
         let appliance = self.appliance.as_ref().ok_or(Fault::NoGenesis)?;
         let psd = appliance.psds.get(&piece.stamp.psd).ok_or(Fault::NoGenesis)?;
         let read = certification::decode_recorded(piece, psd.identity(), appliance.genesis.environment)?;
+        if let Some(unfounded) = appliance.certifying.unfounded(&read.certification).next() {
+            return Err(unfounded.into());
+        }
         let Some(signature) = read.signature else { return Ok((read.certification, None)) };
         let serial = signature.certificate_serial;
         let key = self.signer(psd, Role::Certification, serial)?;

@@ -3,6 +3,7 @@
 mod acknowledging;
 mod back_up;
 mod ceremony;
+mod certifying;
 mod evidence;
 mod inspection;
 mod journal;

@@ -187,6 +187,9 @@ impl Psd {
             | Event::OperatorsChanged { .. }
             | Event::Revoked { .. }
             | Event::RefusalsNoted { .. }
+            | Event::RatesTaken(_)
+            | Event::ScaleRegistered(_)
+            | Event::ScaleRemoved { .. }
             | Event::Indicium(_)
             | Event::Certification(_) => {}
         }
@@ -231,7 +234,10 @@ impl Psd {
             | Event::CeremonyEnded { .. }
             | Event::OperatorsChanged { .. }
             | Event::Revoked { .. }
-            | Event::RefusalsNoted { .. } => Some(before),
+            | Event::RefusalsNoted { .. }
+            | Event::RatesTaken(_)
+            | Event::ScaleRegistered(_)
+            | Event::ScaleRemoved { .. } => Some(before),
         }
     }
 

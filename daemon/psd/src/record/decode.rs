@@ -1,5 +1,6 @@
 //! Bytes → record, strictly: unknown kinds and keys, wrong types and registers that do not add up are errors.
 
+use super::certifying::read_certifying;
 use super::map::{MapReader, RecordError};
 use super::{
     Applied, AuthorityPurpose, CertifiedPiece, Charter, Environment, Event, Genesis, InRun, Indicium, LONGEST_RECORD,
@@ -48,11 +49,11 @@ impl Record {
     }
 }
 
-fn narrow<T: TryFrom<u64>>(key: u8, number: u64) -> Result<T, RecordError> {
+pub(super) fn narrow<T: TryFrom<u64>>(key: u8, number: u64) -> Result<T, RecordError> {
     T::try_from(number).ok().ok_or(RecordError::BadValue(key))
 }
 
-fn parsed<T: FromStr>(map: &mut MapReader<'_>, key: u8) -> Result<T, RecordError> {
+pub(super) fn parsed<T: FromStr>(map: &mut MapReader<'_>, key: u8) -> Result<T, RecordError> {
     map.text(key)?.parse().ok().ok_or(RecordError::BadValue(key))
 }
 
@@ -65,7 +66,7 @@ fn numbered<T>(map: &mut MapReader<'_>, key: u8, from: impl Fn(u8) -> Option<T>)
     narrow(key, number).and_then(|n: u8| from(n).ok_or(RecordError::BadValue(key)))
 }
 
-fn shared(bytes: &[u8]) -> Arc<[u8]> {
+pub(super) fn shared(bytes: &[u8]) -> Arc<[u8]> {
     bytes.into()
 }
 
@@ -175,6 +176,7 @@ fn read_event(kind: u64, map: &mut MapReader<'_>) -> Result<Event, RecordError> 
         29 => Event::Certification(read_certification(map)?),
         30 => read_opened(map)?,
         31 => read_closed(map)?,
+        32..=34 => read_certifying(kind, map)?,
         other => return Err(RecordError::UnknownKind(other)),
     })
 }

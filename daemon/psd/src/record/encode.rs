@@ -1,5 +1,6 @@
 //! Record → bytes.
 
+use super::certifying::write_certifying;
 use super::map::MapWriter;
 use super::{Applied, CertifiedPiece, Environment, Event, Genesis, Indicium, Record, Stamp};
 use crate::device::Purpose;
@@ -65,6 +66,9 @@ impl Event {
             Event::Certification(_) => 29,
             Event::RunOpened { .. } => 30,
             Event::RunClosed { .. } => 31,
+            Event::RatesTaken(_) => 32,
+            Event::ScaleRegistered(_) => 33,
+            Event::ScaleRemoved { .. } => 34,
         }
     }
 }
@@ -213,6 +217,7 @@ fn write_event(map: &mut MapWriter, event: &Event) {
         Event::Certification(piece) => write_certification(map, piece),
         Event::RunOpened { tenant, run, .. } => write_opened(map, tenant, run),
         Event::RunClosed { tenant, closed, .. } => write_closed(map, tenant, closed),
+        Event::RatesTaken(_) | Event::ScaleRegistered(_) | Event::ScaleRemoved { .. } => write_certifying(map, event),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the encoding, one deterministic CBOR map a record, and its strict decoding. Each record is a leaf of the log.
 //! What personal fields hold is never here, only a salted hash of it.
 
+mod certifying;
 mod claim;
 mod decode;
 mod encode;
@@ -15,12 +16,13 @@ pub use repeated::Repeated;
 
 use crate::authority::{Loaded, Period};
 use crate::certification::MarkId;
+use crate::certifying::{RegisteredScale, TakenTable, rates_slot, scale_slot};
 use crate::clock::ClockReading;
 use crate::currency::Currency;
 use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::device::{Purpose, Spoiled};
 use crate::governance::{CeremonyEnd, Operator, Subject};
-use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, RunId, TenantName};
+use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, RunId, ScaleId, TenantName};
 use crate::indicium::ZipRange;
 use crate::inspection::InspectionPeriods;
 use crate::key::{Algorithm, Role};
@@ -517,6 +519,15 @@ pub enum Event {
         /// What was counted.
         closed: Arc<ClosedRun>,
     },
+    /// A published rate table was taken: pieces may be rated by it on its days.
+    RatesTaken(TakenTable),
+    /// A scale was registered, or its entry changed: its readings count from now on, as far as its calibration holds.
+    ScaleRegistered(RegisteredScale),
+    /// A scale was taken out of the registry: its readings count no more.
+    ScaleRemoved {
+        /// Which.
+        scale: ScaleId,
+    },
 }
 
 impl Event {
@@ -551,7 +562,10 @@ impl Event {
             | Event::CeremonyEnded { .. }
             | Event::OperatorsChanged { .. }
             | Event::Revoked { .. }
-            | Event::RefusalsNoted { .. } => None,
+            | Event::RefusalsNoted { .. }
+            | Event::RatesTaken(_)
+            | Event::ScaleRegistered(_)
+            | Event::ScaleRemoved { .. } => None,
         }
     }
 
@@ -611,6 +625,8 @@ impl Event {
             Event::AuthorityKeyInstalled { purpose, .. } => format!("authority-key:{}", purpose.number()),
             Event::RunOpened { run, .. } => run_slot(&run.id),
             Event::RunClosed { closed, .. } => run_slot(&closed.id),
+            Event::RatesTaken(table) => rates_slot(&table.name, table.version),
+            Event::ScaleRegistered(RegisteredScale { scale, .. }) | Event::ScaleRemoved { scale } => scale_slot(scale),
             Event::StateDigest { .. }
             | Event::Started { .. }
             | Event::RefusalsNoted { .. }

@@ -55,7 +55,10 @@ impl Repeated {
             | Event::Revoked { .. }
             | Event::RefusalsNoted { .. }
             | Event::Indicium(_)
-            | Event::Certification(_) => {}
+            | Event::Certification(_)
+            | Event::RatesTaken(_)
+            | Event::ScaleRegistered(_)
+            | Event::ScaleRemoved { .. } => {}
         }
     }
 }

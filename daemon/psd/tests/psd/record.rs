@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use psd::authority::{Loaded, Period};
+use psd::certifying::{ReadingsSigned, RegisteredScale, TakenTable};
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::{KeyStep, Revocation, RevocationReason};
 use psd::device::{Purpose, Spoiled};
@@ -16,7 +17,7 @@ use psd::record::{
     Applied, AuthorityPurpose, Charter, Environment, Event, Genesis, Indicium, LONGEST_RECORD, Record, RecordError,
     Stamp,
 };
-use psd::{LicenceNumber, PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
+use psd::{LicenceNumber, MailingDate, PieceKey, PostageAmount, PsdId, Registers, TenantName, UnixMillis};
 use std::sync::Arc;
 
 fn amount() -> impl Strategy<Value = PostageAmount> {
@@ -243,6 +244,63 @@ fn small_events() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn days() -> impl Strategy<Value = (MailingDate, MailingDate)> {
+    (11_000i64..300_000, 0i64..70_000).prop_map(|(first, more)| {
+        let day = |number| MailingDate::from_day_number(number).unwrap();
+        (day(first), day(first + more))
+    })
+}
+
+fn line() -> impl Strategy<Value = Arc<str>> {
+    "[a-zä-ü☃ -]{1,80}".prop_map(Into::into)
+}
+
+fn scale() -> impl Strategy<Value = RegisteredScale> {
+    let loads = (1u64..1_000_000, 1u64..1_000_000, any::<u64>());
+    let lines = (line(), line(), line(), line(), line());
+    ("[a-z0-9][a-z0-9._-]{0,63}", lines, days(), loads, (0u8..=2, bytes(99))).prop_map(
+        |(
+            id,
+            (certificate, issuer, maker, model, site),
+            (from, until),
+            (resolution_mg, steps, minimum),
+            (signed, spki),
+        )| {
+            let (scale, capacity_mg) = (id.parse().unwrap(), resolution_mg * steps);
+            let minimum_mg = minimum % (capacity_mg + 1);
+            let signed = ReadingsSigned::from_parts(signed, (signed > 0).then_some(spki)).unwrap();
+            RegisteredScale {
+                scale,
+                certificate,
+                issuer,
+                from,
+                until,
+                capacity_mg,
+                minimum_mg,
+                resolution_mg,
+                maker,
+                model,
+                site,
+                signed,
+            }
+        },
+    )
+}
+
+fn certifying() -> impl Strategy<Value = Event> {
+    let name = "[a-z][a-z0-9-]{0,39}";
+    prop_oneof![
+        (name, any::<u64>(), any::<[u8; 32]>(), days(), any::<bool>()).prop_map(
+            |(name, version, digest, (from, until), ends)| {
+                let (name, until) = (name.parse().unwrap(), ends.then_some(until));
+                Event::RatesTaken(TakenTable { name, version, digest, from, until })
+            }
+        ),
+        scale().prop_map(Event::ScaleRegistered),
+        name.prop_map(|scale| Event::ScaleRemoved { scale: scale.parse().unwrap() }),
+    ]
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let event = prop_oneof![
         1 => genesis(),
@@ -252,6 +310,7 @@ fn record() -> impl Strategy<Value = Record> {
         3 => indicium(),
         6 => small_events(),
         4 => governance(),
+        3 => certifying(),
     ];
     (reading(), event).prop_map(|(at, event)| Record { at, event })
 }

@@ -55,7 +55,7 @@ fn a_policy_binds_the_very_next_item_of_a_batch_under_way() {
     assert_eq!(shell.words(request), ["signed", "signed", "stale", "stale"], "the rest is to be authorised again");
     assert_eq!(shell.seen_policy().version, 1);
     let before = shell.submit(0, &[(5, 700)]);
-    shell.policy = PolicyGeneration { files: 1, instructed: 1 };
+    shell.policy = PolicyGeneration { files: 1, instructed: 1, desk: 0 };
     let under_it = shell.submit(0, &[(6, 700)]);
     shell.settle();
     assert_eq!((shell.words(before), shell.words(under_it)), (vec!["stale"], vec!["signed"]));
@@ -69,7 +69,7 @@ fn files_and_instruction_count_for_themselves() {
     shell.event(Event::PolicyFiles(2));
     let generations = [(1, 0), (2, 0), (1, 1), (2, 1)];
     for (at, (files, instructed)) in generations.into_iter().enumerate() {
-        shell.policy = PolicyGeneration { files, instructed };
+        shell.policy = PolicyGeneration { files, instructed, desk: 0 };
         let request = shell.submit(0, &[(u64::try_from(at).unwrap() + 1, 700)]);
         shell.settle();
         assert_eq!(shell.words(request), [if at == 3 { "signed" } else { "stale" }], "{files} {instructed}");
@@ -142,7 +142,11 @@ fn instruction_and_policy_stand_side_by_side_and_survive_a_crash() {
     // The core was not told before it ended.
     let (mut shell, appliance) = shell.crash();
     assert_eq!(*appliance.authority.policy(), AuthorityPolicy { version: 1, text: text(FORBID) });
-    assert_eq!(shell.policy, PolicyGeneration { files: 1, instructed: 1 }, "in force before anything is asked");
+    assert_eq!(
+        shell.policy,
+        PolicyGeneration { files: 1, instructed: 1, desk: 0 },
+        "in force before anything is asked"
+    );
     assert_eq!(shell.seen_policy().version, 1);
     shell.instruct_policy(2, 2, "");
     shell.writes.clear();

@@ -61,6 +61,8 @@ pub struct Shell {
     pub handed_over: Vec<ChunkId>,
     /// What the authority instructed as its own policy, version by version.
     pub policies: Vec<(u64, Arc<InstructedPolicy>)>,
+    /// Generations of rate tables and scales that came into force.
+    pub desks: Vec<u64>,
     pub policy: PolicyGeneration,
     next_request: u64,
 }
@@ -110,6 +112,7 @@ impl Shell {
             needs: Vec::new(),
             handed_over: Vec::new(),
             policies: Vec::new(),
+            desks: Vec::new(),
             policy,
             next_request: 1,
         };
@@ -186,6 +189,10 @@ impl Shell {
                 Action::Fleet(fleet) => self.fleets.push(fleet),
                 Action::Keys(news) => self.key_news.push(news),
                 Action::Policy(version, policy) => self.policies.push((version, policy)),
+                Action::Desk(generation, _) => {
+                    self.desks.push(generation);
+                    self.policy.desk = generation;
+                }
                 Action::Drained(reading) => self.drained.push(reading),
             }
         }
@@ -423,6 +430,6 @@ fn engine(setup: &Setup, appliance: &Appliance, reader: &Reader) -> Engine {
     let clock = ClockGuard::resume(rules, appliance.latest.epoch, appliance.latest.time);
     let greatest = reader.greatest().unwrap();
     let psds = appliance.psds.values().cloned();
-    let held = (appliance.authority.clone(), appliance.governance.clone());
+    let held = (appliance.authority.clone(), appliance.governance.clone(), appliance.certifying.clone());
     Engine::new(setup.engine(), clock, psds, held, greatest)
 }

@@ -1,7 +1,7 @@
 //! What is in force at the vendor door: the policies of the files, what the postal authority instructed beside them, and the rate tables and scales that
 //! pieces are certified by.
 //!
-//! Each part is replaced by itself and keeps the others: files at SIGHUP, the instructed policy when the core takes one. Who replaces
+//! Each part is replaced by itself and keeps the others: files of policies at SIGHUP, the instructed policy and tables and scales when the core takes some. Who replaces
 //! one waits for the other; who asks waits for nobody.
 
 use crate::certify::Desk;
@@ -45,15 +45,23 @@ impl Policies {
         self.in_force.load()
     }
 
-    /// Puts in force what was read anew from files, policies or tables and scales or both, and gives which reading that is.
-    pub fn replace_files(&self, files: Option<&PolicySet>, desk: Option<Arc<Desk>>) -> u64 {
+    /// Puts in force policies that were read anew from files, and gives which reading that is.
+    pub fn replace_files(&self, files: &PolicySet) -> u64 {
         let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let PolicyInForce { generation, policies, certifying, instructed } = &**self.in_force.load();
+        let PolicyInForce { generation, certifying, instructed, .. } = &**self.in_force.load();
         let generation = PolicyGeneration { files: generation.files + 1, ..*generation };
-        let (policies, instructed) = (files.unwrap_or(policies).with(instructed), Arc::clone(instructed));
-        let certifying = desk.or_else(|| certifying.clone());
+        let (policies, instructed, certifying) = (files.with(instructed), Arc::clone(instructed), certifying.clone());
         self.in_force.store(Arc::new(PolicyInForce { generation, policies, certifying, instructed }));
         generation.files
+    }
+
+    /// Puts rate tables and scales in force, under this generation.
+    pub fn replace_desk(&self, desk: u64, certifying: Arc<Desk>) {
+        let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let PolicyInForce { generation, policies, instructed, .. } = &**self.in_force.load();
+        let generation = PolicyGeneration { desk, ..*generation };
+        let (policies, instructed, certifying) = (policies.with(instructed), Arc::clone(instructed), Some(certifying));
+        self.in_force.store(Arc::new(PolicyInForce { generation, policies, certifying, instructed }));
     }
 
     /// Puts in force what the authority instructed under this version.
@@ -86,7 +94,7 @@ mod tests {
         let pairing = Pairing::new(&Subject::new(&tenant, "b"), &psd);
         let in_force = policies.load();
         let may = |action| in_force.policies.decide(&pairing, action) == Decision::Permit;
-        let PolicyGeneration { files, instructed } = in_force.generation;
+        let PolicyGeneration { files, instructed, .. } = in_force.generation;
         (files, instructed, may(Action::ReadRegisters), may(Action::ReadCertificates))
     }
 
@@ -94,15 +102,15 @@ mod tests {
     fn each_half_is_replaced_by_itself_and_keeps_the_other() {
         let forbid = |action: &str| format!(r#"@id("x") forbid (principal, action == Action::"{action}", resource);"#);
         let files = |authority: &str| PolicySet::from_texts(OWN, authority).unwrap();
-        let generation = PolicyGeneration { files: 1, instructed: 4 };
+        let generation = PolicyGeneration { files: 1, instructed: 4, desk: 0 };
         let policies = Policies::new(&files(""), instructed(&forbid("read_registers")), None, generation);
         assert_eq!(state(&policies), (1, 4, false, true), "from the start on");
-        assert_eq!(policies.replace_files(Some(&files(&forbid("read_certificates"))), None), 2);
+        assert_eq!(policies.replace_files(&files(&forbid("read_certificates"))), 2);
         assert_eq!(state(&policies), (2, 4, false, false), "the instructed one stays");
         policies.replace_instructed(5, instructed(""));
         assert_eq!(state(&policies), (2, 5, true, false), "the file's stays, whatever its name");
         policies.replace_instructed(6, instructed(&forbid("read_registers")));
-        assert_eq!(policies.replace_files(Some(&files("")), None), 3);
+        assert_eq!(policies.replace_files(&files("")), 3);
         assert_eq!(state(&policies), (3, 6, false, true));
     }
 }
