@@ -38,6 +38,16 @@ pub enum Code {
     RunContradicted,
     /// A certification says that something was debited, and its record debits something else.
     CertificationWithoutDebit,
+    /// A certification names a scale that the log does not have before it.
+    ScaleUnregistered,
+    /// A certification names a scale whose calibration did not hold at the reading.
+    ScaleNotCalibrated,
+    /// A certification says a weight that its scale cannot read.
+    WeightNotOfScale,
+    /// A certification is rated by a table that the log does not have before it, or has otherwise.
+    RatesNotTaken,
+    /// A certification is rated by a table that was not the one in force on its day of mailing.
+    RatesNotInForce,
     /// Time runs backwards.
     TimeBackwards,
     /// A record stands where lifecycle, locks, limits or the order of things do not permit it.
@@ -80,6 +90,8 @@ pub enum Code {
     InspectionDue,
     /// A run should have been counted and closed.
     RunUnclosed,
+    /// The calibration of a registered scale ended, or ends soon.
+    CalibrationDue,
     /// The clock's error bound was larger than the inspector allows.
     ClockError,
     /// A day's pieces are far from those of the days before.
@@ -108,6 +120,11 @@ impl Code {
             Code::PaidAndRefunded => "paid-and-refunded",
             Code::RunContradicted => "run-contradicted",
             Code::CertificationWithoutDebit => "certification-without-debit",
+            Code::ScaleUnregistered => "scale-unregistered",
+            Code::ScaleNotCalibrated => "scale-not-calibrated",
+            Code::WeightNotOfScale => "weight-not-of-scale",
+            Code::RatesNotTaken => "rates-not-taken",
+            Code::RatesNotInForce => "rates-not-in-force",
             Code::TimeBackwards => "time-backwards",
             Code::NotPermitted => "not-permitted",
             Code::BadSignature => "bad-signature",
@@ -123,6 +140,7 @@ impl Code {
             Code::KeyOverdue => "key-overdue",
             Code::InspectionDue => "inspection-due",
             Code::RunUnclosed => "run-unclosed",
+            Code::CalibrationDue => "calibration-due",
             Code::ClockError => "clock-error",
             Code::Velocity => "velocity",
             Code::RefundRate => "refund-rate",
@@ -167,6 +185,11 @@ impl Code {
             | Code::PaidAndRefunded
             | Code::RunContradicted
             | Code::CertificationWithoutDebit
+            | Code::ScaleUnregistered
+            | Code::ScaleNotCalibrated
+            | Code::WeightNotOfScale
+            | Code::RatesNotTaken
+            | Code::RatesNotInForce
             | Code::TimeBackwards
             | Code::NotPermitted
             | Code::BadSignature
@@ -188,6 +211,7 @@ impl Code {
             | Code::KeyOverdue
             | Code::InspectionDue
             | Code::RunUnclosed
+            | Code::CalibrationDue
             | Code::ClockError
             | Code::Velocity
             | Code::RefundRate

@@ -1,5 +1,6 @@
 //! From the fold to what an inspector reads: the view of the fleet, and the findings that depend on rules and on the time of day.
 
+use crate::certifying::{calibration_findings, scales, tables};
 use crate::finding::{Code, Finding};
 use crate::fold::{Day, Fold, Movement, Tally};
 use crate::mirror::Mirror;
@@ -25,6 +26,9 @@ impl Fold {
         let appliance = self.appliance.as_ref()?;
         let mut findings: Vec<Finding> = self.found.all().cloned().collect();
         findings.extend(clock_findings(&self.fleet, rules));
+        let (certifying, live) = (&appliance.certifying, &self.facts.appliance.live);
+        let scales = scales(certifying, live, &self.certified, (rules, now));
+        findings.extend(calibration_findings(&scales, rules, now));
         let mut psds = Vec::with_capacity(appliance.psds.len());
         for (id, psd) in &appliance.psds {
             let tally = self.tallies.get(id);
@@ -57,6 +61,8 @@ impl Fold {
                 epoch: appliance.latest.epoch,
             },
             policy: self.policy(appliance),
+            scales,
+            rates: tables(certifying, live, &self.certified, now),
             findings,
             days: days(&self.fleet.days),
             hours: hours(&self.fleet.hours),

@@ -5,6 +5,7 @@
 //! from leaf 0, and nobody at the vendor. Knows no HTTP: a [`Source`] fetches for it. docs/inspection.md says what each finding means.
 
 pub mod audit;
+mod certifying;
 mod durable;
 mod finding;
 mod fold;
@@ -18,6 +19,7 @@ pub mod scan;
 mod source;
 mod view;
 
+pub use certifying::{RatesView, ScaleView};
 pub use durable::DiskError;
 pub use finding::{Code, Finding, MOST_LEAVES, Severity};
 pub use fold::{Fold, FoldError, MOST_DAYS, MOST_HOURS, MOST_REFUNDS};

@@ -15,6 +15,8 @@ pub struct Rules {
     pub longest_key_age_days: u32,
     /// A certificate that runs out within so many days is told.
     pub certificate_notice_days: u32,
+    /// The calibration of a scale that ends within so many days is told.
+    pub calibration_notice_days: u32,
     /// A scrub of the ledger that ended longer ago, in days, is told.
     pub longest_scrub_age_days: u32,
     /// The program that is to run, where the inspector knows it.
@@ -106,6 +108,7 @@ impl Default for Rules {
             largest_clock_error_ms: 1_000,
             longest_key_age_days: 365,
             certificate_notice_days: 30,
+            calibration_notice_days: 30,
             longest_scrub_age_days: 3,
             program: None,
             velocity: Velocity::default(),

@@ -1,6 +1,7 @@
 //! A fleet as its evidence shows it: plain data for tables, JSON and pages.
 
 use crate::audit::AuditView;
+use crate::certifying::{RatesView, ScaleView};
 use crate::finding::{Finding, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +29,12 @@ pub struct FleetView {
     /// What the authority instructed as its own policy, if it ever did.
     #[serde(default)]
     pub policy: Option<PolicyView>,
+    /// Scales that are registered, by name.
+    #[serde(default)]
+    pub scales: Vec<ScaleView>,
+    /// Rate tables that were taken, by name and version.
+    #[serde(default)]
+    pub rates: Vec<RatesView>,
     /// Red ones first, then by code, PSD and time.
     pub findings: Vec<Finding>,
     /// By device ID.

@@ -13,6 +13,9 @@ pub struct RuleOptions {
     /// A certificate that runs out within so many days is told
     #[arg(long, value_name = "DAYS", default_value_t = Rules::default().certificate_notice_days)]
     certificate_days: u32,
+    /// The calibration of a scale that ends within so many days is told
+    #[arg(long, value_name = "DAYS", default_value_t = Rules::default().calibration_notice_days)]
+    calibration_days: u32,
     /// A clock that is off by more is told
     #[arg(long, value_name = "MS", default_value_t = Rules::default().largest_clock_error_ms)]
     clock_error_ms: u32,
@@ -28,6 +31,7 @@ impl RuleOptions {
     pub(super) fn rules(&self) -> Rules {
         Rules {
             largest_clock_error_ms: self.clock_error_ms,
+            calibration_notice_days: self.calibration_days,
             longest_key_age_days: self.key_age_days,
             certificate_notice_days: self.certificate_days,
             longest_scrub_age_days: self.scrub_days,

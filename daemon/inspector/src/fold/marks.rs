@@ -132,6 +132,7 @@ impl Fold {
                 return None;
             }
         };
+        self.weighed(leaf, time, id, &read.certification);
         // Where a receipt is to prove it, the log is the proof.
         let signature = read.signature?;
         let serial = signature.certificate_serial;

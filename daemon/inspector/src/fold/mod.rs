@@ -11,10 +11,12 @@ mod payments;
 mod runs;
 mod saved;
 mod tally;
+mod weighed;
 
 pub(crate) use marks::{MARK, leaf_of, mark_digest, symbol_key};
 pub(crate) use tally::{Day, Movement, Tally};
 pub use tally::{MOST_DAYS, MOST_HOURS, MOST_REFUNDS};
+pub(crate) use weighed::Certified;
 
 use crate::audit::Watch;
 use crate::durable::{self, DiskError};
@@ -92,6 +94,7 @@ pub struct Fold {
     pieces: Pieces,
     payments: Payments,
     runs: OpenRuns,
+    pub(crate) certified: Certified,
     repeated: Repeated,
     threads: usize,
 }
@@ -129,6 +132,7 @@ impl Fold {
             pieces: Pieces::default(),
             payments: Payments::default(),
             runs: OpenRuns::default(),
+            certified: Certified::default(),
             repeated: Repeated::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             directory,
@@ -232,6 +236,7 @@ impl Fold {
             size: self.size,
             appliance: self.facts.appliance.live.clone(),
             fleet: self.fleet.clone(),
+            certified: self.certified.clone(),
             latest,
             psds: psds.collect(),
             findings: self.found.all().cloned().collect(),
@@ -281,6 +286,7 @@ impl Fold {
             appliance.latest = at;
         }
         self.fleet = saved.fleet;
+        self.certified = saved.certified;
         self.found = Found::resumed(saved.findings);
         self.pieces = Pieces::resumed(saved.tenants);
         self.size = saved.size;

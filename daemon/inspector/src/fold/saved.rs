@@ -4,6 +4,7 @@
 //! this file is a cache of what was read, and no second truth.
 
 use super::tally::Tally;
+use super::weighed::Certified;
 use crate::finding::Finding;
 use crate::index::RunName;
 use crate::mirror::Pin;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The form of this file.
-pub(super) const FORMAT: u8 = 4;
+pub(super) const FORMAT: u8 = 5;
 
 /// The file of a state: the state, and its SHA-256 behind it.
 pub(super) fn written(saved: &Saved) -> Vec<u8> {
@@ -35,6 +36,7 @@ pub(super) struct Saved {
     pub(super) size: u64,
     pub(super) appliance: BTreeMap<String, u64>,
     pub(super) fleet: Tally,
+    pub(super) certified: Certified,
     pub(super) latest: Latest,
     pub(super) psds: Vec<SavedPsd>,
     pub(super) findings: Vec<Finding>,

@@ -85,13 +85,14 @@ pub(super) fn evidence(view: &FleetView, rules: &Rules, (records, digest): (usiz
          <code>psdctl inspect verify FILE</code> judges all of it again, and this page with it, from the authority&#39;s root alone. \
          Not in the file are the other records: findings about them stand by the mirror of {} records. SHA-256 of the evidence: \
          <code>{digest}</code></p>\n\
-         <p>Rules: a clock within {} ms, keys in use for at most {} days, {} days of notice for certificates, a scrub within {} days, \
+         <p>Rules: a clock within {} ms, keys in use for at most {} days, {} days of notice for certificates and {} for calibrations, a scrub within {} days, \
          {program}; a day&#39;s pieces within {} deviations of the {} days before it, or {} more; {} refunds in a thousand pieces over {} days, \
          or fewer than {}.</p>\n",
         grouped(view.records),
         rules.largest_clock_error_ms,
         rules.longest_key_age_days,
         rules.certificate_notice_days,
+        rules.calibration_notice_days,
         rules.longest_scrub_age_days,
         velocity.deviations,
         velocity.history_days,

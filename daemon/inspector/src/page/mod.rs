@@ -3,6 +3,7 @@
 //! Findings come first. Whatever the log says is text here, never markup.
 
 mod audit;
+mod certifying;
 mod chart;
 mod tables;
 
@@ -32,6 +33,8 @@ fn written(view: &FleetView, evidence: Option<String>) -> String {
         ("Volumes", Some(chart::volumes(&view.days, &view.hours))),
         ("Registers", Some(tables::registers(&view.psds, &view.lights()))),
         ("Keys in use", Some(tables::keys(&view.psds, view.inspected_ms))),
+        ("Scales", certifying::scales(&view.scales)),
+        ("Rate tables", certifying::tables(&view.rates)),
         ("Clock", Some(clock(view))),
         ("The authority&#39;s policy", view.policy.as_ref().map(policy)),
         ("Device audit", view.audit.as_ref().map(audit::reports)),

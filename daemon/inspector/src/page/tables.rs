@@ -124,7 +124,7 @@ pub(super) fn keys(psds: &[PsdView], now_ms: u64) -> String {
     table("wide", heads, rows)
 }
 
-fn table(class: &str, heads: &str, rows: impl Iterator<Item = String>) -> String {
+pub(super) fn table(class: &str, heads: &str, rows: impl Iterator<Item = String>) -> String {
     let mut html = format!("<div class=\"{class}\"><table><thead><tr>{heads}</tr></thead>\n<tbody>\n");
     for row in rows {
         html.push_str(&row);

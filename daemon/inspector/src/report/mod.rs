@@ -3,6 +3,7 @@
 //! The page is a function of the evidence, so whoever has the file writes it anew and compares. What the evidence says is judged by
 //! [`verify`]: what is signed by signatures, what the log proves by inclusion paths, and the tables by both.
 
+mod certifying;
 mod tables;
 mod verify;
 
@@ -35,7 +36,7 @@ pub struct Evidence {
     pin: Pin,
     /// The signed checkpoint.
     note: String,
-    /// The genesis, the last record of every PSD and that by which its life ended, that of the authority's policy, and what reports and findings name.
+    /// The genesis, the last record of every PSD and that by which its life ended, those of the authority's policy, of scales and of rate tables, and what reports and findings name.
     records: Vec<Included>,
     audit: Audit,
     /// What the log had of each PSD at the record that its report names.
@@ -73,7 +74,9 @@ impl Evidence {
         let last = view.psds.iter().map(|psd| psd.last_leaf).chain(held.values().filter_map(|held| held.leaf));
         let ended = view.psds.iter().filter_map(|psd| psd.ended_leaf);
         let policy = view.policy.iter().map(|policy| policy.leaf);
-        let leaves: BTreeSet<u64> = [0].into_iter().chain(named).chain(last).chain(ended).chain(policy).collect();
+        let certifying = view.scales.iter().map(|scale| scale.leaf).chain(view.rates.iter().map(|table| table.leaf));
+        let leaves = [0].into_iter().chain(named).chain(last).chain(ended).chain(policy).chain(certifying);
+        let leaves: BTreeSet<u64> = leaves.collect();
         let size = mirror.size();
         let mut records = Vec::with_capacity(leaves.len());
         for leaf in leaves.into_iter().filter(|leaf| *leaf < size) {

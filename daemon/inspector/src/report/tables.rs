@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// Cells of one PSD, or of the appliance.
-struct Cells<'a>(&'a str);
+/// Cells of one PSD, scale or rate table, or of the appliance.
+pub(super) struct Cells<'a>(pub(super) &'a str);
 
 impl Cells<'_> {
-    fn same<T: PartialEq + std::fmt::Debug>(
+    pub(super) fn same<T: PartialEq + std::fmt::Debug>(
         &self,
         what: &'static str,
         shown: &T,

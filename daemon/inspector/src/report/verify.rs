@@ -1,7 +1,9 @@
 //! A file of an inspection, judged anew from nothing but itself and what the reader trusts.
 
+use super::certifying::certifying;
 use super::{Evidence, FORMAT, tables};
 use crate::audit::judge;
+use crate::certifying::calibration_findings;
 use crate::finding::{Code, Finding};
 use crate::inspect::key_findings;
 use crate::mirror::{PinError, UpdateError};
@@ -141,6 +143,7 @@ pub fn verify(html: &str, anchors: &Anchors) -> Result<Verified, ReportError> {
     let reports = audit(&evidence)?;
     let (registers, states) = tables::psds(&evidence, &records)?;
     let (ended, silent) = unreported(&evidence, &records)?;
+    certifying(&evidence, &records)?;
     findings(&evidence, &records)?;
     // The last, so that what is named first is what is wrong, and not where the page shows it.
     same(html, &evidence.page())?;
@@ -277,6 +280,8 @@ fn findings(evidence: &Evidence, records: &BTreeMap<u64, &[u8]>) -> Result<(), R
     same_findings(evidence, &given, |code| {
         matches!(code, Code::KeyOverdue | Code::CertificateExpired | Code::CertificateExpiring)
     })?;
+    let given = calibration_findings(&view.scales, &evidence.rules, UnixMillis(view.inspected_ms));
+    same_findings(evidence, &given, |code| code == Code::CalibrationDue)?;
     let named = view.findings.iter().flat_map(|finding| &finding.leaves);
     let missing = named.into_iter().find(|leaf| **leaf < view.records && !records.contains_key(leaf));
     if let Some(leaf) = missing {

@@ -3,14 +3,13 @@
 use crate::findings::shown;
 use crate::world::{World, mills, psd_id};
 use psd::certification::PayingMark;
-use psd::key::Role;
 use psd::record::Event;
 use psdd_inspector::{Code, Rules};
 
 /// PSD 0 signs, PSD 1 certifies as well.
 fn certifying() -> World {
     let mut world = World::born(2);
-    world.make_key(1, Role::Certification, 1);
+    world.certifying(1);
     world
 }
 

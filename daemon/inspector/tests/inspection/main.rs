@@ -2,6 +2,7 @@
 
 mod audit;
 mod certifications;
+mod certifying;
 mod findings;
 mod log;
 mod mirror;

@@ -25,6 +25,9 @@ fn inspected() -> (Rig, Evidence, Anchors) {
     world.sign_many(0, 3);
     world.instruct_as(AuthorityPurpose::Policy, 1, &Act::Policy { version: 1, text: text_of(FORBID) });
     world.push(Event::AuthorityPolicySet { version: 1, text: text_of(FORBID) });
+    world.certifying(0);
+    world.push(Event::ScaleRegistered(World::scale("dock-2", "2025-01-01", "2025-12-31")));
+    world.certify(0, None);
     let mut rig = Rig::over(world);
     let mut second = rig.claims(1);
     second.logged.registers.pieces += 1;
@@ -47,7 +50,7 @@ fn a_page_holds_by_its_own_evidence() {
         std::fs::write(path, &html).unwrap();
     }
     let told = verify(&html, &anchors).unwrap();
-    assert_eq!((told.reports, told.registers, told.psds, told.red, told.amber), (2, 2, 2, 1, 4));
+    assert_eq!((told.reports, told.registers, told.psds, told.red, told.amber), (2, 2, 2, 1, 6));
     assert_eq!(told.states, 1, "of the second, report and log differ");
     assert_eq!(told.records, rig.world.size());
     assert!(html.contains("CONTRADICTED by the log") && html.contains("<details open>"));
@@ -115,7 +118,7 @@ fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
 fn who_changes_page_and_evidence_together_is_found_by_the_signatures() {
     let (_rig, evidence, anchors) = inspected();
     let text = |text: &str| Value::Text(text.to_owned());
-    let rows: [(&str, &[&str], Value, &str); 16] = [
+    let rows: [(&str, &[&str], Value, &str); 22] = [
         ("a register", &["view", "psds", "0", "ascending"], text("0.00"), "the ascending register"),
         ("pieces", &["view", "psds", "1", "pieces"], Value::Integer(7), "the number of pieces"),
         ("a lock", &["view", "psds", "0", "locks"], Value::Array(vec![text("operator")]), "the locks"),
@@ -132,6 +135,12 @@ fn who_changes_page_and_evidence_together_is_found_by_the_signatures() {
         ("its version", &["view", "policy", "version"], Value::Integer(2), "the authority's policy"),
         ("its digest", &["view", "policy", "digest"], text("00"), "the authority's policy"),
         ("its record", &["view", "policy", "leaf"], Value::Integer(0), "the authority's policy"),
+        ("a calibration", &["view", "scales", "1", "valid_until"], text("2027-12-31"), "the scale"),
+        ("its standing", &["view", "scales", "1", "standing"], text("valid"), "the scale"),
+        ("its record", &["view", "scales", "1", "leaf"], Value::Integer(0), "the scale"),
+        ("a table", &["view", "rates", "0", "digest"], text("00"), "the rate table"),
+        ("its record", &["view", "rates", "0", "leaf"], Value::Integer(0), "the rate table"),
+        ("notice of calibrations", &["view", "scales", "0", "days"], Value::Integer(3), "the scale"),
     ];
     for (name, path, value, told) in rows {
         let html = forged(&evidence, |evidence| *at(evidence, path) = value.clone());

@@ -6,6 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use psd::authority::Act;
 use psd::certification::{Certification, MarkId, Paid, PayingMark, Proof, Rated, Weighed};
+use psd::certifying::{ReadingsSigned, RegisteredScale, TakenTable};
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::KeyStep;
 use psd::device::{DateWindow, Piece, PieceContext, Purpose, Spoiled};
@@ -398,6 +399,48 @@ impl World {
 
     /// The same, with another payment than it was.
     pub fn certified_by(&mut self, number: usize, mark: Option<u64>, spoil: fn(&mut PayingMark)) -> Record {
+        self.certified_as(number, mark, spoil, |_| {})
+    }
+
+    /// A table that certifications may be rated by.
+    pub fn table(version: u64, from: &str) -> TakenTable {
+        let digest = [u8::try_from(version).unwrap(); 32];
+        TakenTable { name: "postland".parse().unwrap(), version, digest, from: from.parse().unwrap(), until: None }
+    }
+
+    /// A scale that they may be weighed on.
+    pub fn scale(id: &str, from: &str, until: &str) -> RegisteredScale {
+        RegisteredScale {
+            scale: id.parse().unwrap(),
+            certificate: "C-1".into(),
+            issuer: "Laboratory".into(),
+            from: from.parse().unwrap(),
+            until: until.parse().unwrap(),
+            capacity_mg: 60_000,
+            minimum_mg: 2_000,
+            resolution_mg: 500,
+            maker: "Maker".into(),
+            model: "Model".into(),
+            site: "<Dock> 1".into(),
+            signed: ReadingsSigned::Never,
+        }
+    }
+
+    /// PSD gets a certification key, and the log the table and the scale that certifications name; gives the leaves of these two.
+    pub fn certifying(&mut self, number: usize) -> [u64; 2] {
+        self.make_key(number, Role::Certification, 1);
+        let table = self.push(Event::RatesTaken(Self::table(1, "2026-01-01")));
+        [table, self.push(Event::ScaleRegistered(Self::scale("dock-1", "2026-11-01", "2027-10-31")))]
+    }
+
+    /// The same, with another payment, scale or table than it was.
+    pub fn certified_as(
+        &mut self,
+        number: usize,
+        mark: Option<u64>,
+        spoil: fn(&mut PayingMark),
+        change: fn(&mut Certification),
+    ) -> Record {
         let paid = mark.map_or(Paid::Nothing, |leaf| {
             let Event::Indicium(piece) = self.decoded(leaf).event else { unreachable!() };
             let id = MarkId { psd: piece.stamp.psd, ascending: piece.stamp.registers.ascending() };
@@ -405,7 +448,7 @@ impl World {
             spoil(&mut paid);
             Paid::Mark(paid)
         });
-        let certification = Certification {
+        let mut certification = Certification {
             date: MailingDate::of(UnixMillis(self.now)).unwrap(),
             destination: "20500-0003".parse().unwrap(),
             weighed: Weighed { weight_mg: 20_000, scale: "dock-1".parse().unwrap(), taken: UnixMillis(self.now) },
@@ -421,6 +464,7 @@ impl World {
             run: None,
             proof: Proof::Signature,
         };
+        change(&mut certification);
         let owed = certification.shortfall().mills();
         self.record(number, owed, Details::Certification(Arc::new(certification), None))
     }
