@@ -28,6 +28,8 @@ mod certify_numbers;
 mod certify_receipts;
 #[path = "door/certify_runs.rs"]
 mod certify_runs;
+#[path = "door/certify_scales.rs"]
+mod certify_scales;
 #[path = "door/client.rs"]
 mod client;
 #[path = "door/configuration.rs"]

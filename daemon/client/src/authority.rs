@@ -16,7 +16,7 @@ use psd::record::{Event, Record};
 use psdd_wire::audit::{AuditRequest, AuditResponse, MOST_REPORTS};
 use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, CertificationResponse, CertifiedPiece, Instruction, InstructionResponse,
-    PsdResponse, PsdView, PsdsResponse, StatusResponse,
+    PsdResponse, PsdView, PsdsResponse, ScaleView, ScalesResponse, StatusResponse,
 };
 use psdd_wire::operator::OperatorKeyView;
 use psdd_wire::proof::{ConsistencyResponse, InclusionResponse, ReceiptResponse};
@@ -51,6 +51,12 @@ impl AuthorityClient {
     pub async fn psds(&self) -> Result<Vec<PsdView>, ClientError> {
         let told: PsdsResponse = self.exchange.ask(&Call::get("/v1/psds".to_owned())).await?;
         Ok(told.psds)
+    }
+
+    /// The registry of scales as the log has it, by name; each row names its record.
+    pub async fn scales(&self) -> Result<Vec<ScaleView>, ClientError> {
+        let told: ScalesResponse = self.exchange.ask(&Call::get("/v1/scales".to_owned())).await?;
+        Ok(told.scales)
     }
 
     /// One PSD.

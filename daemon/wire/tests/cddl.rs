@@ -87,6 +87,28 @@ fn view(full: bool) -> PsdView {
     }
 }
 
+fn scales(full: bool, checkpoint: Option<String>) -> ScalesResponse {
+    let scale = |standing: Option<&str>| ScaleView {
+        days: standing.filter(|standing| *standing != "valid").map(|_| 12),
+        leaf: 17,
+        site: "Dock 1".to_owned(),
+        maker: "Maker".to_owned(),
+        model: "Model".to_owned(),
+        scale: "dock-1".to_owned(),
+        issuer: "Laboratory".to_owned(),
+        signed: if full { "required" } else { "never" }.to_owned(),
+        minimum: 20_000,
+        capacity: 60_000_000,
+        standing: standing.map(str::to_owned),
+        resolution: 1_000,
+        valid_from: "2026-11-01".to_owned(),
+        certificate: "C-1".to_owned(),
+        valid_until: "2027-10-31".to_owned(),
+    };
+    let standings = [None, Some("valid"), Some("due"), Some("overdue"), Some("not yet valid")];
+    ScalesResponse { scales: if full { standings.map(scale).into() } else { Vec::new() }, checkpoint }
+}
+
 fn key(full: bool) -> KeyView {
     KeyView {
         role: "indicium".to_owned(),
@@ -150,6 +172,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.push(("piece-response", encode(&PieceResponse { piece: piece(), checkpoint: checkpoint.clone() })));
         let psds = if full { vec![view(true), view(false)] } else { Vec::new() };
         all.push(("psds-response", encode(&PsdsResponse { psds, checkpoint: checkpoint.clone() })));
+        all.push(("scales-response", encode(&scales(full, checkpoint.clone()))));
         all.push(("status-response", encode(&StatusResponse { list: vec![0xd2, 0x84] })));
         let path = if full { vec![ByteBuf::from([7; 32]), ByteBuf::from([8; 32])] } else { Vec::new() };
         all.push(("inclusion-response", encode(&InclusionResponse { leaf: 1, path: path.clone(), size: 3 })));
@@ -369,6 +392,7 @@ fn the_test_above_leaves_no_rule_out() {
         "closed-run",
         "lost-discount",
         "open-run",
+        "scale-view",
         "sign-result",
         "signed-piece",
         "refused-piece",

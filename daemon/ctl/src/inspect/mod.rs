@@ -9,6 +9,7 @@ mod report;
 mod round;
 mod rules;
 mod sample;
+mod scales;
 mod source;
 mod table;
 
@@ -55,6 +56,8 @@ pub enum InspectCommand {
     VerifyReceipt(evidence::Verify),
     /// Judge the page of an inspection again, by the evidence in it; needs no connection
     Verify(report::Verify),
+    /// The scales and rate tables in the log, how calibrations stand, and whether the appliance tells the same
+    Scales(scales::Scales),
     /// Judge scanned marks by the mirror of the log; needs no connection
     Scan(sample::Scan),
     /// Hold a signed checkpoint from elsewhere against the mirror; needs no connection
@@ -113,6 +116,7 @@ pub fn run(global: &Global, inspect: Inspect) -> Result<Exit, CtlError> {
         None => fleet::run(global, &inspect.fleet),
         Some(InspectCommand::VerifyReceipt(command)) => evidence::verify(global, &command),
         Some(InspectCommand::Verify(command)) => report::verify(global, &command),
+        Some(InspectCommand::Scales(command)) => scales::run(global, &command),
         Some(InspectCommand::Scan(command)) => sample::scan(global, &command),
         Some(InspectCommand::Witness(command)) => sample::witness(global, &command),
         Some(InspectCommand::AtTheDoor(command)) => {

@@ -9,6 +9,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use psd::{PsdId, UnixMillis};
 use psdd_inspector::audit::{Audit, Held, Watch, judge};
 use psdd_inspector::{FleetView, Fold, Mirror, Rules, Trust, UpdateError};
+use psdd_wire::message::ScaleView;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use std::collections::BTreeMap;
@@ -99,6 +100,23 @@ impl Inspection {
         let (answers, findings) = judge(&audit, &held, self.mirror.pin(), rules);
         let view = self.fold.view(&self.mirror, rules, UnixMillis(audit.answered_ms)).ok_or(InspectError::Empty)?;
         Ok(Look { view: view.audited(answers, findings), audit, held, bytes, records })
+    }
+
+    /// Scales and rate tables as the log has them, and what the appliance tells of scales.
+    pub(super) fn certifying(&mut self, rules: &Rules) -> Result<(FleetView, Vec<ScaleView>), InspectError> {
+        let told = self.runtime.block_on(self.door.client.scales())?;
+        let newest = told.iter().map(|scale| scale.leaf).max().unwrap_or(0);
+        let begun = Instant::now();
+        // The log covers what is committed within a second.
+        loop {
+            self.follow(&mut Watch::default())?;
+            if newest < self.mirror.size() || begun.elapsed() > PATIENCE {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        let view = self.fold.view(&self.mirror, rules, now()?).ok_or(InspectError::Empty)?;
+        Ok((view, told))
     }
 
     /// Takes in what is new. Gives records and bytes.

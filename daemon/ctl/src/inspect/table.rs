@@ -1,6 +1,7 @@
 //! A fleet on a terminal: findings first, then a row for each PSD, then the log and what all PSDs have in common.
 
 use super::round::Look;
+use super::scales::{rates_table, scale_table};
 use crate::output::{Colour, count, lit_table};
 use psd::UnixMillis;
 use psdd_inspector::audit::Standing;
@@ -19,6 +20,12 @@ pub(super) fn drawn(look: &Look, all: bool) -> String {
     let mut text = findings(view);
     text.push('\n');
     text.push_str(&psds(view, all));
+    for table in [scale_table(&view.scales), rates_table(&view.rates)] {
+        if !table.is_empty() {
+            text.push('\n');
+            text.push_str(&table);
+        }
+    }
     let written = tail(look, &mut text);
     debug_assert!(written.is_ok(), "writing to memory does not fail");
     text

@@ -8,6 +8,7 @@ mod log;
 mod proofs;
 mod reads;
 mod router;
+mod scales;
 
 pub use audits::AuditDesk;
 pub use log::LogAnswers;

@@ -1,6 +1,6 @@
 //! Who is at the authority door, and its routes: from a request to its handler.
 
-use super::{AuthorityState, audits, log, proofs, reads};
+use super::{AuthorityState, audits, log, proofs, reads, scales};
 use crate::door::failure::{Answer, Failure, body};
 use crate::door::identity::common_name;
 use crate::door::instruction::{self, Desk};
@@ -49,6 +49,7 @@ async fn route(state: &AuthorityState, inspector: &str, request: Request<Incomin
         ["v1", "log", "receipt"] if get => proofs::receipt(state, inspector, query).await,
         ["v1", "appliance"] if get => reads::appliance(state).await,
         ["v1", "psds"] if get => reads::psds(state).await,
+        ["v1", "scales"] if get => scales::scales(state, inspector).await,
         ["v1", "psds", psd] if get => reads::psd(state, psd).await,
         ["v1", "psds", psd, "certificates"] if get => reads::certificates(state, psd).await,
         ["v1", "certifications", "numbers", number] if get => reads::certification(state, number).await,
@@ -64,7 +65,7 @@ async fn route(state: &AuthorityState, inspector: &str, request: Request<Incomin
         ["log", "checkpoint"]
         | ["log", "tile", ..]
         | ["v1", "log", "inclusion" | "consistency" | "receipt"]
-        | ["v1", "appliance" | "psds" | "keys" | "status"]
+        | ["v1", "appliance" | "psds" | "scales" | "keys" | "status"]
         | ["v1", "psds", _]
         | ["v1", "psds", _, "certificates"]
         | ["v1", "certifications", "numbers", _] => Err(Failure::method_not_allowed("GET")),

@@ -5,6 +5,7 @@
 mod certify;
 mod instruction;
 mod run;
+mod scales;
 mod value;
 
 pub use crate::sign_item::{PostalItem, SignItem, VoucherItem};
@@ -16,6 +17,7 @@ pub use instruction::{Instruction, InstructionClaims, InstructionResponse};
 pub use run::{
     ClosedRunView, LostView, OpenRunView, RunDestination, RunRequest, RunResponse, RunView, RunsResponse, ZipCount,
 };
+pub use scales::{ScaleView, ScalesResponse};
 pub use value::{
     RefundClaims, RefundRequest, ValueAppliedResponse, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest,
     ValueRequestClaims, ValueRequestResponse, ValueVoid, ValueVoidedResponse, Withdrawal, WithdrawalAcknowledgement,
