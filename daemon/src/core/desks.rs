@@ -9,6 +9,7 @@ use super::pipeline::{Chunk, Stage};
 use super::{Action, NewDesk, RequestId, ValueReply};
 use psd::certifying::Certifying;
 use psd::record::Record;
+use psd::run::Run;
 use psdd_ledger::NewRecord;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -39,6 +40,11 @@ impl Desks {
     /// Whether a chunk belongs behind records that are not handed over.
     pub(super) fn holds_back(&self, chunk: &Chunk) -> bool {
         chunk.desk.is_some_and(|generation| generation > self.recorded)
+    }
+
+    /// Whether the records handed over have the table that a run was rated by, in force on its day.
+    pub(super) fn has(&self, run: &Run) -> bool {
+        self.waiting.is_empty() && self.certifying.unfounded_run(run).is_none()
     }
 
     #[cfg(test)]

@@ -45,6 +45,10 @@ impl Engine {
                 if self.named_elsewhere(device, &run.id) {
                     return Some(ValueReply::RunRefused(RunRefusal::Reused(run.id.clone())));
                 }
+                // Rated by tables whose records still wait, or by others than are in force by now: to be rated anew.
+                if !self.desks.has(&run) {
+                    return Some(ValueReply::Overloaded);
+                }
                 let psd = &mut self.devices[device].psd;
                 match psd.open_run(Arc::clone(&run), at.time) {
                     Ok(()) => Event::RunOpened { stamp: psd.next_stamp(), tenant, run },

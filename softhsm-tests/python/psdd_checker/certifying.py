@@ -88,12 +88,18 @@ class CertifyingRules:
         return None
 
     def _table_fault(self, read: Certification) -> str | None:
-        name, version, digest = read.rates
+        on = read.date if read.run is None else None  # the table of a run is that of the day it was announced for
+        return self.table_fault(*read.rates, on)
+
+    def table_fault(self, name: str, version: int, digest: bytes, on: int | None) -> str | None:
+        """Why a table does not stand in the log so, or, where a day YYYYMMDD is given, is not in force on it."""
         entry = self.state.tables.get((name, version))
         if entry is None or entry[10] != digest:
             return f"{name} version {version} was not taken, or with another digest"
-        in_force = self.state.in_force(name, read.date)
-        return None if in_force == version else f"{name} version {version} on {read.date}, where {in_force} is in force"
+        if on is None:
+            return None
+        in_force = self.state.in_force(name, on)
+        return None if in_force == version else f"{name} version {version} on {on}, where {in_force} is in force"
 
 
 def _entry(record: Record) -> Record:

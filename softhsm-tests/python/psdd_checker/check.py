@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .cbor import decode
 from .clientnotes import Notes
+from .certifying import CertifyingRules
 from .findings import Finding, Findings, Unusable
 from .indicium import IndiciumRules
 from .record import LARGEST_RECORD, is_uint, shape_fault
@@ -43,9 +44,10 @@ def check(given: Path, notes: list[Path], sample: int | None, quick: bool) -> Ou
     with open_ledger(given) as connection:
         usable = check_schema(connection, findings, integrity=not quick)
         state = State()
-        runs = RunRules(findings, state)
+        certifying = CertifyingRules(findings)
+        runs = RunRules(findings, state, certifying)
         indicia = IndiciumRules(findings, _share(connection, sample, quick), runs)
-        replay, tree = Replay(findings, state, (indicia, runs), partial(record_at, connection)), Tree()
+        replay, tree = Replay(findings, state, (indicia, runs, certifying), partial(record_at, connection)), Tree()
         _entries(connection, findings, replay, tree, indicia)
         tables = Tables(connection, findings, replay.state, tree)
         checkpoints = tables.check(usable, quick=quick)

@@ -29,16 +29,19 @@ class Replay:
     """Feeds well-shaped records through the rules. After a finding it goes on from what the record says."""
 
     def __init__(
-        self, findings: Findings, state: State, pieces: tuple[IndiciumRules, RunRules], record_at: Callable[[int], Record]
+        self,
+        findings: Findings,
+        state: State,
+        pieces: tuple[IndiciumRules, RunRules, CertifyingRules],
+        record_at: Callable[[int], Record],
     ) -> None:
         self.findings = findings
         self.state = state
-        self._indicia, self._runs = pieces
+        self._indicia, self._runs, self._certifying = pieces
         self._values = ValueRules(findings, self.state, record_at)
         self._instructions = InstructionRules(findings, self.state)
         self._keys = KeyRules(findings, self.state)
         self._governance = GovernanceRules(findings, self.state)
-        self._certifying = CertifyingRules(findings)
         self._rules: dict[int, Callable[[int, Record, Psd | None], None]] = {
             kinds.GENESIS: self._genesis,
             kinds.PSD_CREATED: self._psd_created,

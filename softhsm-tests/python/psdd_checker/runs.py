@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from .certification import Certification
+from .certifying import CertifyingRules
 from .findings import Findings
 from .record import RUN_OPENED, WITHDRAWAL_REQUESTED
 from .state import ACTIVE, Psd, State
@@ -30,8 +31,8 @@ class Run:
 class RunRules:
     """Checks kinds 30 and 31, and the pieces of kind 29 that are in a run."""
 
-    def __init__(self, findings: Findings, state: State) -> None:
-        self._findings, self._state = findings, state
+    def __init__(self, findings: Findings, state: State, certifying: CertifyingRules) -> None:
+        self._findings, self._state, self._certifying = findings, state, certifying
         self._open: dict[tuple[str, str], Run] = {}
         self._over: set[tuple[str, str]] = set()
 
@@ -53,6 +54,10 @@ class RunRules:
             self._findings.leaf(leaf, "run", f"run {record[9]} of {psd.name} is opened again")
         elif psd.state != ACTIVE or withdrawing:
             self._findings.leaf(leaf, "run", f"run {record[9]} is opened while {psd.name} is not active")
+        day = int(record[11].replace("-", ""))
+        fault = self._certifying.table_fault(record[12], record[13], record[14], day)
+        if fault is not None:
+            self._findings.leaf(leaf, "unfounded", fault)
         names = [name.decode() for name in record[16]]
         zips = dict(zip(accumulate(record[17]), record[19], strict=True))
         self._open[place] = Run(leaf, record[11], record[15], record[14], names, zips)

@@ -58,10 +58,14 @@ RUNS: list[Row] = [
     ("run with a tariff of nothing", "run", setting(19, b"\2\0"), "value"),
     ("run without a tariff", "run", setting(16, []), "value"),
     ("run of no day", "run", setting(11, "2026-02-30"), "value"),
+    ("run by a table that was not taken", "run2", setting(13, 7), "unfounded"),
+    ("run by another table of its version", "run2", setting(14, b"\7" * 32), "unfounded"),
+    ("run by a table that has given way", "run2", setting(11, "2027-01-01"), "unfounded"),
     ("piece of a run by itself", "run:town", _in_none, "run"),
 ]
 
 RUNS_ALSO = {  # what follows from a spoiled record besides its own code
+    "piece by another table than its run": {"unfounded"},
     "piece of another run": {"in-run", "run"},
     "closing of a run that is not open": {"live", "state-digest"},
     "run opened twice": {"live", "state-digest"},

@@ -52,6 +52,7 @@ impl Fold {
                 }
                 event => {
                     self.payments.note(leaf, event);
+                    self.announced(leaf, &record);
                     self.run(leaf, &record);
                     self.signed(leaf, &record, mirror)?;
                 }

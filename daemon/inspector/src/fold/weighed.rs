@@ -4,6 +4,7 @@ use super::Fold;
 use crate::finding::Code;
 use psd::certification::Certification;
 use psd::certifying::{Certifying, Unfounded, rates_slot, scale_slot};
+use psd::record::{Event, Record};
 use psd::{PsdId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +53,17 @@ impl Fold {
         for what in unfounded {
             let says = format!("the certification at record {leaf}: {what}");
             self.find(code(&what), Some(psd), &[leaf], time, says);
+        }
+    }
+}
+
+impl Fold {
+    /// The same of a run that is announced.
+    pub(super) fn announced(&mut self, leaf: u64, record: &Record) {
+        let (Event::RunOpened { stamp, run, .. }, Some(appliance)) = (&record.event, &self.appliance) else { return };
+        if let Some(what) = appliance.certifying.unfounded_run(run) {
+            let says = format!("the run announced at record {leaf}: {what}");
+            self.find(code(&what), Some(stamp.psd), &[leaf], record.at.time, says);
         }
     }
 }

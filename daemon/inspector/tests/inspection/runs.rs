@@ -9,7 +9,9 @@ use psdd_inspector::{Code, Rules};
 const DAY_MS: u64 = 86_400_000;
 
 fn world() -> World {
-    World::born(1)
+    let mut world = World::born(1);
+    world.certifying(0);
+    world
 }
 
 #[test]

@@ -215,6 +215,12 @@ impl<'j, J: Judge> Walk<'j, J> {
                 if let Event::KeyCreated { wrapped: Some(hash), .. } = event {
                     hashes.insert(leaf, *hash);
                 }
+                if let Event::RunOpened { run, .. } = event
+                    && let Some(unfounded) =
+                        self.appliance.as_ref().and_then(|appliance| appliance.certifying.unfounded_run(run))
+                {
+                    return Err(at(unfounded.into()));
+                }
                 self.runs.note(leaf, event).map_err(at)?;
                 self.signed_facts(connection, leaf, event, &record)?;
             }

@@ -1,8 +1,9 @@
 //! Whether a certification names a scale and a table that were in force where it stands in the log.
 
 use super::{Certifying, TakenTable, WeightNotOf};
-use crate::certification::{Certification, Rated, Weighed};
+use crate::certification::{Certification, Weighed};
 use crate::id::{RateName, ScaleId};
+use crate::run::Run;
 use crate::time::{MailingDate, UnixMillis};
 
 /// A certification rests on something that the records before it do not have.
@@ -60,8 +61,16 @@ pub enum Unfounded {
 impl Certifying {
     /// What a certification that stands right behind these records rests on and they do not have: of its scale at most one thing, of its table another.
     pub fn unfounded(&self, certification: &Certification) -> impl Iterator<Item = Unfounded> {
-        let Certification { weighed, rated, date, .. } = certification;
-        self.weighed(weighed).err().into_iter().chain(self.rated(rated, *date).err())
+        let Certification { weighed, rated, date, run, .. } = certification;
+        // The table of a run is the one that was in force when it was announced, which is judged there.
+        let on = if run.is_some() { None } else { Some(*date) };
+        let rated = self.rated((&rated.rates, rated.version, &rated.digest), on);
+        self.weighed(weighed).err().into_iter().chain(rated.err())
+    }
+
+    /// What a run that is announced right behind these records rests on and they do not have.
+    pub fn unfounded_run(&self, run: &Run) -> Option<Unfounded> {
+        self.rated((&run.rates, run.version, &run.rates_digest), Some(run.date)).err()
     }
 
     /// The table of a name that is in force on a day of mailing: the highest version that has begun, unless it has ended.
@@ -82,18 +91,24 @@ impl Certifying {
         registered.reads(weight_mg).map_err(|source| Unfounded::WeightNotOfScale { scale, weight_mg, source })
     }
 
-    fn rated(&self, rated: &Rated, date: MailingDate) -> Result<(), Unfounded> {
-        let (name, version) = (rated.rates.clone(), rated.version);
+    /// That a table is in the log and, where a day is given, in force on it.
+    fn rated(
+        &self,
+        (name, version, digest): (&RateName, u64, &[u8; 32]),
+        on: Option<MailingDate>,
+    ) -> Result<(), Unfounded> {
+        let name = name.clone();
         match self.tables.get(&(name.clone(), version)) {
             None => {
                 let what = "was not taken by the records before it";
                 Err(Unfounded::RatesNotTaken { name, version, what })
             }
-            Some(taken) if taken.digest != rated.digest => {
+            Some(taken) if taken.digest != *digest => {
                 let what = "has another digest in the log";
                 Err(Unfounded::RatesNotTaken { name, version, what })
             }
             Some(_) => {
+                let Some(date) = on else { return Ok(()) };
                 let in_force = self.rates_in_force(&name, date).map(|table| table.version);
                 if in_force == Some(version) {
                     return Ok(());

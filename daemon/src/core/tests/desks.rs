@@ -52,7 +52,7 @@ fn taken(shell: &Shell, request: RequestId) {
 }
 
 /// An appliance with a table and a scale.
-fn certifying() -> Shell {
+pub(super) fn certifying() -> Shell {
     let mut shell = Shell::new(Setup { funds: vec![1_000_000; 4], certifying: true, ..Setup::default() });
     let request = take(&mut shell, &[table(1)], &[scale("Dock 3")]);
     taken(&shell, request);

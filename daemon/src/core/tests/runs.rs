@@ -1,6 +1,7 @@
 //! Mail runs in the core: announced once, taken part in while they are open, closed with what is owed.
 
-use super::shell::{Setup, Shell, corrected, mills, receipted};
+use super::desks::certifying;
+use super::shell::{Shell, corrected, mills, receipted};
 use crate::core::{RequestId, RunStep, ValueReply, ValueStep};
 use psd::RunId;
 use psd::certification::{Certification, Rated};
@@ -8,10 +9,6 @@ use psd::device::{Piece, RunRefusal};
 use psd::indicium::Details;
 use psd::run::{ClosedRun, Counted, Destination, Run, RunTerms};
 use std::sync::Arc;
-
-fn certifying() -> Setup {
-    Setup { certifying: true, ..Setup::default() }
-}
 
 fn id(run: &str) -> RunId {
     run.parse().unwrap()
@@ -59,6 +56,7 @@ impl Shell {
             ValueReply::RunUnsealed => "unsealed",
             ValueReply::RunClosed(_) => "closed",
             ValueReply::RunRefused(refusal) => refusal.code(),
+            ValueReply::Overloaded => "overloaded",
             other => panic!("{other:?}"),
         }
     }
@@ -71,7 +69,7 @@ fn closing(run: &str, pieces: u32, owed: u64, debited: u64) -> RunStep {
 
 #[test]
 fn a_run_is_announced_once_whoever_asks_again() {
-    let mut shell = Shell::new(certifying());
+    let mut shell = certifying();
     let first = shell.run_step(0, RunStep::Open(announced("r", 1)));
     assert!(!shell.value_replies.contains_key(&first), "told when it is durable");
     // Behind it, and on another PSD of the same tenant, before it is.
@@ -97,7 +95,7 @@ fn a_run_is_announced_once_whoever_asks_again() {
 
 #[test]
 fn a_run_takes_pieces_until_it_is_sealed_and_what_is_owed_is_debited_once() {
-    let mut shell = Shell::new(certifying());
+    let mut shell = certifying();
     let before = shell.submit_pieces(0, vec![of_run(0, 1, "r")], false);
     shell.settle();
     assert_eq!(shell.words(before), ["run-not-open"]);
@@ -133,7 +131,7 @@ fn a_run_takes_pieces_until_it_is_sealed_and_what_is_owed_is_debited_once() {
 
 #[test]
 fn a_run_that_cannot_be_closed_takes_pieces_again() {
-    let mut shell = Shell::new(certifying());
+    let mut shell = certifying();
     shell.run_step(0, RunStep::Open(announced("r", 1)));
     shell.run_step(0, RunStep::Seal(id("r")));
     shell.settle();
@@ -153,5 +151,25 @@ fn a_run_that_cannot_be_closed_takes_pieces_again() {
     let unknown = shell.run_step(0, RunStep::Seal(id("x")));
     shell.settle();
     assert_eq!(shell.run_word(unknown), RunRefusal::NotOpen(id("x")).code());
+    shell.assert_idle();
+}
+
+/// Whoever asks again has it rated by the tables in force, whose records are in the log by then.
+#[test]
+fn a_run_rated_by_a_table_that_the_log_does_not_have_is_not_announced() {
+    let mut shell = certifying();
+    let run = announced("r", 1);
+    let terms = |change: fn(&mut RunTerms)| {
+        let mut terms = RunTerms::clone(&run);
+        change(&mut terms);
+        RunStep::Open(Arc::new(Run::new(terms, run.destinations().to_vec()).unwrap()))
+    };
+    let steps = [terms(|it| it.version = 2), terms(|it| it.rates_digest = [9; 32])];
+    let told = steps.map(|step| shell.run_step(0, step));
+    shell.settle();
+    assert_eq!(told.map(|request| shell.run_word(request)), ["overloaded"; 2]);
+    let good = shell.run_step(0, RunStep::Open(Arc::clone(&run)));
+    shell.settle();
+    assert_eq!(shell.run_word(good), "opened");
     shell.assert_idle();
 }
