@@ -73,6 +73,7 @@ fn judging_ns(psds: u32, chunk_items: usize, selection: Selection) -> Result<f64
                 Action::Sign(chunk, ..) => Some(*chunk),
                 Action::LookUp(..)
                 | Action::LookUpPaid(..)
+                | Action::Mac(..)
                 | Action::Fleet(_)
                 | Action::Keys(_)
                 | Action::Policy(..)
@@ -116,6 +117,7 @@ fn piece(number: u64) -> Result<Piece, Box<dyn Error>> {
         recipient: None,
         reference: None,
         weight_g: None,
+        token: None,
     })
 }
 

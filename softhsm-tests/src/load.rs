@@ -202,6 +202,7 @@ pub fn item(rng: &mut StdRng, mills: u64) -> Item {
         recipient: rng.random_bool(0.5).then(|| format!("Recipient {}", rng.random_range(0..1_000_000))),
         reference: rng.random_bool(0.3).then(|| format!("order-{}", rng.random_range(0..1_000_000))),
         weight_g: rng.random_bool(0.3).then(|| rng.random_range(1..500)),
+        token: false,
     }
 }
 

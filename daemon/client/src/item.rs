@@ -27,6 +27,8 @@ pub struct Item {
     pub reference: Option<String>,
     /// Weight in grams.
     pub weight_g: Option<u64>,
+    /// Whether it is to have a digital token as well; needs the recipient, or a delivery point as the destination.
+    pub token: bool,
 }
 
 /// Value other than postage to be signed: a ticket, a gift certificate. For PSDs of the format `voucher`.
@@ -69,6 +71,7 @@ pub(crate) struct Asked {
     pub(crate) key: PieceKey,
     pub(crate) postage: PostageAmount,
     pub(crate) details: Details,
+    pub(crate) token: bool,
 }
 
 /// What items of every kind are to those who send them.
@@ -85,8 +88,8 @@ impl Ask for Item {
     }
 
     fn asked(&self) -> Asked {
-        let Item { key, postage, date, destination, rate, .. } = *self;
-        Asked { key, postage, details: Details::Postal(Postal { date, destination, rate }) }
+        let Item { key, postage, date, destination, rate, token, .. } = *self;
+        Asked { key, postage, details: Details::Postal(Postal { date, destination, rate }), token }
     }
 
     fn wire(&self) -> SignItem<'_> {
@@ -94,6 +97,7 @@ impl Ask for Item {
             key: Cow::Borrowed(self.key.as_bytes()),
             date: Cow::Owned(self.date.to_string()),
             rate: Cow::Owned(self.rate.to_string()),
+            token: self.token,
             weight: self.weight_g,
             postage: Cow::Owned(self.postage.to_string()),
             recipient: self.recipient.as_deref().map(Cow::Borrowed),
@@ -109,7 +113,8 @@ impl Ask for VoucherItem {
     }
 
     fn asked(&self) -> Asked {
-        Asked { key: self.key, postage: self.value, details: Details::Voucher(Arc::clone(&self.voucher)) }
+        let details = Details::Voucher(Arc::clone(&self.voucher));
+        Asked { key: self.key, postage: self.value, details, token: false }
     }
 
     fn wire(&self) -> SignItem<'_> {

@@ -23,6 +23,7 @@ fn item(postage: &str) -> Item {
         recipient: Some("Ada Moor, 1 Elm St".to_owned()),
         reference: None,
         weight_g: Some(20),
+        token: false,
     }
 }
 

@@ -210,7 +210,7 @@ pub struct MovementView {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyView {
-    /// `indicium`, `certification`, `device` or `token MAC`.
+    /// `indicium`, `certification`, `device`, `token-mac` or `postal-mac`.
     pub role: String,
     /// CKA_ID, hex.
     pub key_id: String,

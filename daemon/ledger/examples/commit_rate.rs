@@ -199,6 +199,7 @@ impl Bench {
                     recipient: None,
                     reference: None,
                     weight_g: Some(28),
+                    token: None,
                 })
             };
             let prepared = PieceKey::from_bytes(key).and_then(piece).map(|piece| device.prepare(&piece, &context));

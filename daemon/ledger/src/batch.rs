@@ -4,6 +4,7 @@
 //! the root each time, which costs as much again as the row.
 
 use crate::{AtStep, StoreFault, sql};
+use psd::PsdId;
 use psd::certification::MarkId;
 use rusqlite::{Connection, ToSql};
 use std::fmt::Write;
@@ -12,7 +13,7 @@ use std::ops::Range;
 /// Rows in a statement for many.
 const MANY: usize = 32;
 
-/// Rows of `entry`, `piece`, `paid_by` and `in_run`.
+/// Rows of `entry`, `piece`, `paid_by`, `in_run` and `digital_token`.
 #[derive(Default)]
 pub(crate) struct Batch {
     /// Encoded records, one after the other.
@@ -21,6 +22,7 @@ pub(crate) struct Batch {
     pieces: Vec<(i64, [u8; 16], u64)>,
     marks: Vec<(MarkId, u64)>,
     in_runs: Vec<(u64, u64)>,
+    tokens: Vec<(PsdId, u64, u64)>,
 }
 
 impl Batch {
@@ -44,6 +46,11 @@ impl Batch {
     /// Takes a piece of the run that the record of another leaf opened.
     pub(crate) fn in_run(&mut self, opened: u64, leaf: u64) {
         self.in_runs.push((opened, leaf));
+    }
+
+    /// Takes a piece that has a digital token: its PSD and its number among the pieces of that.
+    pub(crate) fn digital_token(&mut self, psd: PsdId, pieces: u64, leaf: u64) {
+        self.tokens.push((psd, pieces, leaf));
     }
 
     /// Bytes of all records taken.
@@ -72,11 +79,24 @@ impl Batch {
             bind(&sql(*opened))?;
             bind(&sql(*leaf))
         })?;
+        insert(
+            connection,
+            "digital_token",
+            3,
+            "writing a digital token",
+            &self.tokens,
+            |(psd, pieces, leaf), bind| {
+                bind(&psd.text().as_str())?;
+                bind(&sql(*pieces))?;
+                bind(&sql(*leaf))
+            },
+        )?;
         self.records.clear();
         self.entries.clear();
         self.pieces.clear();
         self.marks.clear();
         self.in_runs.clear();
+        self.tokens.clear();
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::tile::{Nodes, Roots, TileError};
 use crate::{AtStep, StoreFault, schema, sql};
+use psd::PsdId;
 use psd::tree::Hash;
 use rusqlite::Connection;
 use std::path::Path;
@@ -55,6 +56,12 @@ impl LogReader {
             next += 1;
         }
         if next == first + u64::from(width) { Ok(bundle) } else { Err(TileError::MissingEntry(next)) }
+    }
+
+    /// Leaf and bytes of the piece of a PSD with this number among its pieces, if it has a digital token.
+    pub fn digital_token(&self, psd: PsdId, pieces: u64) -> Result<Option<(u64, Vec<u8>)>, TileError> {
+        let leaf = crate::rows::digital_token(&self.connection, psd, pieces)?;
+        leaf.map(|leaf| Ok((leaf, self.record(leaf)?))).transpose()
     }
 
     /// The bytes of a record.

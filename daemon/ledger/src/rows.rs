@@ -78,6 +78,15 @@ pub(crate) fn in_run(connection: &Connection, opened: u64, leaf: u64) -> Result<
     statement.exists((sql(opened), sql(leaf))).at(step)
 }
 
+/// Where the piece of a PSD with this number stands, if it has a digital token, as the index has it.
+pub(crate) fn digital_token(connection: &Connection, psd: PsdId, pieces: u64) -> Result<Option<u64>, StoreFault> {
+    let step = "reading the index of digital tokens";
+    let mut statement =
+        connection.prepare_cached("SELECT leaf FROM digital_token WHERE psd = ?1 AND pieces = ?2").at(step)?;
+    let place = (psd.text().as_str().to_owned(), sql(pieces));
+    Ok(statement.query_row(place, |row| row.get(0)).optional().at(step)?.map(unsigned))
+}
+
 pub(crate) fn insert_tile(connection: &Connection, tile: &FullTile) -> Result<(), StoreFault> {
     let step = "writing a tile";
     let mut insert = connection.prepare_cached("INSERT INTO tile VALUES (?1, ?2, ?3)").at(step)?;

@@ -21,6 +21,8 @@ CREATE TABLE piece (tenant INTEGER NOT NULL, key BLOB NOT NULL, leaf INTEGER NOT
 CREATE TABLE paid_by (psd TEXT NOT NULL, ascending INTEGER NOT NULL, leaf INTEGER NOT NULL,
                       PRIMARY KEY (psd, ascending)) STRICT, WITHOUT ROWID;
 CREATE TABLE in_run (opened INTEGER NOT NULL, leaf INTEGER NOT NULL, PRIMARY KEY (opened, leaf)) STRICT, WITHOUT ROWID;
+CREATE TABLE digital_token (psd TEXT NOT NULL, pieces INTEGER NOT NULL, leaf INTEGER NOT NULL,
+                            PRIMARY KEY (psd, pieces)) STRICT, WITHOUT ROWID;
 CREATE TABLE live (psd TEXT NOT NULL, slot TEXT NOT NULL, leaf INTEGER NOT NULL,
                    PRIMARY KEY (psd, slot, leaf)) STRICT, WITHOUT ROWID;
 CREATE TABLE register (psd TEXT PRIMARY KEY, sequence INTEGER NOT NULL, ascending INTEGER NOT NULL,

@@ -8,7 +8,7 @@ use crate::{AtStep, StoreFault, sql};
 use psd::clock::ClockReading;
 use psd::custody::KeyStep;
 use psd::digest::{Facts, StateFacts};
-use psd::record::{CertifiedPiece, Event, LONGEST_RECORD, Record, key_slot, run_slot};
+use psd::record::{CertifiedPiece, Event, Indicium, LONGEST_RECORD, Record, key_slot, run_slot};
 use psd::tree::{FullTile, Tree, leaf_hash};
 use psd::{PsdId, TenantName};
 use rusqlite::Connection;
@@ -60,6 +60,9 @@ impl Pages {
             let opened =
                 opened.ok_or_else(|| StoreFault::broken("writing a piece of a run", "its run was never opened"))?;
             self.batch.in_run(*opened, leaf);
+        }
+        if let Event::Indicium(Indicium { stamp, token: Some(_), .. }) = event {
+            self.batch.digital_token(stamp.psd, stamp.registers.piece_count(), leaf);
         }
         if let Some(body) = &new.body {
             rows::insert_body(connection, leaf, body)?;

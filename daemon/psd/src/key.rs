@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What every message begins with that a key of the role token MAC may MAC, so that its MACs are good for nothing else. A MAC has no
+/// What every message begins with that a MAC key may MAC, so that its MACs are good for nothing else. A MAC has no
 /// structure, so what follows begins with the name of what the MAC is for (docs/certification.md); one byte at least
 /// does.
 pub const TOKEN_MAC_DOMAIN: &[u8] = b"psdd/token-mac/v1\0";
@@ -17,12 +17,14 @@ pub enum Role {
     Indicium,
     /// Signs certifications of corrected mail.
     Certification,
-    /// Makes digital tokens, and the keys of certification numbers.
+    /// Makes the vendor's halves of digital tokens, and the keys of certification numbers.
     TokenMac,
     /// Signs value requests, audits and refunds.
     Device,
     /// Signs checkpoints of the log.
     Log,
+    /// Makes the post's halves of digital tokens, and nothing else.
+    PostalMac,
 }
 
 impl Role {
@@ -34,6 +36,11 @@ impl Role {
         Self::CERTIFIED.into_iter().find(|role| role.to_string() == name)
     }
 
+    /// Whether its keys are secrets that make MACs: they have no public half, and nobody certifies them.
+    pub const fn is_mac(self) -> bool {
+        matches!(self, Role::TokenMac | Role::PostalMac)
+    }
+
     /// The number of the role on the wire to the token worker and in records.
     pub const fn number(self) -> u8 {
         match self {
@@ -42,6 +49,7 @@ impl Role {
             Role::TokenMac => 3,
             Role::Device => 4,
             Role::Log => 5,
+            Role::PostalMac => 6,
         }
     }
 
@@ -53,6 +61,7 @@ impl Role {
             3 => Role::TokenMac,
             4 => Role::Device,
             5 => Role::Log,
+            6 => Role::PostalMac,
             _ => return None,
         })
     }
@@ -66,6 +75,7 @@ impl fmt::Display for Role {
             Role::TokenMac => "token-mac",
             Role::Device => "device",
             Role::Log => "log",
+            Role::PostalMac => "postal-mac",
         })
     }
 }

@@ -76,6 +76,9 @@ pub enum Refusal {
     /// No certified key of the role that signs.
     #[error("the PSD has no certified {0} key")]
     NoCertifiedKey(Role),
+    /// A digital token was asked for, and no key of the role that makes half of it is in use.
+    #[error("the PSD has no {0} key in use; a digital token needs a token-mac key and a postal-mac key")]
+    NoTokenKey(Role),
     /// The item is not of the kind that the PSD's layout takes.
     #[error("this PSD signs indicia of the {format} layout, made of a {takes}; this is a {asked}")]
     WrongKind {
@@ -188,6 +191,7 @@ impl Refusal {
             Refusal::Withdrawing => "psd-withdrawing",
             Refusal::ClockStopped(_) => "clock-stopped",
             Refusal::NoCertifiedKey(_) => "no-certified-key",
+            Refusal::NoTokenKey(_) => "no-token-key",
             Refusal::WrongKind { .. } => "item-wrong-kind",
             Refusal::NotCertifiable(not) => not.code,
             Refusal::Run(refusal) => refusal.code(),

@@ -16,8 +16,17 @@ use std::path::{Path, PathBuf};
 
 /// Keys of a new PSD, in the order they are made.
 const ROLES: [Role; 2] = [Role::Indicium, Role::Device];
-/// And of one that certifies, by the plan: the second makes certification numbers.
-const CERTIFYING: [Role; 2] = [Role::Certification, Role::TokenMac];
+
+/// Those and the ones that the plan asks for: to certify, of which the second makes certification numbers, and to make digital tokens.
+fn roles(plan: &Plan) -> impl Iterator<Item = Role> {
+    let Plan { certifying, digital_tokens, .. } = *plan;
+    let asked = [
+        (Role::Certification, certifying),
+        (Role::TokenMac, certifying || digital_tokens),
+        (Role::PostalMac, digital_tokens),
+    ];
+    ROLES.into_iter().chain(asked.into_iter().filter(|(_, asked)| *asked).map(|(role, _)| role))
+}
 
 /// Why PSDs were not created. Those before the one named were, and the plan without them can be repeated.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +104,7 @@ pub fn create_psds(
                 continue;
             }
             let mut events = vec![psd_created(group, psd)];
-            let roles = ROLES.into_iter().chain(CERTIFYING.into_iter().filter(|_| plan.certifying));
-            for (role, sequence) in roles.zip(2..) {
+            for (role, sequence) in roles(plan).zip(2..) {
                 events.push(key_created(&link, group, psd, role, sequence, requests)?);
             }
             let at = clock.read().map_err(ConsoleError::from)?;
@@ -147,12 +155,12 @@ fn key_created(
 ) -> Result<Event, CreateError> {
     let id = key_id(psd, role, 1);
     let label = key_label(psd, role, 1);
-    let algorithm = if role == Role::TokenMac { Algorithm::HmacSha256 } else { Algorithm::EcdsaP256 };
+    let algorithm = if role.is_mac() { Algorithm::HmacSha256 } else { Algorithm::EcdsaP256 };
     let residence = Residence::Resident;
     let wanted = WantedKey { role, algorithm, key_id: &id, label: &label, residence };
     let spki = make_key(link, group.token.as_str(), &wanted)?.spki;
     // A MAC key has no public half that anybody could certify.
-    if role != Role::TokenMac {
+    if !role.is_mac() {
         write_request(link, psd, role, &id, &spki, requests)?;
     }
     Ok(Event::KeyCreated {

@@ -81,7 +81,7 @@ impl Desk {
             Err(not) => Details::NotCertifiable(asked.date, request.proof.into(), Arc::new(not)),
         };
         let (key, reference) = (asked.key, asked.reference);
-        Ok(Piece { key, digest, postage, details, recipient: None, reference, weight_g: None })
+        Ok(Piece { key, digest, postage, details, recipient: None, reference, weight_g: None, token: None })
     }
 
     fn certification(

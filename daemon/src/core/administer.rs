@@ -86,7 +86,9 @@ impl Engine {
     /// A key is about to be revoked, by operators or by the authority: what it is to sign, or has signed, and is not on its way to the disk yet is dropped.
     pub(super) fn distrust(&mut self, device: usize, key_id: &[u8]) {
         let psd = &self.devices[device].psd;
-        let mut signing = [Role::Indicium, Role::Certification].into_iter().filter_map(|role| psd.signing_key(role));
+        let mut signing = [Role::Indicium, Role::Certification, Role::TokenMac, Role::PostalMac]
+            .into_iter()
+            .filter_map(|role| psd.signing_key(role));
         if signing.any(|key| *key.key_id == *key_id) {
             let fault = Fault::KeyRevoked("its key is being revoked".to_owned());
             self.drop_uncommitted(device, &fault);

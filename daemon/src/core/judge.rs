@@ -273,6 +273,9 @@ impl Engine {
         if !keyless && !draft.token.is_some_and(|token| self.is_up(token)) {
             return Plan::Settle(Outcome::Fault(Fault::Token("it does not answer".to_owned())));
         }
+        if let Some(fault) = self.lacks_mac_token(&self.devices[draft.device], &item.piece) {
+            return Plan::Settle(Outcome::Fault(fault));
+        }
         let context = PieceContext {
             tenant: self.keys.name(request.tenant),
             clock: self.now,

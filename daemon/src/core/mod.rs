@@ -15,6 +15,7 @@ mod pipeline;
 mod pool;
 mod runs;
 mod schedule;
+mod token;
 mod top_up;
 mod tree;
 mod turn;
@@ -32,6 +33,7 @@ use psd::certification::MarkId;
 use psd::certifying::Basis;
 use psd::clock::{ClockReading, ClockSample, ClockStop};
 use psd::device::{Authorisation, Change as PsdChange, Identity, Piece, Purpose, RunRefusal, ValueRefusal};
+use psd::digital_token::Party;
 use psd::governance::Governance;
 use psd::inspection::InspectionPeriods;
 use psd::key::Role;
@@ -372,7 +374,9 @@ pub enum Event {
     PaidLookedUp(ChunkId, bool),
     /// A frame is signed.
     Signed(ChunkId, Signatures),
-    /// A frame could not be signed.
+    /// A frame of halves of digital tokens is MACed, see [`Action::Mac`].
+    Maced(ChunkId, Party, Signatures),
+    /// A frame could not be signed, or not be MACed.
     SignFailed(ChunkId, HsmFault),
     /// A chunk is durable.
     Committed(ChunkId, Vec<Durable>),
@@ -409,6 +413,8 @@ pub enum Action {
     LookUpPaid(ChunkId, MarkId),
     /// Have a frame signed.
     Sign(ChunkId, TokenIndex, SignFrame),
+    /// Have this party's halves of the digital tokens of a chunk MACed, beside its signatures.
+    Mac(ChunkId, Party, TokenIndex, SignFrame),
     /// Write records; chunks arrive in the order to write them in.
     Commit(Option<ChunkId>, Vec<NewRecord>),
     /// Answer a sign request.

@@ -2,10 +2,12 @@
 
 use super::engine::Engine;
 use super::keys::TenantIndex;
+use super::token::{self, Gathering};
 use super::value::ValueWork;
 use super::{Action, ChunkId, Fault, Outcome, RequestId};
 use psd::certification::MarkId;
 use psd::device::PreparedPiece;
+use psd::digital_token::DigitalToken;
 use psd::{PieceKey, Refusal, State};
 use psdd_hsm::link::Signatures;
 use psdd_hsm::protocol::{FaultClass, HsmFault};
@@ -32,6 +34,8 @@ pub(super) enum Work {
         slots: Vec<Slot>,
         prepared: Vec<PreparedPiece>,
         bodies: Vec<Option<Body>>,
+        /// Where some of them are to have digital tokens.
+        gathering: Option<Box<Gathering>>,
     },
     Value(ValueWork),
     /// Locks changed by an instruction.
@@ -71,7 +75,7 @@ pub(super) enum Parked {
 }
 
 impl Engine {
-    pub(super) fn signed(&mut self, id: ChunkId, signatures: &Signatures, monotonic_ms: u64) {
+    pub(super) fn signed(&mut self, id: ChunkId, signatures: Signatures, monotonic_ms: u64) {
         // A chunk that was dropped meanwhile is not known any more; its signatures go nowhere.
         let Some(chunk) = self.chunks.get_mut(&id).filter(|chunk| matches!(chunk.stage, Stage::Signing)) else {
             return;
@@ -82,15 +86,39 @@ impl Engine {
             Work::Instruction | Work::Overdue | Work::Change(_) => return,
         };
         if signatures.len() != wanted {
-            let (code, step) = ("signatures-missing".to_owned(), "signing a frame".to_owned());
-            let fault = HsmFault { class: FaultClass::Module, code, step, retryable: true };
-            return self.sign_failed(id, &fault, monotonic_ms);
+            return self.incomplete(id, monotonic_ms);
         }
+        if let Work::Pieces { gathering: Some(gathering), .. } = &mut chunk.work {
+            gathering.signatures = Some(signatures);
+            return self.gathered(id);
+        }
+        self.all_signed(id, &signatures, Vec::new());
+    }
+
+    /// Where all of a chunk with digital tokens is there, it is signed.
+    pub(super) fn gathered(&mut self, id: ChunkId) {
+        let work = self.chunks.get_mut(&id).map(|chunk| &mut chunk.work);
+        let Some(Work::Pieces { gathering: Some(gathering), .. }) = work else { return };
+        if let Some((signatures, tokens)) = gathering.complete() {
+            self.all_signed(id, &signatures, tokens);
+        }
+    }
+
+    /// The token gave another number of signatures or MACs than was asked for.
+    pub(super) fn incomplete(&mut self, id: ChunkId, monotonic_ms: u64) {
+        let (code, step) = ("signatures-missing".to_owned(), "signing a frame".to_owned());
+        let fault = HsmFault { class: FaultClass::Module, code, step, retryable: true };
+        self.sign_failed(id, &fault, monotonic_ms);
+    }
+
+    fn all_signed(&mut self, id: ChunkId, signatures: &Signatures, tokens: Vec<DigitalToken>) {
+        let Some(chunk) = self.chunks.get_mut(&id) else { return };
         let device = chunk.device;
         let records = match &mut chunk.work {
-            Work::Pieces { prepared, bodies, .. } => {
-                let pieces = std::mem::take(prepared).into_iter().zip(std::mem::take(bodies));
-                let signed = pieces.zip(signatures.iter());
+            Work::Pieces { prepared, bodies, gathering, .. } => {
+                let prepared = std::mem::take(prepared);
+                let prepared = if gathering.is_some() { token::put(prepared, tokens) } else { prepared };
+                let signed = prepared.into_iter().zip(std::mem::take(bodies)).zip(signatures.iter());
                 signed.map(|((piece, body), signature)| NewRecord { record: piece.signed(signature), body }).collect()
             }
             Work::Instruction | Work::Overdue | Work::Change(_) => Vec::new(),

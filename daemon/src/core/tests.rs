@@ -6,6 +6,7 @@ mod certify;
 mod changes;
 mod commit_order;
 mod desks;
+mod digital_tokens;
 mod duplicates;
 mod fairness;
 mod gates;

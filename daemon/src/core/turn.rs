@@ -37,7 +37,7 @@ pub(super) struct Draft {
     pub(super) token: Option<TokenIndex>,
     before: State,
     pub(super) slots: Vec<Slot>,
-    prepared: Vec<PreparedPiece>,
+    pub(super) prepared: Vec<PreparedPiece>,
 }
 
 impl Engine {
@@ -189,8 +189,8 @@ impl Engine {
     fn record(&mut self, draft: Draft) {
         let Draft { id, device, before, slots, prepared, .. } = draft;
         let records = prepared.into_iter().map(|piece| piece.recorded().into()).collect();
-        let (prepared, bodies) = (Vec::new(), Vec::new());
-        let (work, desk) = (Work::Pieces { slots, prepared, bodies }, Some(self.policy.desk));
+        let (prepared, bodies, gathering) = (Vec::new(), Vec::new(), None);
+        let (work, desk) = (Work::Pieces { slots, prepared, bodies, gathering }, Some(self.policy.desk));
         self.begin_chunk((id, device), before, work, (Stage::Signed(records), desk));
         self.commit_ready(device);
     }
@@ -212,6 +212,8 @@ impl Engine {
     }
 
     fn send(&mut self, draft: Draft, role: Role) {
+        // Before the indicia, so that a token that takes no MACs has no indicium signed in vain.
+        let gathering = self.ask_for_tokens(&draft);
         let Draft { id, device: device_index, token, before, slots, prepared } = draft;
         let bodies = slots
             .iter()
@@ -227,7 +229,7 @@ impl Engine {
         let form = if role == Role::Indicium { Form::Indicium } else { Form::CoseSign1 };
         let frame = SignFrame { key_id, role, form, floor, messages };
         let desk = (role == Role::Certification).then_some(self.policy.desk);
-        let work = Work::Pieces { slots, prepared, bodies };
+        let work = Work::Pieces { slots, prepared, bodies, gathering };
         self.begin_chunk((id, device_index), before, work, (Stage::Signing, desk));
         self.actions.push(Action::Sign(id, token.unwrap_or(TokenIndex(usize::MAX)), frame));
     }

@@ -4,7 +4,7 @@ use super::checkpoint::{Newest, Pace};
 use super::ledger_thread::{LedgerThread, ToLedger};
 use super::look_up::{self, LookUp};
 use super::metrics::Metrics;
-use super::spot_check::{InToken, SpotCheck};
+use super::spot_check::{Asked, InToken, SpotCheck};
 use super::{Fatal, die};
 use crate::certify::Desk;
 use crate::core::{
@@ -14,6 +14,7 @@ use crate::core::{
 use crate::funds::Need;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select, unbounded};
 use psd::clock::ClockReading;
+use psd::digital_token::Party;
 use psd::key::Role;
 use psd::{PieceKey, PsdId, TenantName};
 use psdd_hsm::link::{Link, RequestId as FrameId, SendError, SignFrame, Signatures};
@@ -392,9 +393,13 @@ impl CoreThread {
     fn frame(&mut self, frame: FrameEvent, at: u64) {
         match frame {
             FrameEvent::Signed(token, id, signatures) => {
-                let Some(InToken { chunk, sample }) = self.frames.remove(&(token, id)) else { return };
-                if sample.is_none_or(|sample| sample.holds(&signatures)) {
-                    return self.engine.handle(Event::Signed(chunk, signatures), at);
+                let Some(InToken { chunk, asked }) = self.frames.remove(&(token, id)) else { return };
+                match asked {
+                    Asked::Halves(party) => return self.engine.handle(Event::Maced(chunk, party, signatures), at),
+                    Asked::Signatures(sample) if sample.as_ref().is_none_or(|sample| sample.holds(&signatures)) => {
+                        return self.engine.handle(Event::Signed(chunk, signatures), at);
+                    }
+                    Asked::Signatures(_) => {}
                 }
                 tracing::error!(
                     token = token.0,
@@ -437,7 +442,8 @@ impl CoreThread {
 
     fn perform(&mut self, action: Action, at: u64, writes: &mut Vec<(Option<ChunkId>, Vec<psdd_ledger::NewRecord>)>) {
         match action {
-            Action::Sign(chunk, token, frame) => self.sign(chunk, token, &frame, at),
+            Action::Sign(chunk, token, frame) => self.sign((chunk, None), token, &frame, at),
+            Action::Mac(chunk, party, token, frame) => self.sign((chunk, Some(party)), token, &frame, at),
             Action::Commit(chunk, records) => writes.push((chunk, records)),
             Action::LookUp(request, tenant, keys) => {
                 if self.look_ups.send(LookUp::Keys(request, tenant, keys)).is_err() {
@@ -473,13 +479,17 @@ impl CoreThread {
         }
     }
 
-    fn sign(&mut self, chunk: ChunkId, token: TokenIndex, frame: &SignFrame, at: u64) {
+    /// Sends a frame of a chunk: its signatures, or this party's halves of its digital tokens.
+    fn sign(&mut self, (chunk, half): (ChunkId, Option<Party>), token: TokenIndex, frame: &SignFrame, at: u64) {
         let link = self.links.get().and_then(|links| links.get(token.0));
         Metrics::add(&self.metrics.frames, 1);
         match link.map_or(Err(SendError::Down), |link| link.sign(frame)) {
             Ok(id) => {
-                let sample = self.spot_check.sample(frame);
-                self.frames.insert((token, id), InToken { chunk, sample });
+                let asked = match half {
+                    Some(party) => Asked::Halves(party),
+                    None => Asked::Signatures(self.spot_check.sample(frame)),
+                };
+                self.frames.insert((token, id), InToken { chunk, asked });
             }
             Err(error) => {
                 let code = match error {

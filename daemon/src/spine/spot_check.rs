@@ -4,6 +4,7 @@
 //! of every sixteenth small one is verified before the debit. The SDK and every verifier verify all of them afterwards.
 
 use crate::core::{ChunkId, KeyNews};
+use psd::digital_token::Party;
 use psd::key::Role;
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_wire::spki::PublicKey;
@@ -18,7 +19,15 @@ const EVERY: usize = 16;
 /// A chunk whose frame is in the token.
 pub(super) struct InToken {
     pub(super) chunk: ChunkId,
-    pub(super) sample: Option<Sample>,
+    pub(super) asked: Asked,
+}
+
+/// What a frame is to bring.
+pub(super) enum Asked {
+    /// Signatures, of which one is verified.
+    Signatures(Option<Sample>),
+    /// A party's halves of digital tokens. Nobody but the token can verify a MAC.
+    Halves(Party),
 }
 
 /// One message of a frame, and the key it is signed with.

@@ -12,9 +12,11 @@ pub fn content_digest(target: &SignTarget<'_>, item: &SignItem<'_>) -> [u8; 32] 
 }
 
 fn postal(target: &SignTarget<'_>, item: &PostalItem<'_>) -> [u8; 32] {
-    let (prefix, signer): (&[u8], _) = match target {
-        SignTarget::Psd(psd) => (b"psdd-indicium-1", psd),
-        SignTarget::Licence { licence, select: _ } => (b"psdd-indicium-pool-1", licence),
+    let (prefix, signer): (&[u8], _) = match (target, item.token) {
+        (SignTarget::Psd(psd), false) => (b"psdd-indicium-1", psd),
+        (SignTarget::Psd(psd), true) => (b"psdd-indicium-token-1", psd),
+        (SignTarget::Licence { licence, select: _ }, false) => (b"psdd-indicium-pool-1", licence),
+        (SignTarget::Licence { licence, select: _ }, true) => (b"psdd-indicium-pool-token-1", licence),
     };
     let weight = item.weight.map(u64::to_be_bytes);
     let fields: [Option<&[u8]>; 8] = [

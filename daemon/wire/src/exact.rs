@@ -36,6 +36,11 @@ pub(crate) fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     u64::deserialize(deserializer).map(Some)
 }
 
+/// True or false where there may be neither; null is not absence.
+pub(crate) fn some_bool<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    bool::deserialize(deserializer).map(Some)
+}
+
 /// A byte string.
 pub(crate) fn bytes<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, [u8]>, D::Error> {
     struct Bytes;

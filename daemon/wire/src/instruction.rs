@@ -183,7 +183,7 @@ fn change_key(claims: &InstructionClaims) -> Result<Act, InstructionError> {
     let psd = psd(claims, act)?;
     let role = claims.role.as_deref().ok_or_else(|| wrong("is missing"))?;
     let role = PSD_ROLES.into_iter().find(|known| known.to_string() == role);
-    let role = role.ok_or_else(|| wrong("is not indicium, certification, device or token-mac"))?;
+    let role = role.ok_or_else(|| wrong("is not indicium, certification, device, token-mac or postal-mac"))?;
     Ok(Act::ChangeKey { psd, role })
 }
 

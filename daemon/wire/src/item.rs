@@ -3,6 +3,7 @@
 use crate::digest::content_digest;
 use crate::message::{CertifyItem, PostalItem, SignItem, SignTarget, VoucherItem};
 use psd::device::Piece;
+use psd::digital_token::{AddressCode, AddressCodeError};
 use psd::id::NameError;
 use psd::indicium::{AddressError, Destination, Details, Postal, Validity, Voucher, VoucherError};
 use psd::money::AmountError;
@@ -57,6 +58,11 @@ pub enum ItemError {
     /// Paid in two ways.
     #[error("a piece is paid by an indicium or by an imprint, not by both; leave out the imprint")]
     PaidBothWays,
+    /// A digital token is asked for, and nothing tells the recipient.
+    #[error(
+        "a digital token tells the recipient: give one with a letter or digit, or a delivery point as the destination ({0})"
+    )]
+    TokenRecipient(#[source] AddressCodeError),
     /// Empty or too long.
     #[error("reference is 1 to {LONGEST_REFERENCE} bytes, this one has {0}")]
     Reference(usize),
@@ -81,6 +87,7 @@ impl ItemError {
             ItemError::Destination(_) => "destination-invalid",
             ItemError::Rate(_) => "rate-invalid",
             ItemError::Recipient(_) => "recipient-invalid",
+            ItemError::TokenRecipient(_) => "token-needs-recipient",
             ItemError::Reference(_) => "reference-invalid",
             ItemError::Scale(_) => "scale-invalid",
             ItemError::Class(_) => "class-invalid",
@@ -148,8 +155,16 @@ pub fn piece_of(target: &SignTarget<'_>, item: &SignItem<'_>) -> Result<Piece, I
     if let Some(recipient) = item.recipient().filter(|r| !(1..=LONGEST_RECIPIENT).contains(&r.len())) {
         return Err(ItemError::Recipient(recipient.len()));
     }
+    let token = match (item, &details) {
+        (SignItem::Postal(PostalItem { token: true, recipient, .. }), Details::Postal(postal)) => {
+            let code = AddressCode::of_piece(postal.destination, recipient.as_deref());
+            Some(code.map_err(ItemError::TokenRecipient)?)
+        }
+        _ => None,
+    };
     let reference = reference_of(reference.as_deref())?;
-    Ok(Piece { key, digest: content_digest(target, item), postage, details, recipient: None, reference, weight_g })
+    let digest = content_digest(target, item);
+    Ok(Piece { key, digest, postage, details, recipient: None, reference, weight_g, token })
 }
 
 fn postal(item: &PostalItem<'_>) -> Result<Postal, ItemError> {

@@ -172,7 +172,7 @@ pub const fn kind_allowed(role: Role, kind: KeyKind) -> bool {
         Role::Indicium | Role::Device => matches!(kind, KeyKind::P256),
         Role::Certification => matches!(kind, KeyKind::P256 | KeyKind::P384),
         // These are never certified.
-        Role::TokenMac | Role::Log => false,
+        Role::TokenMac | Role::PostalMac | Role::Log => false,
     }
 }
 

@@ -24,6 +24,9 @@ pub struct PostalItem<'a> {
     pub date: Cow<'a, str>,
     /// Rate category.
     pub rate: Cow<'a, str>,
+    /// Whether it is to have a digital token as well.
+    #[serde(skip_serializing_if = "is_not")]
+    pub token: bool,
     /// Grams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u64>,
@@ -59,6 +62,11 @@ pub struct VoucherItem<'a> {
     pub valid_from: Cow<'a, str>,
     /// Last day, `YYYY-MM-DD`.
     pub valid_until: Cow<'a, str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_not(asked: &bool) -> bool {
+    !*asked
 }
 
 impl SignItem<'_> {
@@ -103,6 +111,8 @@ struct EitherItem<'a> {
     kind: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "exact::some_text")]
     rate: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "exact::some_bool")]
+    token: Option<bool>,
     #[serde(borrow, default, deserialize_with = "exact::some_text")]
     value: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "exact::some_text")]
@@ -137,6 +147,7 @@ impl<'a> EitherItem<'a> {
             date,
             kind,
             rate,
+            token,
             value,
             holder,
             weight,
@@ -148,8 +159,9 @@ impl<'a> EitherItem<'a> {
             valid_until,
         } = self;
         let of_voucher = [&kind, &value, &holder, &valid_from, &valid_until].into_iter().any(Option::is_some);
-        let of_mail =
-            weight.is_some() || [&date, &rate, &postage, &recipient, &destination].into_iter().any(Option::is_some);
+        let of_mail = token.is_some()
+            || weight.is_some()
+            || [&date, &rate, &postage, &recipient, &destination].into_iter().any(Option::is_some);
         if of_voucher && of_mail {
             return Err(E::custom("an item has the fields of a postal item or those of a voucher item, not of both"));
         }
@@ -169,6 +181,7 @@ impl<'a> EitherItem<'a> {
             key,
             date: stands(date, "date")?,
             rate: stands(rate, "rate")?,
+            token: token.unwrap_or(false),
             weight,
             postage: stands(postage, "postage")?,
             recipient,

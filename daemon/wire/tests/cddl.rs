@@ -38,6 +38,7 @@ fn item() -> PostalItem<'static> {
         key: Cow::Borrowed(&[1; 16]),
         date: "2026-11-20".into(),
         rate: "FCM1".into(),
+        token: true,
         weight: Some(28),
         postage: "0.735".into(),
         recipient: Some("A. Resident".into()),
@@ -56,9 +57,18 @@ fn requested() -> ValueRequestResponse {
     }
 }
 
-fn piece() -> SignedPiece {
+fn piece(full: bool) -> SignedPiece {
     let (leaf, time, sequence) = (65_536, 1_795_176_000_000, 255);
-    SignedPiece { key: [7; 16], psd: psd(), leaf, time, indicium: vec![0; 113], sequence, registers: registers() }
+    SignedPiece {
+        key: [7; 16],
+        psd: psd(),
+        leaf,
+        time,
+        token: full.then(|| "12345 67890 6".to_owned()),
+        indicium: vec![0; 113],
+        sequence,
+        registers: registers(),
+    }
 }
 
 fn view(full: bool) -> PsdView {
@@ -151,7 +161,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         let checkpoint = full.then(|| "psdd.log/dev\n1\nAA==\n\n— psdd.log/dev AA==\n".to_owned());
         let mut bare = item();
         if !full {
-            (bare.weight, bare.recipient, bare.reference) = (None, None, None);
+            (bare.weight, bare.recipient, bare.reference, bare.token) = (None, None, None, false);
         }
         let by_licence = Select::ALL.map(|select| SignTarget::Licence { licence: "L-1000".into(), select });
         for target in [SignTarget::Psd("PS010000001".into())].into_iter().chain(by_licence) {
@@ -167,9 +177,9 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         all.push(("voucher-claims", voucher::claims(full).1));
         let problem = if full { Problem::passing("overloaded", "x", 100) } else { Problem::lasting("key-reused", "y") };
         let refused = RefusedPiece { key: vec![1, 2], problem: problem.clone() };
-        let results = vec![SignResult::Signed(piece()), SignResult::Refused(refused)];
+        let results = vec![SignResult::Signed(piece(full)), SignResult::Refused(refused)];
         all.push(("sign-response", encode(&SignResponse { results, checkpoint: checkpoint.clone() })));
-        all.push(("piece-response", encode(&PieceResponse { piece: piece(), checkpoint: checkpoint.clone() })));
+        all.push(("piece-response", encode(&PieceResponse { piece: piece(full), checkpoint: checkpoint.clone() })));
         let psds = if full { vec![view(true), view(false)] } else { Vec::new() };
         all.push(("psds-response", encode(&PsdsResponse { psds, checkpoint: checkpoint.clone() })));
         all.push(("scales-response", encode(&scales(full, checkpoint.clone()))));
@@ -395,6 +405,7 @@ fn the_test_above_leaves_no_rule_out() {
         "scale-view",
         "sign-result",
         "signed-piece",
+        "digital-token",
         "refused-piece",
         "psd-view",
         "limits",

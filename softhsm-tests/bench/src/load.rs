@@ -27,6 +27,7 @@ pub fn item(mills: u64) -> Option<Item> {
         recipient: None,
         reference: None,
         weight_g: None,
+        token: false,
     })
 }
 

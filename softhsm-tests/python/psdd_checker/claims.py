@@ -72,7 +72,7 @@ _REVOCATION: Shape = {
     "reason": _one_of(*REASONS), "serial": is_uint, "expires": is_uint, "sequence": is_uint, "appliance": is_text,
 }  # fmt: skip
 _CHANGE: Shape = {
-    "act": _one_of("change-key"), "psd": is_text, "role": _one_of("indicium", "certification", "device", "token-mac"),
+    "act": _one_of("change-key"), "psd": is_text, "role": _one_of("indicium", "certification", "device", "token-mac", "postal-mac"),
     "expires": is_uint, "sequence": is_uint, "appliance": is_text,
 }  # fmt: skip
 _HOURS: Shape = {"warn": is_uint, "block": is_uint}

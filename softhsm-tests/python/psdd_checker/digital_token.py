@@ -83,6 +83,17 @@ def parse(text: str, lengths: tuple[int, int] = (5, 5)) -> tuple[str, str]:
     return digits[: lengths[0]], digits[lengths[0] : -1]
 
 
+def stored(text: str) -> tuple[str, str]:
+    """The halves of a token as a record has it, exactly as it is printed; ValueError where it is none."""
+    groups = text.split(" ")
+    if len(groups) != 3 or not all(4 <= len(group) <= 8 for group in groups[:2]):
+        raise ValueError(f"{text!r:.40} is not two halves of 4 to 8 digits and a check digit")
+    halves = parse(text, (len(groups[0]), len(groups[1])))
+    if printed(*halves) != text:
+        raise ValueError(f"{text!r:.40} is not as it is printed")
+    return halves
+
+
 def holds(key: bytes, party: str, data: TokenData, token: str, lengths: tuple[int, int] = (5, 5)) -> bool:
     """Whether the party's half of a token is what its key makes of the data; says nothing of the other half."""
     mine = parse(token, lengths)[party == POSTAL]

@@ -8,7 +8,7 @@ CODES: dict[str, str] = {
     # the database
     "sqlite": "SQLite finds the database itself damaged",
     "schema": "a documented table or column is missing",
-    "format": "meta.format is not 3",
+    "format": "meta.format is not 4",
     "row": "a row has a value of the wrong type or length",
     # records
     "gap": "leaves are not 0, 1, 2, ... without a gap",
@@ -81,6 +81,8 @@ CODES: dict[str, str] = {
     "head": "head is not the size, root and time of the entries",
     "tile": "a tile is missing, surplus or other than the tree's",
     "piece": "a kind 16 or 29 without its row in piece, or a row without its record",
+    "digital-token": "a digital token is not one, or was made without a token-mac key and a postal-mac key in use",
+    "digital-token-row": "a piece with a digital token without its row in digital_token, or a row without such a piece",
     "paid-by": "a paying indicium without its row in paid_by, or a row without its kind 29",
     "in-run": "a piece of a run without its row in in_run, or a row without its kind 29",
     "tenant": "the tenant table does not number the tenants of piece",

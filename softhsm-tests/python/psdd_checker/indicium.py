@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from . import certification, ibi, voucher
+from . import certification, digital_token, ibi, voucher
 from .findings import Findings
 from .keys import PublicKey, algorithm_of, verifies
-from .record import ROLE_CERTIFICATION, ROLE_INDICIUM, VOUCHER, WITHDRAWAL_REQUESTED
+from .record import MAC_ROLES, ROLE_CERTIFICATION, ROLE_INDICIUM, VOUCHER, WITHDRAWAL_REQUESTED
 from .runs import RunRules
 from .state import ACTIVE, DEVELOPMENT, Psd, State
 
@@ -40,8 +40,21 @@ class IndiciumRules:
             findings.leaf(leaf, "limits", f"postage {postage} not in {psd.limits[0]} to {psd.limits[1]}")
         if 13 in record:
             state.hashed[leaf] = record[13]
+        if 16 in record:
+            self._token(leaf, record, psd, state)
         self._symbol(leaf, record, psd, state)
         state.marks.setdefault((psd.name, record[5][0]), (sha256(record[12]).digest(), postage))
+
+    def _token(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> None:
+        """The halves are for the holders of their keys; here it is the form, the check digit and that there were keys."""
+        state.digital_tokens[psd.name, record[5][3]] = leaf
+        try:
+            digital_token.stored(record[16])
+        except ValueError as error:
+            self.findings.leaf(leaf, "digital-token", str(error))
+        for role in MAC_ROLES:
+            if psd.in_use(role) is None:
+                self.findings.leaf(leaf, "digital-token", f"no key of role {role} of {psd.name} is in use")
 
     def certified(self, leaf: int, record: dict[int, Any], psd: Psd, state: State) -> certification.Certification | None:
         """Judge one certification against its PSD as of the record before it; gives it, where it can be read."""

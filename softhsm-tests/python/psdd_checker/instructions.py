@@ -24,6 +24,7 @@ from .record import (
     ROLE_DEVICE,
     ROLE_INDICIUM,
     ROLE_MAC,
+    ROLE_POSTAL_MAC,
 )
 from .state import FUNDS, INSPECTION, POLICY, Psd, State
 
@@ -33,6 +34,7 @@ _REASONS = {FUNDS: 16, INSPECTION: 8}
 _AUTHORITY_BITS = 8 | 16
 _OF_INSPECTION = {INSPECTION_PERIODS: "inspection-periods", AUDIT_ACCEPTED: "accept-audit", KEY_CHANGE: "change-key"}
 _ROLES = {ROLE_INDICIUM: "indicium", ROLE_CERTIFICATION: "certification", ROLE_DEVICE: "device", ROLE_MAC: "token-mac"}
+_ROLES[ROLE_POSTAL_MAC] = "postal-mac"
 _OF_A_KEY = {ACKNOWLEDGED: "acknowledge", KEY_REVOKED: "revoke-key"}
 
 

@@ -23,7 +23,7 @@ from .record import (
     ROLE_CERTIFICATION,
     ROLE_INDICIUM,
     ROLE_LOG,
-    ROLE_MAC,
+    MAC_ROLES,
 )
 from .state import SCRAPPED, WITHDRAWN_STATE, Key, Psd, State
 
@@ -66,7 +66,7 @@ class KeyRules:
             self._findings.leaf(leaf, "key-weaker", message)
         key = Key(role, algorithm, spki, None, leaf)
         try:
-            if role != ROLE_MAC:
+            if role not in MAC_ROLES:
                 key.public = load(spki)
                 if algorithm_of(key.public) != algorithm:
                     raise ValueError(f"algorithm {algorithm} is not that of the SPKI")
@@ -77,7 +77,7 @@ class KeyRules:
         if 13 in record:
             self._state.hashed[leaf] = record[13]
             self._state.wrapped.add(leaf)
-        if role == ROLE_MAC and not psd.activated(role):
+        if role in MAC_ROLES and not psd.activated(role):
             key.activated = record[4]
         psd.keys.pop(cka_id, None)
         psd.keys[cka_id] = key

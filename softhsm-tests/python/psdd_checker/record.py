@@ -26,7 +26,8 @@ REASONS = {
     "privilegeWithdrawn": 9,
 }  # CRLReason of RFC 5280 section 5.3.1, without a hold  # fmt: skip
 OPERATOR, CLIENT, ACCOUNT = 1, 2, 3  # whom kind 24 revokes
-ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG = 1, 2, 3, 4, 5
+ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_LOG, ROLE_POSTAL_MAC = 1, 2, 3, 4, 5, 6
+MAC_ROLES = (ROLE_MAC, ROLE_POSTAL_MAC)
 
 IBI, VOUCHER = "ibi", "voucher"
 FORMATS = (IBI, VOUCHER)
@@ -210,7 +211,7 @@ KINDS: dict[int, dict[int, Check]] = {
         19: _any_bytes,
         20: _byte_strings(0),
     },
-    KEY_CREATED: {8: _bytes, 9: _one_of(1, 2, 3, 4, 5), 10: _one_of(1, 2, 3, 4), 11: _text, 12: _bytes},
+    KEY_CREATED: {8: _bytes, 9: _one_of(1, 2, 3, 4, 5, 6), 10: _one_of(1, 2, 3, 4), 11: _text, 12: _bytes},
     PSD_CREATED: {
         8: _name,
         9: _name,
@@ -243,7 +244,7 @@ KINDS: dict[int, dict[int, Check]] = {
     REVOKED: {8: _one_of(OPERATOR, CLIENT, ACCOUNT), 9: _name, 11: is_uint, 12: _reason},
     INSPECTION_PERIODS: {8: _name},
     AUDIT_ACCEPTED: {8: _exactly(32)},
-    KEY_CHANGE: {8: _one_of(ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE)},
+    KEY_CHANGE: {8: _one_of(ROLE_INDICIUM, ROLE_CERTIFICATION, ROLE_MAC, ROLE_DEVICE, ROLE_POSTAL_MAC)},
     AUTHORITY_POLICY: {8: _positive, 9: is_policy},
     CERTIFICATION: {8: _name, 9: _exactly(16), 10: _exactly(32), 11: _amount, 12: _bytes},
     RUN_OPENED: {
@@ -288,7 +289,7 @@ _OPTIONAL: dict[int, dict[int, Check]] = {
     KEY_CREATED: {13: _exactly(32)},
     PSD_CREATED: {15: _zips},
     VALUE_REQUESTED: {12: is_uint, 13: _amount},
-    INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint},
+    INDICIUM: {13: _exactly(32), 14: _reference, 15: is_uint, 16: _text},
     CEILING: {10: _amount},
     KEY_STATE: {11: _reason},
     CEREMONY_ENDED: {10: _bytes},
@@ -334,8 +335,8 @@ def _as_many(names: int, keys: int) -> Callable[[Record], Fault | None]:
 
 
 def _check_value(record: Record) -> Fault | None:
-    """A secret key has the one role and algorithm, and in place of a public key its check value."""
-    secret = record[9] == ROLE_MAC
+    """A secret key has one of two roles and the one algorithm, and in place of a public key its check value."""
+    secret = record[9] in MAC_ROLES
     if secret != (record[10] == HMAC_SHA256):
         return "value", f"kind {KEY_CREATED}, key 10: algorithm {record[10]} for role {record[9]}"
     if secret and len(record[12]) != 32:

@@ -21,6 +21,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "piece": ("tenant", "key", "leaf"),
     "paid_by": ("psd", "ascending", "leaf"),
     "in_run": ("opened", "leaf"),
+    "digital_token": ("psd", "pieces", "leaf"),
     "tenant": ("id", "name"),
     "live": ("psd", "slot", "leaf"),
     "register": ("psd", "sequence", "ascending", "descending", "control_total", "pieces"),

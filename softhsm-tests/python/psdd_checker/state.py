@@ -40,9 +40,9 @@ from .record import (
     REFUNDED,
     RETIRED,
     REVOKED,
+    MAC_ROLES,
     RUN_CLOSED,
     RUN_OPENED,
-    ROLE_MAC,
     SCALE_REGISTERED,
     SCALE_REMOVED,
     VALUE_APPLIED,
@@ -118,7 +118,7 @@ class Key:
     @property
     def is_certified(self) -> bool:
         """Whether it may be activated as far as certificates go; a secret key has none."""
-        return self.serial is not None or self.role == ROLE_MAC
+        return self.serial is not None or self.role in MAC_ROLES
 
     @property
     def is_sound(self) -> bool:
@@ -202,6 +202,7 @@ class State:
     governance: Governance = field(default_factory=Governance)
     live: dict[str, dict[str, int]] = field(default_factory=dict)
     pieces: dict[tuple[str, bytes], int] = field(default_factory=dict)
+    digital_tokens: dict[tuple[str, int], int] = field(default_factory=dict)  # pieces with tokens, by PSD and number
     paid_by: dict[tuple[str, int], int] = field(default_factory=dict)  # indicia that paid, by PSD and ascending register
     in_run: dict[int, int] = field(default_factory=dict)  # leaves of pieces, and of the record that opened their run
     ended: dict[int, dict[tuple[str, int], int]] = field(default_factory=dict)

@@ -29,6 +29,8 @@ class Tables:
             self._paid_by()
         if "in_run" in usable:
             self._in_run()
+        if "digital_token" in usable:
+            self._digital_tokens()
         if "live" in usable:
             self._live()
         for table, wanted in (("register", self._state.registers()), ("snapshot", self._state.snapshot)):
@@ -108,6 +110,18 @@ class Tables:
                 self._findings.add(f"in_run {opened}/{leaf}", "in-run", f"its record names {recorded}")
         for leaf, opened in left.items():
             self._findings.leaf(leaf, "in-run", f"the piece of the run opened in leaf {opened} has no row in table in_run")
+
+    def _digital_tokens(self) -> None:
+        left = dict(self._state.digital_tokens)
+        for psd, pieces, leaf in self._rows("digital_token", (str, int, int), "psd, pieces"):
+            recorded = left.pop((psd, pieces), None)
+            if recorded != leaf:
+                said = "none has" if recorded is None else f"leaf {recorded} has"
+                where = f"digital_token {psd}/{pieces}"
+                self._findings.add(where, "digital-token-row", f"row says leaf {leaf}; {said} the token of this piece")
+        for (psd, pieces), leaf in left.items():
+            said = f"piece {pieces} of {psd} has no row in table digital_token"
+            self._findings.leaf(leaf, "digital-token-row", said)
 
     def _live(self) -> None:
         left = self._state.live_rows() | self._state.live_at_digest

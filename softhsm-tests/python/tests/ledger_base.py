@@ -170,7 +170,7 @@ class Base:
         """A symbol of the device in its format; `over` replaces what is signed, or by which key."""
         return SYMBOLS[device.format](device, registers, postage, **over)
 
-    def sign(self, label: str, device: Device, postage: int, *, recipient: str | None = None, key=None) -> int:
+    def sign(self, label: str, device: Device, postage: int, *, recipient: str | None = None, key=None, token: str | None = None) -> int:
         """Kind 16."""
         a, d, c, n = device.registers
         device.registers = [a + postage, d - postage, c, n + 1]
@@ -182,6 +182,8 @@ class Base:
             salt, body = os.urandom(16), recipient.encode()
             further |= {13: sha256(salt + body).digest(), 14: "ref", 15: 28}
             self.bodies[len(self.records)] = (salt, body)
+        if token is not None:
+            further[16] = token
         return self.add(label, 16, further, device)
 
     def certify(self, label: str, device: Device, key, serial: int, debited: int, mark: str | None = None, *, receipt: bool = False) -> int:

@@ -12,7 +12,7 @@ from ledger_values import AUTHORISATION, REQUEST, VOID, Values
 
 ONE, TWO, THREE = "ABCD0000000001", "ABCD0000000002", "ABCD0000000003"
 DAY_MS = 86_400_000
-ROLES = {1: "indicium", 2: "certification", 3: "token-mac", 4: "device"}
+ROLES = {1: "indicium", 2: "certification", 3: "token-mac", 4: "device", 6: "postal-mac"}
 REASONS = {0: "unspecified", 1: "keyCompromise", 3: "affiliationChanged", 4: "superseded", 5: "cessationOfOperation"}
 
 
@@ -125,6 +125,7 @@ def _custody(b: Builder, one: Device) -> None:
     b.key("mac2", one.id(b"m2"), 3, None, one, wrapped=b"\xff\x02 wrapped by the token")
     b.step("mac2:activated", one, one.id(b"m2"), 1)
     b.step("mac:retired", one, one.id(b"m"), 2)
+    b.key("postal-mac", one.id(b"p"), 6, None, one)
 
 
 def _inspected(b: Builder, one: Device, two: Device) -> None:
@@ -143,6 +144,8 @@ def _inspected(b: Builder, one: Device, two: Device) -> None:
     b.accept("accepted", one, b"\x0b" * 32)
     b.accept("accepted-two", two, b"\x0c" * 32)
     b.sign("inspected-piece", one, 730)
+    b.sign("tokened", one, 730, token="12345 67890 6")
+    b.sign("tokened-longer", one, 730, token="1234 56789012 3")
     b.request("inspected-request", one, 1_000)
     b.apply("inspected-apply", one, 1_000)
     b.periods("periods-away", "licence", None, None)

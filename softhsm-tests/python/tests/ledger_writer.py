@@ -19,6 +19,7 @@ CREATE TABLE head (id INTEGER PRIMARY KEY, size INTEGER, root BLOB, time INTEGER
 CREATE TABLE piece (tenant INTEGER, key BLOB, leaf INTEGER, PRIMARY KEY (tenant, key)) WITHOUT ROWID;
 CREATE TABLE paid_by (psd TEXT, ascending INTEGER, leaf INTEGER, PRIMARY KEY (psd, ascending)) WITHOUT ROWID;
 CREATE TABLE in_run (opened INTEGER, leaf INTEGER, PRIMARY KEY (opened, leaf)) WITHOUT ROWID;
+CREATE TABLE digital_token (psd TEXT, pieces INTEGER, leaf INTEGER, PRIMARY KEY (psd, pieces)) WITHOUT ROWID;
 CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE live (psd TEXT, slot TEXT, leaf INTEGER, PRIMARY KEY (psd, slot, leaf));
 CREATE TABLE register (psd TEXT PRIMARY KEY, sequence, ascending, descending, control_total, pieces);
@@ -81,6 +82,8 @@ def write(b: Builder, directory: Path) -> Path:
                 db.execute("INSERT OR IGNORE INTO paid_by VALUES (?, ?, ?)", (record.get(15, ""), record[16], leaf))
             if 17 in record and record[0] == 29:
                 db.execute("INSERT OR IGNORE INTO in_run VALUES (?, ?)", (b.runs.get((record[3], record[17]), 0), leaf))
+            if 16 in record and record[0] == 16:
+                db.execute("INSERT OR IGNORE INTO digital_token VALUES (?, ?, ?)", (record[3], record[5][3], leaf))
     db.executemany("INSERT INTO tenant VALUES (?, ?)", [(n, name) for name, n in tenants.items()])
     db.executemany("INSERT INTO live VALUES (?, ?, ?)", sorted(b.live_now() | b.live_then))
     for table, rows in (("register", b.registers), ("snapshot", b.snapshot)):

@@ -30,7 +30,7 @@ RECORDS: list[Row] = [
     ("record too long", "end", setting(8, "v" * 65_536), "size"),
     ("unknown kind 99", "end", setting(0, 99), "kind"),
     ("missing key", "one:3", without(10), "keys"),
-    ("surplus key", "one:3", setting(16, 1), "keys"),
+    ("surplus key", "one:3", setting(17, 1), "keys"),
     ("key of another kind", "end", setting(10, 1), "keys"),
     ("key 24", "end", setting(24, 1), "keys"),
     ("digest of 31 bytes", "one:3", setting(10, bytes(31)), "value"),

@@ -61,6 +61,8 @@ TAMPERED: list[tuple[str, Callable[[Builder, sqlite3.Connection], None], str]] =
     ("piece of a run without a row", sql("DELETE FROM in_run WHERE leaf = (SELECT max(leaf) FROM in_run)"), "in-run"),
     ("row of a piece that is of no run", sql("INSERT INTO in_run VALUES (3, 4)"), "in-run"),
     ("piece in another run", sql("UPDATE in_run SET opened = 3"), "in-run"),
+    ("digital token without a row", sql("DELETE FROM digital_token WHERE leaf IN (SELECT min(leaf) FROM digital_token)"), "digital-token-row"),
+    ("row of a piece without a digital token", sql("INSERT INTO digital_token VALUES ('ABCD0000000001', 7, 3)"), "digital-token-row"),
     ("entry missing", sql("DELETE FROM entry WHERE leaf = 100"), "gap"),
     ("last entry cut off", truncated, "checkpoint"),
     ("record is text", sql("UPDATE entry SET record = 'x' WHERE leaf = 100"), "row"),

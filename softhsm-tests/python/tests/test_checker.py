@@ -22,6 +22,7 @@ from spoiled_records import LATER, RECORDS
 from spoiled_values import VALUES, VALUES_ALSO, VALUES_LATER
 from spoiled_certifications import CERTIFICATIONS, CERTIFICATIONS_ALSO
 from spoiled_runs import RUNS, RUNS_ALSO, RUNS_ELSEWHERE
+from spoiled_tokens import TOKENS
 from spoiled_vouchers import VOUCHERS, VOUCHERS_ALSO, VOUCHERS_LATER
 from tampered_tables import TAMPERED
 from twists import chain_of, claiming, setting
@@ -30,7 +31,7 @@ from unapproved import UNAPPROVED, UNAPPROVED_ALSO, UNAPPROVED_BIRTHS, UNAPPROVE
 from psdd_checker.__main__ import main
 from psdd_checker.findings import CODES
 
-ALONE = VALUES + INSTRUCTIONS + VOUCHERS + CERTIFICATIONS + RUNS + CUSTODY + UNAPPROVED_BIRTHS + UNAPPROVED_CEREMONIES  # whose every finding is foretold
+ALONE = VALUES + INSTRUCTIONS + VOUCHERS + CERTIFICATIONS + RUNS + TOKENS + CUSTODY + UNAPPROVED_BIRTHS + UNAPPROVED_CEREMONIES  # whose every finding is foretold
 SPOILED = RECORDS + GENESES + ALONE
 ALSO = VALUES_ALSO | INSTRUCTIONS_ALSO | VOUCHERS_ALSO | CERTIFICATIONS_ALSO | RUNS_ALSO | CUSTODY_ALSO | UNAPPROVED_ALSO
 SHAPES = {"keys", "value", "owner"}  # a record of no shape is not folded in, and its consequences are many

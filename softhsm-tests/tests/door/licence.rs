@@ -74,6 +74,7 @@ fn pieces(count: usize, postage: &str, destination: &str) -> Vec<Item> {
         recipient: Some("A. Resident".to_owned()),
         reference: None,
         weight_g: None,
+        token: false,
     };
     (0..count).map(|_| piece()).collect()
 }

@@ -210,6 +210,7 @@ fn sdk_item() -> Item {
         recipient: None,
         reference: None,
         weight_g: None,
+        token: false,
     }
 }
 

@@ -149,7 +149,7 @@ impl Entry<'_> {
         let (psd, role) = (key.psd, key.role);
         let role_text = match role {
             Role::Indicium | Role::Certification | Role::Device => role.to_string(),
-            Role::TokenMac | Role::Log => return Ok(Err(RegisterError::Role(role).into())),
+            Role::TokenMac | Role::PostalMac | Role::Log => return Ok(Err(RegisterError::Role(role).into())),
         };
         let known = self.known(key)?;
         if let Some(Err(error)) = known {

@@ -167,6 +167,7 @@ impl RealPsd {
             recipient: None,
             reference: None,
             weight_g: None,
+            token: None,
         };
         let context = PieceContext {
             tenant: &tenant(),

@@ -113,6 +113,14 @@ pub enum VerificationError {
         /// The field, in the indicium and as asked or told.
         mismatch: Mismatch,
     },
+    /// A digital token is not one, is missing, or was not asked for.
+    #[error("digital token of piece {key}: {what}")]
+    Token {
+        /// The piece.
+        key: PieceKey,
+        /// What is wrong.
+        what: String,
+    },
     /// A certification is not one, or says something else than was asked or told.
     #[error("certification of piece {key}: {what}")]
     Certification {

@@ -3,6 +3,7 @@
 use super::VerificationError;
 use super::chain::CertifiedKey;
 use crate::item::Asked;
+use psd::digital_token::DigitalToken;
 use psd::indicium::{Decoded, Format, Known, compare};
 use psd::{Currency, PieceKey, PsdId, Registers, UnixMillis};
 use psdd_wire::message::{RegisterView, SignedPiece};
@@ -49,7 +50,19 @@ pub(crate) fn fields_match(
     let (postage, details) = asked.map_or((None, None), |asked| (Some(asked.postage), Some(&asked.details)));
     let known = Known { psd: piece.psd, registers, postage, currency: Some(currency), issuer: None, details };
     compare(format, &decoded, &known).map_err(|mismatch| VerificationError::Field { key, mismatch })?;
+    token_matches(piece.token.as_deref(), asked.map(|asked| asked.token))
+        .map_err(|what| VerificationError::Token { key, what })?;
     Ok(decoded)
+}
+
+/// Whether there is a token where one was asked for, and its check digit holds. Its halves are for the holders of their keys.
+fn token_matches(told: Option<&str>, asked: Option<bool>) -> Result<(), String> {
+    match (told, asked) {
+        (None, Some(true)) => Err("asked for and not there".to_owned()),
+        (Some(_), Some(false)) => Err("there and not asked for".to_owned()),
+        (None, _) => Ok(()),
+        (Some(token), _) => DigitalToken::stored(token).map(drop).map_err(|error| error.to_string()),
+    }
 }
 
 /// Verifies signatures: a few at once here, many on the threads for blocking work.

@@ -491,7 +491,7 @@ impl State {
             registers.control_total = mills(LOADED + 1);
         }
         let (leaf, sequence, time) = (self.leaf, self.sequence, now().0);
-        let piece = SignedPiece { key, psd: psd(), leaf, time, indicium, sequence, registers };
+        let piece = SignedPiece { key, psd: psd(), leaf, time, token: None, indicium, sequence, registers };
         self.done.insert(key, piece.clone());
         self.last = Some(piece.clone());
         piece

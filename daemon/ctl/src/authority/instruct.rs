@@ -150,7 +150,7 @@ pub struct ChangeKey {
     /// The PSD
     #[arg(long, value_name = "ID")]
     psd: PsdId,
-    /// indicium, certification, device or token-mac
+    /// indicium, certification, device, token-mac or postal-mac
     #[arg(long, value_parser = role)]
     role: Role,
 }
@@ -238,7 +238,7 @@ pub(super) fn change_key(global: &Global, command: &ChangeKey) -> Result<Exit, A
 
 fn role(word: &str) -> Result<Role, String> {
     let known = PSD_ROLES.into_iter().find(|role| role.to_string() == word);
-    known.ok_or_else(|| "one of indicium, certification, device, token-mac".to_owned())
+    known.ok_or_else(|| "one of indicium, certification, device, token-mac, postal-mac".to_owned())
 }
 
 /// Signs an instruction and gives it out.

@@ -81,7 +81,7 @@ fn draft(appliance: &OperatorAppliance, nonce: [u8; 16], act: ActName, hours: u3
 /// What must hold when it runs; otherwise nothing is done.
 const EXPECTED: &str = "# What must hold of the PSD when this runs: its state, and exactly these locks\n\
     # (inspection-overdue, clock, operator, authority, funds, fault).\nexpected = { state = \"active\", locks = [] }\n";
-const ROLE: &str = "# indicium, device, certification or token-mac.\nrole = \"indicium\"\n";
+const ROLE: &str = "# indicium, device, certification, token-mac or postal-mac.\nrole = \"indicium\"\n";
 const PSD: &str = "# Device ID.\npsd = \"PS010000000001\"\n";
 const REASON: &str = "# unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn.\n\
     reason = \"unspecified\"\n";

@@ -51,6 +51,9 @@ pub enum DevCommand {
         /// The PSDs of a new appliance certify corrected mail as well, by the table us-domestic and the scale dev-1
         #[arg(long)]
         certifying: bool,
+        /// The PSDs of a new appliance make digital tokens, where they are asked for
+        #[arg(long)]
+        digital_tokens: bool,
         /// Value that each PSD of a new appliance gets; with automatic top-up, that is paid in for it
         #[arg(long, default_value = "10000.00")]
         value: PostageAmount,
@@ -82,10 +85,11 @@ pub enum DevCommand {
 /// Runs a command of the group.
 pub fn run(global: &Global, command: DevCommand) -> Result<Exit, CtlError> {
     let outcome = match command {
-        DevCommand::Up { dir, psds, vouchers, certifying, value, top_up_below, top_up_amount } => {
+        DevCommand::Up { dir, psds, vouchers, certifying, digital_tokens, value, top_up_below, top_up_amount } => {
             let top_up = top_up_below.zip(top_up_amount);
             let top_up = top_up.map(|(below, amount)| TopUp { below, amount, wait_ms: FUNDS_PATIENCE_MS });
-            let options = DevOptions { psds, vouchers, certifying, value, top_up, ..DevOptions::default() };
+            let options =
+                DevOptions { psds, vouchers, certifying, digital_tokens, value, top_up, ..DevOptions::default() };
             up(&Layout::at(&dir), &options).map(|running| {
                 format!(
                     "appliance in {}\n  vendor door    {}\n  authority door {}\n  funds system   {}\n  configuration  {}\n",

@@ -60,6 +60,8 @@ pub struct DevOptions {
     pub vouchers: u32,
     /// Whether they certify corrected mail as well.
     pub certifying: bool,
+    /// Whether those for mail make digital tokens, where they are asked for.
+    pub digital_tokens: bool,
     /// Value of each; with automatic top-up, what is paid in for each.
     pub value: PostageAmount,
     /// Largest value a descending register may hold.
@@ -89,6 +91,7 @@ impl Default for DevOptions {
             psds: 1,
             vouchers: 0,
             certifying: false,
+            digital_tokens: false,
             value: mills(10_000_000),
             // The IBI layout has four bytes for the descending register.
             largest_descending: mills(4_000_000_000),
@@ -281,8 +284,9 @@ fn plan(options: &DevOptions) -> String {
     let wanted = groups.into_iter().filter(|(_, count, ..)| *count > 0);
     let groups: String =
         wanted.map(|(first, count, format, currency)| group((first, count), format, currency)).collect();
-    let certifying = if options.certifying { "certifying = true\n\n" } else { "" };
-    format!("# PSDs of a development appliance.\n{certifying}{groups}")
+    let asked = [("certifying", options.certifying), ("digital_tokens", options.digital_tokens)];
+    let asked: String = asked.iter().filter(|(_, asked)| *asked).map(|(key, _)| format!("{key} = true\n")).collect();
+    format!("# PSDs of a development appliance.\n{asked}\n{groups}")
 }
 
 fn init_token(layout: &Layout, options: &DevOptions) -> Result<String, DevError> {

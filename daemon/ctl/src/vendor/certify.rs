@@ -1,7 +1,7 @@
 //! `psdctl vendor certify`: corrected mail certified from a list.
 
 use super::certify_list::CertifyRow;
-use super::journal::Journal;
+use super::journal::{Journal, Made};
 use super::list::{List, ListError};
 use crate::cli::Global;
 use crate::config::CtlConfig;
@@ -132,7 +132,7 @@ pub(super) async fn run(global: &Global, command: &Certify) -> Result<Exit, CtlE
     let path = command.out.with_file_name(name);
     let proof = if command.receipts { ProvenBy::Receipt } else { ProvenBy::Signature };
     let terms = CertifyTerms { rates: &command.rates, run: command.run.as_ref(), proof };
-    let journal = Journal::open(&path, &list, &Signer::Psd(psd), Some(terms), command.date, today)?;
+    let journal = Journal::open(&path, &list, &Signer::Psd(psd), Made::Certified(terms), command.date, today)?;
     let rows: Vec<(&CertifyRow, PieceKey)> = list.rows.iter().zip(journal.keys.iter().copied()).collect();
     let bar = bar(rows.len(), "pieces");
     let mut outcomes = Vec::with_capacity(rows.len());

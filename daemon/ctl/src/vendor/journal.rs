@@ -34,8 +34,23 @@ pub struct JournalHead {
     /// What proves certifications, where it is not a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     proof: Option<ProvenBy>,
+    /// Whether pieces are to have digital tokens, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<bool>,
     date: String,
     pieces: usize,
+}
+
+/// What is made of the rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Made<'a> {
+    /// Indicia or vouchers, with digital tokens or without.
+    Signed {
+        /// Whether with.
+        tokens: bool,
+    },
+    /// Certifications, under these terms.
+    Certified(CertifyTerms<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,7 +136,7 @@ impl Journal {
         path: &Path,
         mailing: &List<R>,
         signer: &Signer,
-        certified: Option<CertifyTerms<'_>>,
+        made: Made<'_>,
         date: Option<MailingDate>,
         today: Option<MailingDate>,
     ) -> Result<Self, JournalError> {
@@ -129,14 +144,19 @@ impl Journal {
             Signer::Psd(psd) => (Some(psd.to_string()), None),
             Signer::Licence { licence, .. } => (None, Some(licence.to_string())),
         };
+        let (terms, tokens) = match made {
+            Made::Signed { tokens } => (None, tokens.then_some(true)),
+            Made::Certified(terms) => (Some(terms), None),
+        };
         let head = |date: MailingDate| JournalHead {
             journal: VERSION,
             mailing_sha256: hex(&mailing.sha256),
             psd: psd.clone(),
             licence: licence.clone(),
-            rates: certified.map(|terms| terms.rates.to_string()),
-            run: certified.and_then(|terms| terms.run).map(ToString::to_string),
-            proof: certified.map(|terms| terms.proof).filter(|proof| *proof == ProvenBy::Receipt),
+            rates: terms.map(|terms| terms.rates.to_string()),
+            run: terms.and_then(|terms| terms.run).map(ToString::to_string),
+            proof: terms.map(|terms| terms.proof).filter(|proof| *proof == ProvenBy::Receipt),
+            tokens,
             date: date.to_string(),
             pieces: mailing.rows.len(),
         };
@@ -186,6 +206,7 @@ fn resume<R: Row>(
         ("the rate table", or_none(&found.rates), or_none(&wanted.rates)),
         ("the run", or_none(&found.run), or_none(&wanted.run)),
         ("the proof", proof(found.proof), proof(wanted.proof)),
+        ("whether there are digital tokens", tokens(found.tokens), tokens(wanted.tokens)),
         ("the day of mailing", found.date, wanted.date),
     ];
     if let Some((field, found, wanted)) = pairs.into_iter().find(|(_, found, wanted)| found != wanted) {
@@ -210,6 +231,11 @@ fn proof(of: Option<ProvenBy>) -> String {
     word.to_owned()
 }
 
+fn tokens(asked: Option<bool>) -> String {
+    let word = if asked == Some(true) { "yes" } else { "no" };
+    word.to_owned()
+}
+
 fn json<T: Serialize>(value: &T) -> Result<String, OutputError> {
     serde_json::to_string(value).map(|text| text + "\n").map_err(OutputError::Json)
 }
@@ -218,6 +244,8 @@ fn json<T: Serialize>(value: &T) -> Result<String, OutputError> {
 mod tests {
     use super::super::mailing::MailingRow;
     use super::*;
+
+    const SIGNED: Made<'_> = Made::Signed { tokens: false };
     use psdd_client::Select;
 
     fn signer(psd: &str) -> Signer {
@@ -239,9 +267,9 @@ mod tests {
         let path = dir.path().join("results.jsonl.keys.jsonl");
         let psd = &signer("PS010000001");
         let [first_day, next_day] = ["2026-11-20", "2026-11-21"].map(|day| day.parse::<MailingDate>().unwrap());
-        assert!(matches!(Journal::open(&path, &mailing, psd, None, None, None), Err(JournalError::NoDay)));
-        let first = Journal::open(&path, &mailing, psd, None, None, Some(first_day)).unwrap();
-        let again = Journal::open(&path, &mailing, psd, None, None, Some(next_day)).unwrap();
+        assert!(matches!(Journal::open(&path, &mailing, psd, SIGNED, None, None), Err(JournalError::NoDay)));
+        let first = Journal::open(&path, &mailing, psd, SIGNED, None, Some(first_day)).unwrap();
+        let again = Journal::open(&path, &mailing, psd, SIGNED, None, Some(next_day)).unwrap();
         assert_eq!((first.keys, first.date, first.repeated), (again.keys, again.date, false));
         assert!(again.repeated);
 
@@ -250,25 +278,27 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(
-            refused(Journal::open(&path, &mailing, psd, None, Some(next_day), Some(next_day))),
+            refused(Journal::open(&path, &mailing, psd, SIGNED, Some(next_day), Some(next_day))),
             "the day of mailing"
         );
         let licence = |select| Signer::Licence { licence: "L-1".parse().unwrap(), select };
         let by_licence = dir.path().join("by-licence.keys.jsonl");
-        let first = Journal::open(&by_licence, &mailing, &licence(Select::Zip), None, None, Some(first_day)).unwrap();
+        let first = Journal::open(&by_licence, &mailing, &licence(Select::Zip), SIGNED, None, Some(first_day)).unwrap();
         let again =
-            Journal::open(&by_licence, &mailing, &licence(Select::MostFunds), None, None, Some(next_day)).unwrap();
+            Journal::open(&by_licence, &mailing, &licence(Select::MostFunds), SIGNED, None, Some(next_day)).unwrap();
         assert_eq!((first.keys, again.repeated), (again.keys, true), "another selection is the same mailing");
-        assert_eq!(refused(Journal::open(&by_licence, &mailing, psd, None, None, Some(next_day))), "the PSD");
+        assert_eq!(refused(Journal::open(&by_licence, &mailing, psd, SIGNED, None, Some(next_day))), "the PSD");
         let other = &signer("PS010000002");
-        assert_eq!(refused(Journal::open(&path, &mailing, other, None, None, Some(next_day))), "the PSD");
+        assert_eq!(refused(Journal::open(&path, &mailing, other, SIGNED, None, Some(next_day))), "the PSD");
         let (_other_dir, changed) = self::mailing("0.74");
         let rates = "postland".parse().unwrap();
-        let certified = |terms| Journal::open(&path, &mailing, psd, Some(terms), None, Some(next_day));
+        let with_tokens = Journal::open(&path, &mailing, psd, Made::Signed { tokens: true }, None, Some(next_day));
+        assert_eq!(refused(with_tokens), "whether there are digital tokens");
+        let certified = |terms| Journal::open(&path, &mailing, psd, Made::Certified(terms), None, Some(next_day));
         let terms = |proof| CertifyTerms::of(&rates, proof);
         assert_eq!(refused(certified(terms(ProvenBy::Signature))), "the rate table");
         let path = dir.path().join("certified.keys.jsonl");
-        let certified = |terms| Journal::open(&path, &mailing, psd, Some(terms), None, Some(next_day));
+        let certified = |terms| Journal::open(&path, &mailing, psd, Made::Certified(terms), None, Some(next_day));
         let receipts = terms(ProvenBy::Receipt);
         assert!(!certified(receipts).unwrap().repeated && certified(receipts).unwrap().repeated);
         assert_eq!(refused(certified(terms(ProvenBy::Signature))), "the proof");
@@ -276,7 +306,7 @@ mod tests {
         assert_eq!(refused(certified(CertifyTerms { run: Some(&run), ..receipts })), "the run");
         let path = dir.path().join("results.jsonl.keys.jsonl");
         assert_eq!(
-            refused(Journal::open(&path, &changed, psd, None, None, Some(next_day))),
+            refused(Journal::open(&path, &changed, psd, SIGNED, None, Some(next_day))),
             "the mailing list (SHA-256)"
         );
     }
@@ -287,14 +317,14 @@ mod tests {
         let path = dir.path().join("j");
         let psd = &signer("PS010000001");
         let day = Some("2026-11-20".parse().unwrap());
-        Journal::open(&path, &mailing, psd, None, None, day).unwrap();
+        Journal::open(&path, &mailing, psd, SIGNED, None, day).unwrap();
         let whole = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = whole.lines().collect();
         let damages =
             [(String::new(), 1), (lines[0].to_owned(), 2), (lines[..2].join("\n"), 3), (format!("{whole}x"), 4)];
         for (text, expected) in damages {
             std::fs::write(&path, &text).unwrap();
-            let error = Journal::open(&path, &mailing, psd, None, None, day).unwrap_err();
+            let error = Journal::open(&path, &mailing, psd, SIGNED, None, day).unwrap_err();
             assert!(matches!(error, JournalError::Malformed { line, .. } if line == expected), "{error:?}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }

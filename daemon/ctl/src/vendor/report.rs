@@ -58,6 +58,8 @@ enum ResultOutcome {
         ascending: String,
         descending: String,
         indicium: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
     },
     Refused {
         code: String,
@@ -235,6 +237,7 @@ pub(super) fn lines<R: Order>(pieces: &[Piece<'_, R>]) -> Result<String, OutputE
                 ascending: told.registers.ascending.to_string(),
                 descending: told.registers.descending.to_string(),
                 indicium: hex(&told.indicium),
+                token: told.token.clone(),
             },
             Outcome::Refused(problem) => ResultOutcome::Refused {
                 code: problem.facts.code.clone(),

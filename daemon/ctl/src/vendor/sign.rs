@@ -1,6 +1,6 @@
 //! `psdctl vendor sign`.
 
-use super::journal::Journal;
+use super::journal::{Journal, Made};
 use super::list::{AnyList, List, ListError, Row};
 use super::mailing::MailingRow;
 use super::report::{self, Piece, Summary};
@@ -43,6 +43,9 @@ pub struct Sign {
     /// Of mail only: vouchers name their own days
     #[arg(long, value_name = "DATE")]
     date: Option<MailingDate>,
+    /// With digital tokens; of mail only, by PSDs that have the keys for it
+    #[arg(long)]
+    tokens: bool,
     /// Pieces in one request
     #[arg(long, default_value_t = 256, value_parser = value_parser!(u16).range(1..=4096))]
     batch: u16,
@@ -71,8 +74,8 @@ pub(super) trait Order: Row {
     type Item: Clone + Send + Sync + 'static;
     /// The day that the items of a list share, or the first of them; `None` where the rows name none.
     fn first_day(rows: &[Self]) -> Option<MailingDate>;
-    /// The item of a row.
-    fn item(&self, key: PieceKey, day: MailingDate) -> Self::Item;
+    /// The item of a row, of mail with a digital token where that is asked for.
+    fn item(&self, key: PieceKey, day: MailingDate, token: bool) -> Self::Item;
     /// Postage, or value of a voucher.
     fn value(&self) -> PostageAmount;
     /// Has items signed.
@@ -93,7 +96,7 @@ impl Order for MailingRow {
         None
     }
 
-    fn item(&self, key: PieceKey, day: MailingDate) -> Item {
+    fn item(&self, key: PieceKey, day: MailingDate, token: bool) -> Item {
         Item {
             key,
             postage: self.postage,
@@ -103,6 +106,7 @@ impl Order for MailingRow {
             recipient: Some(self.address.clone()),
             reference: self.reference.clone(),
             weight_g: Some(self.weight_g),
+            token,
         }
     }
 
@@ -127,7 +131,7 @@ impl Order for VoucherRow {
         rows.iter().map(|row| row.voucher.validity.from()).min()
     }
 
-    fn item(&self, key: PieceKey, _day: MailingDate) -> VoucherItem {
+    fn item(&self, key: PieceKey, _day: MailingDate, _token: bool) -> VoucherItem {
         VoucherItem { key, value: self.value, voucher: Arc::clone(&self.voucher), reference: self.reference.clone() }
     }
 
@@ -149,6 +153,7 @@ pub(super) async fn run(global: &Global, command: &Sign) -> Result<Exit, CtlErro
         AnyList::Mailing(list) => run_list(global, command, &list).await,
         // Said before anything is sent.
         AnyList::Vouchers(_) if command.html.is_some() => Err(ListError::ForMail("--html").into()),
+        AnyList::Vouchers(_) if command.tokens => Err(ListError::ForMail("--tokens").into()),
         AnyList::Vouchers(_) if command.date.is_some() => Err(ListError::ForMail("--date").into()),
         AnyList::Vouchers(list) => run_list(global, command, &list).await,
     }
@@ -164,9 +169,16 @@ async fn run_list<R: Order>(global: &Global, command: &Sign, list: &List<R>) -> 
     let before = psds(&client, &signer).await?;
     let currency = before.first().map_or(Currency::USD, |view| view.currency);
     let day = R::first_day(&list.rows).or(command.date);
-    let journal = Journal::open(&journal_path(command), list, &signer, None, day, today(&before))?;
+    let journal = Journal::open(
+        &journal_path(command),
+        list,
+        &signer,
+        Made::Signed { tokens: command.tokens },
+        day,
+        today(&before),
+    )?;
     let rows = list.rows.iter().zip(&journal.keys);
-    let items: Vec<R::Item> = rows.map(|(row, key)| row.item(*key, journal.date)).collect();
+    let items: Vec<R::Item> = rows.map(|(row, key)| row.item(*key, journal.date, command.tokens)).collect();
     let (outcomes, elapsed) = send(&client, (&signer, currency), list, items, command).await?;
     let after = psds(&client, &signer).await?;
     let keyed = list.rows.iter().zip(&journal.keys).zip(outcomes);

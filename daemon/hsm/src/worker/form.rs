@@ -6,6 +6,7 @@
 
 use crate::protocol::{Form, TOKEN_MAC_DOMAIN};
 use crate::role::Role;
+use psd::digital_token::Party;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::request::CertReqInfo;
 
@@ -68,12 +69,15 @@ pub fn is_allowed(role: Role, form: Form) -> bool {
         // Receipts are COSE signatures of the log over the root that its checkpoint states (RFC 9942).
         | (Role::Log, Form::Checkpoint | Form::CoseSign1)
         | (Role::Indicium | Role::Certification | Role::Device | Role::Log, Form::CertificationRequest)
-        | (Role::TokenMac, Form::TokenMac) => true,
+        | (Role::TokenMac | Role::PostalMac, Form::TokenMac) => true,
         (Role::Indicium, Form::CoseSign1 | Form::Checkpoint | Form::TokenMac)
         | (Role::Certification | Role::Device, Form::Indicium | Form::Checkpoint | Form::TokenMac)
         | (Role::Log, Form::Indicium | Form::TokenMac)
         // A MAC is no signature.
-        | (Role::TokenMac, Form::Indicium | Form::CoseSign1 | Form::Checkpoint | Form::CertificationRequest) => false,
+        | (
+            Role::TokenMac | Role::PostalMac,
+            Form::Indicium | Form::CoseSign1 | Form::Checkpoint | Form::CertificationRequest,
+        ) => false,
     }
 }
 
@@ -97,7 +101,7 @@ pub fn check(form: Form, signer: Signer<'_>, message: &[u8]) -> Result<Option<u6
         Form::CoseSign1 => sig_structure(message),
         Form::Checkpoint => checkpoint(message),
         Form::CertificationRequest => certification_request(message, signer.spki),
-        Form::TokenMac => token_mac(message),
+        Form::TokenMac => token_mac(signer.role, message),
     };
     outcome.map(|()| None).map_err(|problem| FormError::Mismatch { form, problem })
 }
@@ -161,12 +165,19 @@ fn checkpoint(message: &[u8]) -> Result<(), &'static str> {
 }
 
 /// The domain of MAC keys and behind it what is MACed (docs/certification.md). The domain is what keeps MACs apart: a MAC has no
-/// structure.
-fn token_mac(message: &[u8]) -> Result<(), &'static str> {
+/// structure. Of a digital token each half is made by keys of its own role, and a postal MAC key makes nothing else.
+fn token_mac(role: Role, message: &[u8]) -> Result<(), &'static str> {
     match message.strip_prefix(TOKEN_MAC_DOMAIN) {
-        Some([_, ..]) => Ok(()),
-        Some([]) => Err("nothing after the domain of MAC keys"),
-        None => Err("does not begin with the domain of MAC keys"),
+        Some([_, ..]) => {}
+        Some([]) => return Err("nothing after the domain of MAC keys"),
+        None => return Err("does not begin with the domain of MAC keys"),
+    }
+    match Party::of_message(message).transpose()? {
+        Some(party) if party.role() == role => Ok(()),
+        Some(Party::Vendor) => Err("the vendor's half of a digital token, which a token-mac key makes"),
+        Some(Party::Postal) => Err("the post's half of a digital token, which a postal-mac key makes"),
+        None if role == Role::PostalMac => Err("a postal-mac key makes halves of digital tokens and nothing else"),
+        None => Ok(()),
     }
 }
 
@@ -185,6 +196,7 @@ fn certification_request(message: &[u8], spki: &[u8]) -> Result<(), &'static str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use psd::digital_token::{AddressCode, MESSAGE_PURPOSE, TokenData};
     use psd::indicium::voucher::Vouchers;
     use psd::indicium::{Details, Fields, Format, Validity, Voucher};
     use psd::{Currency, PostageAmount, Registers};
@@ -235,6 +247,14 @@ mod tests {
         format!("example.org/log\n20852163\n{}=\n", "A".repeat(43)).into_bytes()
     }
 
+    fn half(party: Party) -> Vec<u8> {
+        let (date, destination) = ("2026-11-20".parse().expect("a day"), "20500".parse().expect("a ZIP"));
+        let (psd, address) = ("PS010000000001".parse().expect("a PSD"), AddressCode::of_address("1 Main St"));
+        let postage = PostageAmount::from_mills(730).expect("an amount");
+        let data = TokenData::new((psd, 7), postage, date, destination, address.expect("a code"));
+        data.expect("data").message(party)
+    }
+
     fn token_input() -> Vec<u8> {
         [TOKEN_MAC_DOMAIN, b"mail piece 7"].concat()
     }
@@ -252,7 +272,7 @@ mod tests {
             (Form::Checkpoint, note()),
             (Form::TokenMac, token_input()),
         ];
-        let roles = [Role::Indicium, Role::Certification, Role::TokenMac, Role::Device, Role::Log];
+        let roles = [Role::Indicium, Role::Certification, Role::TokenMac, Role::Device, Role::Log, Role::PostalMac];
         for (form, message) in &messages {
             for role in roles {
                 let expected = match (form, role) {
@@ -260,9 +280,48 @@ mod tests {
                     (Form::CoseSign1, Role::Certification | Role::Device | Role::Log)
                     | (Form::Checkpoint, Role::Log)
                     | (Form::TokenMac, Role::TokenMac) => Ok(None),
+                    (Form::TokenMac, Role::PostalMac) => Err("form-mismatch"),
                     _ => Err("role-mismatch"),
                 };
                 assert_eq!(judge(role, *form, message), expected, "{role} {}", form.name());
+            }
+        }
+    }
+
+    /// What the two keys of a PSD are two for: whoever has one of them makes one half.
+    #[test]
+    fn each_half_of_a_digital_token_is_made_by_keys_of_its_own_role() {
+        let numbers = [TOKEN_MAC_DOMAIN, b"psdd-certification-number-1\x82dtest\x01"].concat();
+        let rows = [
+            (Role::TokenMac, half(Party::Vendor), Ok(None)),
+            (Role::TokenMac, half(Party::Postal), Err("form-mismatch")),
+            (Role::TokenMac, numbers.clone(), Ok(None)),
+            (Role::PostalMac, half(Party::Postal), Ok(None)),
+            (Role::PostalMac, half(Party::Vendor), Err("form-mismatch")),
+            (Role::PostalMac, numbers, Err("form-mismatch")),
+            (Role::PostalMac, token_input(), Err("form-mismatch")),
+        ];
+        for (role, message, expected) in rows {
+            assert_eq!(judge(role, Form::TokenMac, &message), expected, "{role} {}", message.escape_ascii());
+        }
+        // Whatever begins like a half is one, or is MACed by nobody.
+        for message in Party::BOTH.map(half) {
+            let spoiled = [
+                message[..message.len() - 1].to_vec(),
+                [&message[..], &[0]].concat(),
+                message[..TOKEN_MAC_DOMAIN.len() + MESSAGE_PURPOSE.len()].to_vec(),
+                message.escape_ascii().to_string().replace("vendor", "Vendor").into_bytes(),
+                [&message[..TOKEN_MAC_DOMAIN.len() + MESSAGE_PURPOSE.len()], &[0x98, 7][..]].concat(),
+            ];
+            for (role, message) in
+                [Role::TokenMac, Role::PostalMac].iter().flat_map(|r| spoiled.iter().map(move |m| (r, m)))
+            {
+                assert_eq!(
+                    judge(*role, Form::TokenMac, message),
+                    Err("form-mismatch"),
+                    "{role} {}",
+                    message.escape_ascii()
+                );
             }
         }
     }

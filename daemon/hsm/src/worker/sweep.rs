@@ -244,7 +244,7 @@ pub fn template(profile: &Profile, role: Role) -> &KeyTemplate {
     match role {
         Role::Indicium => &profile.keys.indicium,
         Role::Certification => &profile.keys.certification,
-        Role::TokenMac => &profile.keys.token_mac,
+        Role::TokenMac | Role::PostalMac => &profile.keys.token_mac,
         Role::Device => &profile.keys.device,
         Role::Log => &profile.keys.log,
     }
@@ -275,8 +275,8 @@ fn departure(
     profile: &Profile,
 ) -> Option<String> {
     let template = template(profile, role);
-    if (role == Role::TokenMac) != (algorithm == Algorithm::HmacSha256) {
-        let kind = if role == Role::TokenMac { "not a key pair" } else { "not a secret" };
+    if role.is_mac() != (algorithm == Algorithm::HmacSha256) {
+        let kind = if role.is_mac() { "not a key pair" } else { "not a secret" };
         return Some(format!("a key of this role is {kind}"));
     }
     if !allows(template, algorithm) {

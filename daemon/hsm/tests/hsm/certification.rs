@@ -15,8 +15,8 @@ struct InToken<'t> {
 }
 
 impl<'t> InToken<'t> {
-    fn new(link: &'t TestLink, label: &str) -> Self {
-        Self { link, key: link.generate(Role::TokenMac, Algorithm::HmacSha256, label) }
+    fn new(link: &'t TestLink, role: Role, label: &str) -> Self {
+        Self { link, key: link.generate(role, Algorithm::HmacSha256, label) }
     }
 }
 
@@ -35,7 +35,8 @@ fn tokens_and_numbers_are_made_by_keys_that_never_leave() {
     let _keeper = rig.keeper();
     let link = rig.link();
     link.up();
-    let [vendor, postal, numbers] = ["vendor", "postal", "numbers"].map(|label| InToken::new(&link, label));
+    let [vendor, numbers] = ["vendor", "numbers"].map(|label| InToken::new(&link, Role::TokenMac, label));
+    let [postal, other_post] = ["postal", "other"].map(|label| InToken::new(&link, Role::PostalMac, label));
 
     let data = TokenData::new(
         ("PS010000000001".parse().expect("a PSD"), 7),
@@ -52,11 +53,16 @@ fn tokens_and_numbers_are_made_by_keys_that_never_leave() {
     for (key, party, holds) in [
         (&vendor, Party::Vendor, true),
         (&postal, Party::Postal, true),
-        (&postal, Party::Vendor, false),
-        (&vendor, Party::Postal, false),
+        (&numbers, Party::Vendor, false),
+        (&other_post, Party::Postal, false),
     ] {
         assert_eq!(printed.verify(key, party, &data).expect("judged").holds, holds, "{party}");
     }
+    // One key, one half: neither party's key makes the other's, whoever asks.
+    let crossed = Err("form-mismatch".to_owned());
+    assert_eq!(vendor.mac(&data.message(Party::Postal)), crossed);
+    assert_eq!(postal.mac(&data.message(Party::Vendor)), crossed);
+    assert_eq!(postal.mac(&Numbering::key_message(&"post-1".parse().expect("a name"), NumberingEpoch(5))), crossed);
 
     let appliance = "post-1".parse().expect("a name");
     let derive = |token| Numbering::derive(token, &appliance, NumberingEpoch(5)).expect("a key");

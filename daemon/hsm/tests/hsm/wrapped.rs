@@ -6,6 +6,8 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
+use psd::PostageAmount;
+use psd::digital_token::{AddressCode, DigitalToken, Lengths, Party, TokenData};
 use psdd_hsm::link::LinkEvent;
 use psdd_hsm::protocol::{Form, KEY_CHECK, TOKEN_MAC_DOMAIN};
 use psdd_hsm::role::{Algorithm, Role};
@@ -13,11 +15,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One key of every kind that can be wrapped, and what it signs.
-const KINDS: [(Role, Algorithm); 6] = [
+const KINDS: [(Role, Algorithm); 7] = [
     (Role::Indicium, Algorithm::EcdsaP256),
     (Role::Certification, Algorithm::EcdsaP256),
     (Role::Certification, Algorithm::EcdsaP384),
     (Role::TokenMac, Algorithm::HmacSha256),
+    (Role::PostalMac, Algorithm::HmacSha256),
     (Role::Device, Algorithm::EcdsaP256),
     (Role::Log, Algorithm::EcdsaP256),
 ];
@@ -28,9 +31,22 @@ pub fn message_of(role: Role) -> (Form, Vec<u8>) {
         Role::Indicium => (Form::Indicium, indicium(11)),
         Role::Certification => (Form::CoseSign1, sig_structure(b"certified")),
         Role::TokenMac => (Form::TokenMac, [TOKEN_MAC_DOMAIN, b"piece"].concat()),
+        Role::PostalMac => (Form::TokenMac, token_data().message(Party::Postal)),
         Role::Device => (Form::CoseSign1, sig_structure(b"audit")),
         Role::Log => (Form::Checkpoint, checkpoint()),
     }
+}
+
+/// Of the piece that the vectors of digital tokens begin with.
+fn token_data() -> TokenData {
+    TokenData::new(
+        ("PS010000000001".parse().expect("a PSD"), 7),
+        PostageAmount::from_mills(730).expect("an amount"),
+        "2026-11-20".parse().expect("a day"),
+        "20500-0003".parse().expect("a destination"),
+        AddressCode::of_address("1 Main St, Springfield").expect("an address"),
+    )
+    .expect("data")
 }
 
 /// Signs a message of the key's role and verifies what came.
@@ -242,7 +258,8 @@ fn an_unwrapped_key_cannot_leave_the_token() {
     rig.helper("wrapped::unwrap_by_hand");
 }
 
-const KNOWN_SECRET: [u8; 32] = [0x5e; 32];
+/// The post's of the vectors, which the independent checker makes (`daemon/certification/tests/vectors.json`).
+const KNOWN_SECRET: [u8; 32] = [0x22; 32];
 
 /// Not a test: wraps a secret that the test knows.
 #[test]
@@ -286,6 +303,26 @@ fn a_token_mac_is_hmac_sha256_and_of_its_domain_only() {
     let (_, message) = message_of(Role::TokenMac);
     let mac = |key: &TestKey, message: &[u8]| link.sign(&key.frame(Form::TokenMac, 0, &[message.to_vec()]));
     assert_eq!(mac(&known, &message), Ok(independent(&message)));
+
+    // A half of a digital token, digit for digit that of the vectors.
+    let post = TestKey {
+        key_id: [&[Role::PostalMac.number()], b"known".as_slice()].concat().into(),
+        role: Role::PostalMac,
+        ..known.clone()
+    };
+    link.link.adopt(post.adoption());
+    let data = TokenData::new(
+        ("PS010000000001".parse().expect("a PSD"), 1),
+        PostageAmount::from_mills(730).expect("an amount"),
+        "2026-11-20".parse().expect("a day"),
+        "20500-0003-12".parse().expect("a destination"),
+        AddressCode::of_delivery_point("20500-0003-12").expect("a code"),
+    )
+    .expect("data");
+    let made = mac(&post, &data.message(Party::Postal)).expect("a MAC");
+    let token = DigitalToken::of_macs(&[0; 32], made.as_slice().try_into().expect("32 bytes"), Lengths::default());
+    assert_eq!(token.half(Party::Postal).to_string(), "41065", "the token of the first vector is 70541 41065 5");
+    assert_eq!(mac(&post, &data.message(Party::Vendor)), Err("form-mismatch".to_owned()));
 
     let resident = link.generate(Role::TokenMac, Algorithm::HmacSha256, "resident");
     let wrapped = link.generate_wrapped(Role::TokenMac, Algorithm::HmacSha256, "wrapped");

@@ -542,6 +542,7 @@ impl World {
             recipient: None,
             reference: None,
             weight_g: None,
+            token: None,
         };
         let context = PieceContext {
             tenant: &"acme".parse().unwrap(),

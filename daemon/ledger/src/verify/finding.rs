@@ -138,6 +138,24 @@ pub enum Fault {
         /// By the records.
         expected: u64,
     },
+    /// The row of a piece with a digital token.
+    #[error("piece {pieces} of {psd} has its digital token here, and its row names {}: the index was altered", shown(*.found))]
+    Token {
+        /// The PSD.
+        psd: PsdId,
+        /// Number of the piece among those of the PSD.
+        pieces: u64,
+        /// Leaf in the row, if there is one.
+        found: Option<u64>,
+    },
+    /// Rows of pieces that have no digital token.
+    #[error("the index of digital tokens has {rows} rows, the records name {expected}")]
+    TokenSurplus {
+        /// There are.
+        rows: i64,
+        /// By the records.
+        expected: u64,
+    },
     /// A row of the index without a record.
     #[error("the index of keys has a row (tenant {tenant}, key {key}) that no record has")]
     PieceSurplus {

@@ -23,6 +23,7 @@ impl<J: Judge> Walk<'_, J> {
         self.piece_count(connection)?;
         self.mark_count(connection)?;
         self.run_count(connection)?;
+        self.token_count(connection)?;
         let found_leaf = rows::digest_leaf(connection)?;
         if found_leaf != self.digest_leaf {
             return Err(found(None, Fault::DigestLeaf { found: found_leaf, expected: self.digest_leaf }));
@@ -162,6 +163,16 @@ impl<J: Judge> Walk<'_, J> {
             return Ok(());
         }
         Err(found(None, Fault::RunSurplus { rows, expected: self.runs.pieces }))
+    }
+
+    /// The same for pieces with digital tokens.
+    fn token_count(&self, connection: &Connection) -> Result<(), Stop> {
+        let step = "counting the index of digital tokens";
+        let rows: i64 = connection.query_row("SELECT count(*) FROM digital_token", [], |row| row.get(0)).at(step)?;
+        if rows == sql(self.tokens) {
+            return Ok(());
+        }
+        Err(found(None, Fault::TokenSurplus { rows, expected: self.tokens }))
     }
 
     fn live(&self, connection: &Connection) -> Result<(), Stop> {

@@ -76,6 +76,8 @@ pub(super) struct Walk<'j, J> {
     /// Indicia that paid for certifications.
     pub(super) marks: u64,
     pub(super) runs: OpenRuns,
+    /// Pieces with digital tokens.
+    pub(super) tokens: u64,
     pub(super) latest_time: u64,
     bodies: u64,
 }
@@ -97,6 +99,7 @@ impl<'j, J: Judge> Walk<'j, J> {
             pieces: 0,
             marks: 0,
             runs: OpenRuns::default(),
+            tokens: 0,
             latest_time: 0,
             bodies: 0,
         }
@@ -196,6 +199,10 @@ impl<'j, J: Judge> Walk<'j, J> {
                 self.pieces += 1;
                 if let Some(hash) = piece.recipient {
                     hashes.insert(leaf, hash);
+                }
+                if piece.token.is_some() {
+                    token_row(connection, leaf, &piece.stamp)?;
+                    self.tokens += 1;
                 }
             }
             Event::Certification(piece) => {
@@ -501,6 +508,13 @@ impl<'j, J: Judge> Walk<'j, J> {
 fn mark_row(connection: &Connection, leaf: u64, mark: MarkId) -> Result<(), Stop> {
     let row = rows::paid_by(connection, mark)?;
     if row == Some(leaf) { Ok(()) } else { Err(found(leaf, Fault::Mark { mark, found: row })) }
+}
+
+/// A piece with a digital token is found by its number among the PSD's pieces.
+fn token_row(connection: &Connection, leaf: u64, stamp: &Stamp) -> Result<(), Stop> {
+    let (psd, pieces) = (stamp.psd, stamp.registers.piece_count());
+    let row = rows::digital_token(connection, psd, pieces)?;
+    if row == Some(leaf) { Ok(()) } else { Err(found(leaf, Fault::Token { psd, pieces, found: row })) }
 }
 
 fn check_tile(connection: &Connection, tile: &FullTile) -> Result<(), Stop> {

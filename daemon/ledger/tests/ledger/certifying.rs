@@ -62,7 +62,8 @@ fn certified(world: &mut World, change: Change) -> NewRecord {
     change(&mut certification);
     let (key, postage) = (world.next_key(), certification.shortfall());
     let details = Details::Certification(Arc::new(certification), None);
-    let piece = Piece { key, digest: [9; 32], postage, details, recipient: None, reference: None, weight_g: None };
+    let piece =
+        Piece { key, digest: [9; 32], postage, details, recipient: None, reference: None, weight_g: None, token: None };
     let context = PieceContext {
         tenant: &tenant(0),
         clock: Ok(at),

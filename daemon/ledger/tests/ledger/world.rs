@@ -370,6 +370,7 @@ impl World {
             recipient: body.as_ref().map(Body::commitment),
             reference: Some(format!("job-{}", self.pieces).into()),
             weight_g: Some(28),
+            token: None,
         };
         let context = PieceContext {
             tenant: &tenant(number),

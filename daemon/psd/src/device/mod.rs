@@ -95,7 +95,7 @@ pub struct CertifiedKey {
 impl CertifiedKey {
     /// Whether it may be activated as far as certificates go. A secret key has none.
     pub const fn is_certified(&self) -> bool {
-        self.key.certificate_serial.is_some() || matches!(self.key.role, Role::TokenMac)
+        self.key.certificate_serial.is_some() || self.key.role.is_mac()
     }
 }
 

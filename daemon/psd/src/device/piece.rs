@@ -3,6 +3,7 @@
 use super::Psd;
 use crate::certification::{Certifier, Proof, claims, join, to_be_signed};
 use crate::clock::{ClockReading, ClockStop};
+use crate::digital_token::{AddressCode, DigitalToken, Party, TokenData};
 use crate::id::{PieceKey, TenantName};
 use crate::indicium::{Details, Fields, Format};
 use crate::key::{Algorithm, Key, Role};
@@ -31,6 +32,8 @@ pub struct Piece {
     pub reference: Option<Arc<str>>,
     /// Weight in grams.
     pub weight_g: Option<u64>,
+    /// The recipient's address code, where a digital token is asked for.
+    pub token: Option<AddressCode>,
 }
 
 /// Days of mailing, and first days of vouchers, accepted, relative to the day of the clock reading in UTC.
@@ -68,7 +71,8 @@ pub struct PreparedPiece {
 /// The record to be, with the bytes to sign where the signed ones will stand.
 #[derive(Clone)]
 enum Unsigned {
-    Indicium(&'static dyn Format, Indicium),
+    /// With what its digital token is made of, where one was asked for.
+    Indicium(&'static dyn Format, Indicium, Option<Box<TokenData>>),
     Certification(CertifiedPiece),
     /// Complete as it is: a receipt is to prove it.
     Proven(CertifiedPiece),
@@ -89,6 +93,9 @@ impl Psd {
         }
         let at = context.clock?;
         let signer = piece.details.signed_by().map(|role| self.signer(role)).transpose()?;
+        if piece.token.is_some() {
+            self.has_token_keys()?;
+        }
         match &piece.details {
             Details::Certification(what, dues) => {
                 let run = self.in_run(what, dues.as_ref())?;
@@ -152,6 +159,7 @@ impl Psd {
                     Ok(message)
                 };
                 let (registers, indicium) = self.judged(piece, context, at, message)?;
+                let token = self.token_data(piece, registers)?;
                 // From here on nothing fails.
                 let stamp = self.debit(registers);
                 let unsigned = Indicium {
@@ -164,8 +172,9 @@ impl Psd {
                     recipient: piece.recipient,
                     reference: piece.reference.clone(),
                     weight_g: piece.weight_g,
+                    token: None,
                 };
-                Ok(PreparedPiece { at, unsigned: Unsigned::Indicium(format, unsigned) })
+                Ok(PreparedPiece { at, unsigned: Unsigned::Indicium(format, unsigned, token) })
             }
         }
     }
@@ -223,6 +232,23 @@ impl Psd {
         self.signing_key(role).and_then(of_key).ok_or(Refusal::NoCertifiedKey(role))
     }
 
+    /// Whether both halves of a digital token can be made.
+    fn has_token_keys(&self) -> Result<(), Refusal> {
+        let mut roles = Party::BOTH.into_iter().map(Party::role);
+        let missing = roles.find(|role| self.signing_key(*role).is_none());
+        missing.map_or(Ok(()), |role| Err(Refusal::NoTokenKey(role)))
+    }
+
+    /// What the digital token of a piece is made of, with its number among the PSD's pieces: the piece count after it.
+    fn token_data(&self, piece: &Piece, after: Registers) -> Result<Option<Box<TokenData>>, Refusal> {
+        let (Some(recipient), Details::Postal(postal)) = (piece.token, &piece.details) else { return Ok(None) };
+        let number = (self.identity.psd, after.piece_count());
+        let data = TokenData::new(number, piece.postage, postal.date, postal.destination, recipient);
+        // Whoever reads items takes the delivery point from the destination, so it lies there.
+        let elsewhere = Refusal::Unencodable { format: "digital token", field: "the recipient" };
+        data.map(|data| Some(Box::new(data))).map_err(|_| elsewhere)
+    }
+
     /// A certification debits what is still owed, however little that is.
     fn within_limits(&self, piece: &Piece) -> Result<(), Refusal> {
         let (limits, postage) = (&self.identity.limits, piece.postage);
@@ -240,7 +266,7 @@ impl PreparedPiece {
     /// The bytes to sign; of a piece that a receipt is to prove, its claims.
     pub fn message(&self) -> &[u8] {
         match &self.unsigned {
-            Unsigned::Indicium(_, unsigned) => &unsigned.indicium,
+            Unsigned::Indicium(_, unsigned, _) => &unsigned.indicium,
             Unsigned::Certification(unsigned) | Unsigned::Proven(unsigned) => &unsigned.certification,
         }
     }
@@ -248,9 +274,27 @@ impl PreparedPiece {
     /// The client's key.
     pub fn key(&self) -> PieceKey {
         match &self.unsigned {
-            Unsigned::Indicium(_, unsigned) => unsigned.key,
+            Unsigned::Indicium(_, unsigned, _) => unsigned.key,
             Unsigned::Certification(unsigned) | Unsigned::Proven(unsigned) => unsigned.key,
         }
+    }
+
+    /// What its digital token is made of, where it is to have one.
+    pub fn token_data(&self) -> Option<&TokenData> {
+        match &self.unsigned {
+            Unsigned::Indicium(_, _, token) => token.as_deref(),
+            Unsigned::Certification(_) | Unsigned::Proven(_) => None,
+        }
+    }
+
+    /// Puts its digital token to a piece that is to have one; others stay as they are.
+    pub fn with_token(mut self, made: DigitalToken) -> Self {
+        if let Unsigned::Indicium(_, unsigned, token) = &mut self.unsigned
+            && token.take().is_some()
+        {
+            unsigned.token = Some(made);
+        }
+        self
     }
 
     /// The record of a piece that a receipt is to prove. One that is to be signed is incomplete without its signature.
@@ -259,10 +303,11 @@ impl PreparedPiece {
         self.signed(&[])
     }
 
-    /// Puts the signature to the message; the outcome is what the ledger stores.
+    /// Puts the signature to the message; the outcome is what the ledger stores. A piece that is to have a digital token has it by now.
     pub fn signed(self, signature: &[u8]) -> Record {
+        debug_assert!(self.token_data().is_none(), "a piece without its digital token");
         let event = match self.unsigned {
-            Unsigned::Indicium(format, unsigned) => {
+            Unsigned::Indicium(format, unsigned, _) => {
                 let symbol = format.join(&unsigned.indicium, signature);
                 Event::Indicium(Indicium { indicium: symbol, ..unsigned })
             }

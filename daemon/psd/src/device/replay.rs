@@ -3,6 +3,7 @@
 use super::{CertifiedKey, Identity, PendingValue, Psd, Purpose, State};
 use crate::certification::{Proof, proof_of};
 use crate::custody::{Activation, KeyLife, KeyStep, Revocation, RevocationReason};
+use crate::digital_token::Party;
 use crate::id::PsdId;
 use crate::indicium::{LicensingZip, format_named};
 use crate::key::{Algorithm, Key, Role};
@@ -370,6 +371,12 @@ impl Psd {
             }
             Event::Indicium(_) if state.key_in_use(Role::Indicium).is_none() => {
                 Some("a piece was signed while no indicium key was in use")
+            }
+            Event::Indicium(piece)
+                if piece.token.is_some()
+                    && Party::BOTH.iter().any(|party| state.key_in_use(party.role()).is_none()) =>
+            {
+                Some("a digital token was made while a key of a half of it was not in use")
             }
             _ => None,
         };

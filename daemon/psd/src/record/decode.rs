@@ -11,6 +11,7 @@ use crate::certification::MarkId;
 use crate::clock::{ClockReading, ClockSource};
 use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::device::{Purpose, Spoiled};
+use crate::digital_token::DigitalToken;
 use crate::governance::{CeremonyEnd, Operator, Subject};
 use crate::id::{PieceKey, RateName};
 use crate::indicium::ZipRange;
@@ -326,7 +327,12 @@ fn read_indicium(map: &mut MapReader<'_>) -> Result<Indicium, RecordError> {
         recipient: map.has(13).then(|| map.array(13)).transpose()?,
         reference: map.has(14).then(|| map.text(14).map(Arc::from)).transpose()?,
         weight_g: map.has(15).then(|| map.uint(15)).transpose()?,
+        token: map.has(16).then(|| read_token(map)).transpose()?,
     })
+}
+
+fn read_token(map: &mut MapReader<'_>) -> Result<DigitalToken, RecordError> {
+    DigitalToken::stored(map.text(16)?).ok().ok_or(RecordError::BadValue(16))
 }
 
 fn read_certification(map: &mut MapReader<'_>) -> Result<CertifiedPiece, RecordError> {

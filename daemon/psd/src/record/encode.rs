@@ -301,6 +301,9 @@ fn write_indicium(map: &mut MapWriter, indicium: &Indicium) {
     if let Some(weight_g) = indicium.weight_g {
         map.uint(15, weight_g);
     }
+    if let Some(token) = &indicium.token {
+        map.text(16, &token.to_string());
+    }
 }
 
 fn write_certification(map: &mut MapWriter, piece: &CertifiedPiece) {

@@ -21,6 +21,7 @@ use crate::clock::ClockReading;
 use crate::currency::Currency;
 use crate::custody::{KeyStep, Revocation, RevocationReason};
 use crate::device::{Purpose, Spoiled};
+use crate::digital_token::DigitalToken;
 use crate::governance::{CeremonyEnd, Operator, Subject};
 use crate::id::{ApplianceId, LicenceNumber, PieceKey, PsdId, RunId, ScaleId, TenantName};
 use crate::indicium::ZipRange;
@@ -183,6 +184,8 @@ pub struct Indicium {
     pub reference: Option<Arc<str>>,
     /// Weight in grams, if given.
     pub weight_g: Option<u64>,
+    /// Its digital token, if one was asked for.
+    pub token: Option<DigitalToken>,
 }
 
 /// One certification: the debit together with its proof.

@@ -75,6 +75,16 @@ pub fn key_created(psd: &Psd, id: u8, role: Role) -> Event {
     }
 }
 
+/// The same PSD with one MAC key more.
+pub fn with_mac_key(psd: &Psd, id: u8, role: Role) -> Psd {
+    let mut event = key_created(psd, id, role);
+    let Event::KeyCreated { algorithm, .. } = &mut event else { panic!() };
+    *algorithm = Algorithm::HmacSha256;
+    let mut psd = psd.clone();
+    psd.fold(&event, UnixMillis(1));
+    psd
+}
+
 pub fn certified(psd: &Psd, id: u8, serial: u32) -> Event {
     Event::CertificateInstalled { stamp: next(psd), key_id: [id][..].into(), serial, chain: vec![[id][..].into()] }
 }
@@ -143,6 +153,7 @@ pub fn piece(postage: u64) -> Piece {
         recipient: None,
         reference: Some("r-1".into()),
         weight_g: Some(28),
+        token: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod certify;
 mod device;
+mod digital_token;
 mod governance;
 mod lifecycle;
 mod model;

@@ -6,6 +6,7 @@ use psd::certifying::{ReadingsSigned, RegisteredScale, TakenTable};
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::{KeyStep, Revocation, RevocationReason};
 use psd::device::{Purpose, Spoiled};
+use psd::digital_token::DigitalToken;
 use psd::governance::{CeremonyEnd, Operator, Subject};
 use psd::indicium::ZipRange;
 use psd::inspection::InspectionPeriods;
@@ -195,9 +196,21 @@ fn indicium() -> impl Strategy<Value = Event> {
     let symbol = prop::collection::vec(any::<u8>(), 0..200);
     (stamp(), tenant(), any::<[u8; 16]>(), any::<[u8; 32]>(), amount(), symbol, optional).prop_map(
         |(stamp, tenant, mut key, digest, postage, indicium, (recipient, reference, weight_g))| {
+            let token = weight_g.map(|_| DigitalToken::stored("12345 67890 6").unwrap());
             (key[6], key[8]) = (0x70 | key[6] & 15, 0x80 | key[8] & 63);
             let key = PieceKey::from_bytes(key).unwrap();
-            Event::Indicium(Indicium { stamp, tenant, key, digest, postage, indicium, recipient, reference, weight_g })
+            Event::Indicium(Indicium {
+                stamp,
+                tenant,
+                key,
+                digest,
+                postage,
+                indicium,
+                recipient,
+                reference,
+                weight_g,
+                token,
+            })
         },
     )
 }

@@ -5,7 +5,9 @@ use psd::authority::{AboveCeiling, Period};
 use psd::certification::MarkId;
 use psd::clock::ClockStop;
 use psd::device::{Authorisation, PieceContext, Purpose, ValueRefusal};
+use psd::digital_token::AddressCode;
 use psd::indicium::Details;
+use psd::key::Role;
 use psd::lifecycle::{Lifecycle, LockReason, Locks};
 use psd::refusal::OutOfUse;
 use psd::{Psd, Refusal, Registers, UnixMillis};
@@ -26,9 +28,10 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::Withdrawing => (10, "psd-withdrawing"),
         Refusal::ClockStopped(_) => (11, "clock-stopped"),
         Refusal::NoCertifiedKey(_) => (12, "no-certified-key"),
-        Refusal::WrongKind { .. } => (13, "item-wrong-kind"),
-        Refusal::NotCertifiable(not) => (14, not.code),
-        Refusal::Run(refusal) => (15, refusal.code()),
+        Refusal::NoTokenKey(_) => (13, "no-token-key"),
+        Refusal::WrongKind { .. } => (14, "item-wrong-kind"),
+        Refusal::NotCertifiable(not) => (15, not.code),
+        Refusal::Run(refusal) => (16, refusal.code()),
         Refusal::DateOutOfWindow { .. } => (16, "date-out-of-window"),
         Refusal::PostageTooSmall { .. } => (17, "postage-too-small"),
         Refusal::PostageTooLarge { .. } => (18, "postage-too-large"),
@@ -65,7 +68,7 @@ fn refusals_come_in_their_order_and_debit_nothing() {
         });
         Case { psd, postage: 1 << 31, details: ticket("2026-11-18", "2026-11-18"), clock: Err(ClockStop::Silent) }
     };
-    let repairs: [(&str, &str, Repair); 10] = [
+    let repairs: [(&str, &str, Repair); 12] = [
         ("psd-not-active", "authorised", |case| change(&mut case.psd, |state| state.lifecycle = Lifecycle::Active)),
         ("psd-locked", "operator, funds", |case| change(&mut case.psd, |state| state.locks = Locks::NONE)),
         ("psd-withdrawing", "withdrawn", |case| change(&mut case.psd, |state| state.pending = None)),
@@ -73,6 +76,8 @@ fn refusals_come_in_their_order_and_debit_nothing() {
         ("no-certified-key", "certified", |case| {
             change(&mut case.psd, |state| state.keys = active(0).state().keys.clone())
         }),
+        ("no-token-key", "no token-mac key in use", |case| case.psd = with_mac_key(&case.psd, 3, Role::TokenMac)),
+        ("no-token-key", "no postal-mac key in use", |case| case.psd = with_mac_key(&case.psd, 4, Role::PostalMac)),
         ("item-wrong-kind", "made of a postal item; this is a voucher item", |case| {
             case.details = mailed_on("2026-11-18");
         }),
@@ -90,7 +95,7 @@ fn refusals_come_in_their_order_and_debit_nothing() {
         let refusal = judged(&mut case).unwrap_err();
         assert_eq!(refusal.code(), code);
         assert_eq!(place(&refusal).1, code);
-        assert!(place(&refusal).0 > last, "{code} is told too early");
+        assert!(place(&refusal).0 >= last, "{code} is told too early");
         assert!(refusal.to_string().contains(says), "{refusal}");
         assert_eq!(*case.psd.state(), before, "{code} changed the PSD");
         last = place(&refusal).0;
@@ -104,6 +109,7 @@ fn refusals_come_in_their_order_and_debit_nothing() {
 fn judged(case: &mut Case) -> Result<(), Refusal> {
     let mut piece = piece(case.postage);
     piece.details = case.details.clone();
+    piece.token = Some(AddressCode::of_address("1 Main St").unwrap());
     let tenant = tenant();
     let context = PieceContext { clock: case.clock, ..context(&tenant) };
     case.psd.prepare(&piece, &context).map(drop)

@@ -9,6 +9,8 @@ use crate::core::{
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use psd::device::Piece;
+use psd::digital_token::{AddressCode, Party};
 use psd::record::{Event as RecordEvent, Indicium};
 use psd::refusal::OutOfUse;
 use psd::{Refusal, Registers};
@@ -31,6 +33,9 @@ enum Step {
     Sign(prop::sample::Index),
     SignOldest,
     Fail(prop::sample::Index, bool),
+    Mac(prop::sample::Index),
+    MacOldest,
+    FailHalves(prop::sample::Index, bool),
     Write(usize),
     Committed,
     Token(usize, bool),
@@ -50,6 +55,11 @@ struct Ask {
     psd: usize,
     items: Vec<(u64, u64)>,
     all_or_none: bool,
+}
+
+/// Whether the piece under the key of so many milliseconds is to have a digital token.
+fn has_token(ms: u64) -> bool {
+    ms.is_multiple_of(3)
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -72,6 +82,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::LookedUp),
         9 => any::<prop::sample::Index>().prop_map(Step::Sign),
         3 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(at, retryable)| Step::Fail(at, retryable)),
+        12 => any::<prop::sample::Index>().prop_map(Step::Mac),
+        1 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(at, retryable)| Step::FailHalves(at, retryable)),
         6 => (1usize..4).prop_map(Step::Write),
         6 => Just(Step::Committed),
         2 => (0usize..2, prop::bool::weighted(0.7)).prop_map(|(token, up)| Step::Token(token, up)),
@@ -79,7 +91,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Policy),
         3 => (0..PSDS, prop_oneof![Just(1_000u64), Just(2_000)]).prop_map(|(psd, amount)| Step::AskValue(psd, amount)),
         2 => (0..PSDS, prop::bool::weighted(0.8)).prop_map(|(psd, right)| Step::ApplyValue(psd, right)),
-        2 => (0..PSDS, prop::bool::weighted(0.8)).prop_map(|(psd, right)| Step::VoidValue(psd, right)),
+        4 => (0..PSDS, prop::bool::weighted(0.8)).prop_map(|(psd, right)| Step::VoidValue(psd, right)),
         2 => (1u64..50).prop_map(Step::Tick),
         1 => Just(Step::NoteRefusals),
         1 => Just(Step::Crash),
@@ -172,7 +184,11 @@ impl Model {
     fn submit(&mut self, shell: &mut Shell, asks: &[Ask]) {
         let mut events = Vec::new();
         for ask in asks {
-            let pieces = ask.items.iter().map(|(ms, postage)| piece(ask.psd, key(*ms), *postage)).collect();
+            let pieces = ask.items.iter().map(|(ms, postage)| {
+                let code = AddressCode::of_address("1 Main St").unwrap();
+                Piece { token: has_token(*ms).then_some(code), ..piece(ask.psd, key(*ms), *postage) }
+            });
+            let pieces = pieces.collect();
             let (request, event) = shell.submission(ask.psd, pieces, ask.all_or_none);
             events.push(event);
             let scoped = |ms: u64| (ask.psd % 2, ms);
@@ -196,9 +212,10 @@ impl Model {
         let Some(stamp) = durable.record().event.stamp() else { return };
         let psd = psd_number(stamp.psd);
         match &durable.record().event {
-            RecordEvent::Indicium(Indicium { key, digest, tenant, .. }) => {
+            RecordEvent::Indicium(Indicium { key, digest, tenant, token, .. }) => {
                 let of_tenant = TENANTS.iter().position(|name| *name == tenant.as_str()).unwrap();
                 let scoped = (of_tenant, key.unix_millis() - super::shell::START);
+                assert_eq!(token.is_some(), has_token(scoped.1), "the digital token of {scoped:?}");
                 // The content is what was asked for, not what the record says of itself.
                 let postage = u64::from_be_bytes(digest[..8].try_into().unwrap());
                 let content = Content { psd: usize::from(digest[31]), postage };
@@ -433,6 +450,7 @@ impl World {
             zips: BTreeMap::from([(ELSEWHERE, (90_000, 99_999))]),
             largest: BTreeMap::new(),
             certifying: false,
+            digital_tokens: true,
             chunk_items: 3,
             in_flight_items: 8,
             queued_items_per_tenant: 24,
@@ -461,6 +479,21 @@ impl World {
             Step::Fail(at, retryable) => {
                 if let Some(chunk) = pick(shell, *at) {
                     shell.fail(chunk, *retryable);
+                }
+            }
+            Step::Mac(at) => {
+                if let Some((chunk, party)) = pick_halves(shell, *at) {
+                    shell.mac(chunk, party);
+                }
+            }
+            Step::MacOldest => {
+                if let Some((chunk, party)) = shell.halves.keys().next().copied() {
+                    shell.mac(chunk, party);
+                }
+            }
+            Step::FailHalves(at, retryable) => {
+                if let Some((chunk, party)) = pick_halves(shell, *at) {
+                    shell.fail_halves(chunk, party, *retryable);
                 }
             }
             Step::Write(batches) => shell.write(*batches).iter().for_each(|durable| model.note_written(durable)),
@@ -521,6 +554,7 @@ impl World {
                 () if !shell.writes.is_empty() => Step::Write(usize::MAX),
                 () if !shell.look_ups.is_empty() || !shell.paid_look_ups.is_empty() => Step::Read,
                 () if !shell.found.is_empty() || !shell.paid_found.is_empty() => Step::LookedUp,
+                () if !shell.halves.is_empty() => Step::MacOldest,
                 () if !shell.frames.is_empty() => Step::SignOldest,
                 () => break,
             };
@@ -554,6 +588,11 @@ fn pick(shell: &Shell, at: prop::sample::Index) -> Option<crate::core::ChunkId> 
     (!signing.is_empty()).then(|| *at.get(&signing))
 }
 
+fn pick_halves(shell: &Shell, at: prop::sample::Index) -> Option<(crate::core::ChunkId, Party)> {
+    let asked: Vec<_> = shell.halves.keys().copied().collect();
+    (!asked.is_empty()).then(|| *at.get(&asked))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
@@ -571,7 +610,7 @@ fn the_sequences_reach_every_answer() {
     let rng = prop::test_runner::TestRng::deterministic_rng(prop::test_runner::RngAlgorithm::ChaCha);
     let mut runner = prop::test_runner::TestRunner::new_with_rng(config, rng);
     let mut words: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for _ in 0..40 {
+    for _ in 0..60 {
         let steps = prop::collection::vec(step(), 100).new_tree(&mut runner).unwrap().current();
         let world = steps.iter().fold(World::new(), World::take).quiet();
         for (word, count) in world.model.words {

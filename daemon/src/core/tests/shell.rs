@@ -14,6 +14,7 @@ use crate::spine::look_up;
 use psd::certification::MarkId;
 use psd::clock::{ClockGuard, ClockReading, ClockRules, ClockSample, ClockSource};
 use psd::device::Piece;
+use psd::digital_token::Party;
 use psd::{PsdId, Registers, TenantName, UnixMillis};
 use psdd_hsm::link::{SignFrame, Signatures};
 use psdd_ledger::open::LedgerLock;
@@ -37,6 +38,8 @@ pub struct Shell {
     pub now_ms: u64,
     /// Frames at the token.
     pub frames: BTreeMap<ChunkId, (TokenIndex, SignFrame)>,
+    /// Frames of halves of digital tokens at their tokens.
+    pub halves: BTreeMap<(ChunkId, Party), (TokenIndex, SignFrame)>,
     /// Handed over and not yet written.
     pub writes: VecDeque<(Option<ChunkId>, Vec<NewRecord>)>,
     /// On stable storage, but the core does not know yet.
@@ -97,6 +100,7 @@ impl Shell {
             dir,
             now_ms,
             frames: BTreeMap::new(),
+            halves: BTreeMap::new(),
             writes: VecDeque::new(),
             written: VecDeque::new(),
             look_ups: VecDeque::new(),
@@ -173,6 +177,10 @@ impl Shell {
                 Action::LookUpPaid(chunk, mark) => self.paid_look_ups.push_back((chunk, mark)),
                 Action::Sign(chunk, token, frame) => {
                     assert!(self.frames.insert(chunk, (token, frame)).is_none(), "{chunk:?} is signed twice");
+                }
+                Action::Mac(chunk, party, token, frame) => {
+                    let before = self.halves.insert((chunk, party), (token, frame));
+                    assert!(before.is_none(), "the {party}'s halves of {chunk:?} are asked for twice");
                 }
                 Action::Commit(chunk, records) => {
                     self.handed_over.extend(chunk);
@@ -251,6 +259,18 @@ impl Shell {
         self.event(Event::Signed(chunk, signatures(&frame)));
     }
 
+    /// The token makes this party's halves of the tokens of a chunk.
+    pub fn mac(&mut self, chunk: ChunkId, party: Party) {
+        let (_, frame) = self.halves.remove(&(chunk, party)).unwrap();
+        self.event(Event::Maced(chunk, party, macs(&frame)));
+    }
+
+    /// The token does not make them.
+    pub fn fail_halves(&mut self, chunk: ChunkId, party: Party, retryable: bool) {
+        self.halves.remove(&(chunk, party)).unwrap();
+        self.event(Event::SignFailed(chunk, hsm_fault(retryable)));
+    }
+
     pub fn fail(&mut self, chunk: ChunkId, retryable: bool) {
         self.frames.remove(&chunk).unwrap();
         self.event(Event::SignFailed(chunk, hsm_fault(retryable)));
@@ -325,6 +345,9 @@ impl Shell {
         loop {
             self.look_up_all();
             self.commit_all();
+            while let Some((chunk, party)) = self.halves.keys().next().copied() {
+                self.mac(chunk, party);
+            }
             match self.signing().first() {
                 Some(chunk) => self.sign(*chunk),
                 None if !self.looks_up() && self.writes.is_empty() => return,
@@ -418,6 +441,13 @@ pub fn word(outcome: &Outcome) -> &'static str {
 pub fn signatures(frame: &SignFrame) -> Signatures {
     let sign = |message: &[u8]| (0..64).map(|n| message[n % message.len()].rotate_left(3)).collect::<Vec<u8>>();
     Signatures::from_bytes(frame.messages.iter().flat_map(sign).collect())
+}
+
+/// 32 bytes for each message, made of it.
+pub fn macs(frame: &SignFrame) -> Signatures {
+    let mac =
+        |message: &[u8]| (0..32).map(|n| message[message.len() - 1 - n % message.len()] ^ 0x5a).collect::<Vec<u8>>();
+    Signatures::with_length(frame.messages.iter().flat_map(mac).collect(), 32).unwrap()
 }
 
 fn engine(setup: &Setup, appliance: &Appliance, reader: &Reader) -> Engine {

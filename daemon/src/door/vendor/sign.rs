@@ -170,12 +170,13 @@ fn authorise(
 /// What a durable record says to its client: the same for the first answer and every repetition.
 pub(super) fn signed_piece(durable: &Durable) -> Option<SignedPiece> {
     let record = durable.record();
-    let Event::Indicium(Indicium { stamp, key, indicium, .. }) = &record.event else { return None };
+    let Event::Indicium(Indicium { stamp, key, indicium, token, .. }) = &record.event else { return None };
     Some(SignedPiece {
         key: *key.as_bytes(),
         psd: stamp.psd,
         leaf: durable.leaf(),
         time: record.at.time.0,
+        token: token.map(|token| token.to_string()),
         indicium: indicium.clone(),
         sequence: stamp.sequence,
         registers: stamp.registers.into(),

@@ -17,6 +17,9 @@ pub struct Plan {
     /// Whether each PSD gets a certification key beside its others.
     #[serde(default)]
     pub certifying: bool,
+    /// Whether each PSD gets the keys that make digital tokens.
+    #[serde(default)]
+    pub digital_tokens: bool,
 }
 
 /// PSDs with consecutive serial numbers and all else in common.

@@ -23,7 +23,7 @@ pub struct InstructionClaims {
     /// Device ID, of a lock, an acknowledgement, an acceptance or an order about a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psd: Option<String>,
-    /// Of an acknowledgement or a revocation: `indicium`, `certification` or `device`. Of a change of a key: one of these or `token-mac`.
+    /// Of an acknowledgement or a revocation: `indicium`, `certification` or `device`. Of a change of a key: one of these, `token-mac` or `postal-mac`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// Of a policy: Cedar, at most 24,576 bytes; empty to forbid nothing more.

@@ -60,6 +60,7 @@ struct EitherResult {
     psd: Option<FromText<PsdId>>,
     leaf: Option<u64>,
     time: Option<u64>,
+    token: Option<String>,
     problem: Option<Problem>,
     indicium: Option<serde_bytes::ByteBuf>,
     sequence: Option<u64>,
@@ -79,14 +80,14 @@ impl TryFrom<EitherResult> for SignResult {
     type Error = NeitherResult;
 
     fn try_from(result: EitherResult) -> Result<Self, NeitherResult> {
-        let EitherResult { key, psd, leaf, time, problem, indicium, sequence, registers } = result;
+        let EitherResult { key, psd, leaf, time, token, problem, indicium, sequence, registers } = result;
         match (psd, leaf, time, problem, indicium, sequence, registers) {
             (Some(FromText(psd)), Some(leaf), Some(time), None, Some(indicium), Some(sequence), Some(registers)) => {
                 let key = key.into_vec().try_into().ok().ok_or(NeitherResult)?;
                 let indicium = indicium.into_vec();
-                Ok(Self::Signed(SignedPiece { key, psd, leaf, time, indicium, sequence, registers }))
+                Ok(Self::Signed(SignedPiece { key, psd, leaf, time, token, indicium, sequence, registers }))
             }
-            (None, None, None, Some(problem), None, None, None) => {
+            (None, None, None, Some(problem), None, None, None) if token.is_none() => {
                 Ok(Self::Refused(RefusedPiece { key: key.into_vec(), problem }))
             }
             _ => Err(NeitherResult),
@@ -108,6 +109,9 @@ pub struct SignedPiece {
     pub leaf: u64,
     /// Milliseconds since 1970.
     pub time: u64,
+    /// Its digital token as it is printed, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// The symbol's bytes.
     #[serde(with = "serde_bytes")]
     pub indicium: Vec<u8>,

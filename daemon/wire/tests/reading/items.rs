@@ -9,6 +9,7 @@ fn item() -> PostalItem<'static> {
     let mut key = vec![1; 16];
     (key[6], key[8]) = (0x70, 0x80);
     PostalItem {
+        token: false,
         key: key.into(),
         date: "2026-11-20".into(),
         rate: "FCL".into(),
@@ -34,7 +35,7 @@ fn code(change: Change) -> &'static str {
 
 #[test]
 fn each_code_has_its_values() {
-    let rows: [(&str, Change); 18] = [
+    let rows: [(&str, Change); 23] = [
         ("fine", |_| {}),
         ("key-not-uuid7", |item| item.key.to_mut()[6] = 0x40),
         ("key-not-uuid7", |item| item.key = Cow::Owned(vec![0x70; 15])),
@@ -53,6 +54,15 @@ fn each_code_has_its_values() {
         ("reference-invalid", |item| item.reference = Some("".into())),
         ("reference-invalid", |item| item.reference = Some("x".repeat(65).into())),
         ("fine", |item| (item.recipient, item.reference, item.weight) = (None, None, None)),
+        ("fine", |item| item.token = true),
+        ("token-needs-recipient", |item| (item.token, item.recipient) = (true, None)),
+        ("token-needs-recipient", |item| (item.token, item.recipient) = (true, Some(" .-".into()))),
+        ("fine", |item| {
+            (item.token, item.recipient, item.destination) = (true, None, "20500-0003-12".into());
+        }),
+        ("token-needs-recipient", |item| {
+            (item.token, item.recipient, item.destination) = (true, None, "20500-0003-00".into());
+        }),
     ];
     for (number, (wanted, change)) in rows.into_iter().enumerate() {
         assert_eq!(code(change), wanted, "row {number}");
@@ -87,6 +97,15 @@ fn hex(bytes: &[u8]) -> String {
 fn digests_are_those_of_the_first_release() {
     let full = content_digest(&psd("PS010000001"), &item().into());
     assert_eq!(hex(&full), "64c792367edeeda0cd06a69031b3726613a3136ea82fe7fb37c016fb36f63e28");
+    let token = PostalItem { token: true, ..item() };
+    assert_eq!(
+        hex(&content_digest(&psd("PS010000001"), &token.into())),
+        "c0aa8d4fd2ac52a71f16cf9806929a9ebaf96bee771289764978620638d64fcb"
+    );
+    let token = SignItem::from(PostalItem { token: true, ..item() });
+    let select = Select::MostFunds;
+    let by_licence = content_digest(&SignTarget::Licence { licence: "L-1000".into(), select }, &token);
+    assert_eq!(hex(&by_licence), "ca479e5a3474a434b973a60666122884ffaca77f86949ae5163986c29081957e");
     let bare = PostalItem { recipient: None, reference: None, weight: None, ..item() };
     assert_eq!(
         hex(&content_digest(&psd("PS010000001"), &bare.into())),
@@ -104,7 +123,8 @@ fn digests_are_those_of_the_first_release() {
 
 #[test]
 fn the_digest_tells_every_difference_of_content_and_none_of_key() {
-    let changes: [Change; 9] = [
+    let changes: [Change; 10] = [
+        |item| item.token = true,
         |item| item.postage = "0.730".into(),
         |item| item.date = "2026-11-21".into(),
         |item| item.destination = "205000003".into(),

@@ -95,6 +95,7 @@ fn owned(message: &SignRequest<'_>) -> SignRequest<'static> {
     let item = |item: &SignItem<'_>| {
         let SignItem::Postal(item) = item else { panic!("not a postal item") };
         SignItem::Postal(PostalItem {
+            token: false,
             key: item.key.to_vec().into(),
             date: own(&item.date),
             rate: own(&item.rate),

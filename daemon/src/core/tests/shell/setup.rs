@@ -6,6 +6,7 @@ use psd::authority::Loaded;
 use psd::certification::{Certification, MarkId, Paid, PayingMark, Proof, Rated, Weighed};
 use psd::clock::{ClockReading, ClockSource};
 use psd::device::{DateWindow, Piece, Purpose};
+use psd::digital_token::{AddressCode, Party};
 use psd::indicium::{Details, Postal, Validity, Voucher, ZipRange};
 use psd::key::{Algorithm, Role};
 use psd::lifecycle::{Lifecycle, Locks};
@@ -71,7 +72,16 @@ pub fn piece(psd: usize, key: PieceKey, postage: u64) -> Piece {
         recipient: None,
         reference: None,
         weight_g: None,
+        token: None,
     }
+}
+
+/// The same with a digital token.
+pub fn tokened(psd: usize, key_ms: u64, postage: u64) -> Piece {
+    let piece = piece(psd, key(key_ms), postage);
+    let mut digest = piece.digest;
+    digest[31] ^= 1;
+    Piece { digest, token: Some(AddressCode::of_address("1 Main St").unwrap()), ..piece }
 }
 
 /// The same for a voucher.
@@ -134,6 +144,8 @@ pub struct Setup {
     pub largest: BTreeMap<usize, u64>,
     /// Whether they have a certification key beside the others.
     pub certifying: bool,
+    /// Whether they have the keys of digital tokens: those of the vendor's halves in their own token, those of the post's in the other one.
+    pub digital_tokens: bool,
     pub chunk_items: usize,
     pub in_flight_items: usize,
     pub queued_items_per_tenant: usize,
@@ -151,6 +163,7 @@ impl Default for Setup {
             zips,
             largest,
             certifying: false,
+            digital_tokens: false,
             chunk_items: 4,
             in_flight_items: 16,
             queued_items_per_tenant: 64,
@@ -235,6 +248,15 @@ pub fn birth(setup: &Setup, number: usize, funds: u64, loaded: u64) -> Vec<Recor
         });
         let chain = vec![b"a certificate"[..].into()];
         events.push(RecordEvent::CertificateInstalled { stamp: stamp(), key_id, serial: 7, chain });
+    }
+    for party in Party::BOTH.into_iter().filter(|_| setup.digital_tokens) {
+        let (role, algorithm) = (party.role(), Algorithm::HmacSha256);
+        let token = match party {
+            Party::Vendor => Arc::clone(&token),
+            Party::Postal => format!("token-{}", (number + 1) % 2).into(),
+        };
+        let (key_id, spki) = ([role.number(), u8::try_from(number).unwrap()][..].into(), b"a check value"[..].into());
+        events.push(RecordEvent::KeyCreated { stamp: stamp(), key_id, role, algorithm, token, spki, wrapped: None });
     }
     for lifecycle in [Lifecycle::Authorised, Lifecycle::Active] {
         events.push(RecordEvent::LifecycleChanged { stamp: stamp(), lifecycle, locks: Locks::NONE });

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeSet;
 
 /// The keys a PSD can have, in the order they are made.
-pub const PSD_ROLES: [Role; 4] = [Role::Indicium, Role::Device, Role::Certification, Role::TokenMac];
+pub const PSD_ROLES: [Role; 5] = [Role::Indicium, Role::Device, Role::Certification, Role::TokenMac, Role::PostalMac];
 /// Most PSDs of one ceremony.
 pub const MOST_PSDS: usize = 100_000;
 
@@ -53,7 +53,7 @@ impl CreatePsds {
         match role {
             Role::Indicium | Role::Device | Role::Log => Algorithm::EcdsaP256,
             Role::Certification => self.certification.algorithm(),
-            Role::TokenMac => Algorithm::HmacSha256,
+            Role::TokenMac | Role::PostalMac => Algorithm::HmacSha256,
         }
     }
 

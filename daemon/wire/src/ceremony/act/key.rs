@@ -65,6 +65,8 @@ pub struct KeyGeneration {
 pub(super) fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     let text = String::deserialize(deserializer)?;
     super::PSD_ROLES.into_iter().find(|role| role.to_string() == text).ok_or_else(|| {
-        de::Error::custom(format!("{text:?} is no role of a PSD's key: indicium, certification, token-mac or device"))
+        de::Error::custom(format!(
+            "{text:?} is no role of a PSD's key: indicium, certification, token-mac, postal-mac or device"
+        ))
     })
 }

@@ -1,8 +1,8 @@
 //! HMAC-SHA-256 under a key that is elsewhere, and the messages it is made of.
 
+use crate::key::TOKEN_MAC_DOMAIN;
 use minicbor::Encoder;
 use minicbor::encode::Error;
-use psd::key::TOKEN_MAC_DOMAIN;
 use std::convert::Infallible;
 
 /// Bytes of a MAC.
@@ -23,16 +23,13 @@ pub trait Mac {
 
 /// A message for a MAC key: [`TOKEN_MAC_DOMAIN`], what the MAC is for, then one CBOR item, which the caller writes deterministically
 /// (RFC 8949 §4.2.1). The worker of a token MACs nothing else (`daemon/hsm/src/worker/form.rs`).
-pub(crate) fn message(
-    purpose: &str,
-    write: impl FnOnce(&mut Encoder<Vec<u8>>) -> Result<(), Error<Infallible>>,
-) -> Vec<u8> {
+pub fn message(purpose: &str, write: impl FnOnce(&mut Encoder<Vec<u8>>) -> Result<(), Error<Infallible>>) -> Vec<u8> {
     let mut encoder = Encoder::new([TOKEN_MAC_DOMAIN, purpose.as_bytes()].concat());
     infallible(write(&mut encoder));
     encoder.into_writer()
 }
 
 /// Writing to memory fails only where an encoding does, and none of those used here can.
-pub(crate) fn infallible(written: Result<(), Error<Infallible>>) {
+pub fn infallible(written: Result<(), Error<Infallible>>) {
     debug_assert!(written.is_ok());
 }

@@ -1,16 +1,20 @@
 //! What a digital token is made of, and the message that is MACed.
 
 use super::AddressCode;
+use super::address::HASH_LENGTH;
+use crate::indicium::Destination;
+use crate::key::{Role, TOKEN_MAC_DOMAIN};
 use crate::mac;
-use psd::indicium::Destination;
-use psd::{MailingDate, PostageAmount, PsdId};
+use crate::{MailingDate, PostageAmount, PsdId};
+use minicbor::Decoder;
+use minicbor::data::Type;
 use std::fmt;
 
 /// What the MAC is for that becomes half of a token.
 pub const MESSAGE_PURPOSE: &str = "psdd-digital-token-1";
 
 /// Whose key a half is under.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Party {
     /// The postage vendor's.
     Vendor,
@@ -43,12 +47,55 @@ pub enum TokenDataError {
 }
 
 impl Party {
+    /// Those whose halves a token has, in their order.
+    pub const BOTH: [Party; 2] = [Party::Vendor, Party::Postal];
+
     /// As the message names it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Party::Vendor => "vendor",
             Party::Postal => "postal",
         }
+    }
+
+    /// The role of the keys that make a party's half: one key, one half.
+    pub const fn role(self) -> Role {
+        match self {
+            Party::Vendor => Role::TokenMac,
+            Party::Postal => Role::PostalMac,
+        }
+    }
+
+    /// Whose half a message for a MAC key is of; none where the MAC is for something else.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a message that begins like one of a digital token and is none that [`TokenData::message`] gives.
+    pub fn of_message(message: &[u8]) -> Option<Result<Self, &'static str>> {
+        let body = message.strip_prefix(TOKEN_MAC_DOMAIN)?.strip_prefix(MESSAGE_PURPOSE.as_bytes())?;
+        Some(read_party(body))
+    }
+}
+
+fn read_party(body: &[u8]) -> Result<Party, &'static str> {
+    let mut decoder = Decoder::new(body);
+    if !matches!(decoder.array(), Ok(Some(7))) {
+        return Err("the data of a digital token are an array of 7");
+    }
+    let party = match decoder.str() {
+        Ok("vendor") => Party::Vendor,
+        Ok("postal") => Party::Postal,
+        Ok(_) | Err(_) => return Err("a digital token names neither the vendor nor the post"),
+    };
+    let told = decoder.str().is_ok()
+        && (0..4).all(|_| decoder.u64().is_ok())
+        && match decoder.datatype() {
+            Ok(Type::Bytes) => decoder.bytes().is_ok_and(|code| code.len() == HASH_LENGTH),
+            _ => decoder.u64().is_ok(),
+        };
+    match told && decoder.position() == body.len() {
+        true => Ok(party),
+        false => Err("the data of a digital token are not as they are MACed"),
     }
 }
 

@@ -3,12 +3,13 @@
 //! The delivery point where there is one: eleven digits that a sorter reads anyway. Elsewhere a hash of the address as it is written, so
 //! that who verifies reads the address off the piece. A hash of an address hides nothing from who can list addresses; it is not printed.
 
-use psd::indicium::{AddressError, Destination};
+use crate::indicium::{AddressError, Destination};
+use sha2::{Digest, Sha256};
 
 /// What the hash of an address begins with, so that it is the hash of nothing else.
 const HASH_PREFIX: &[u8] = b"psdd-address-code-1";
 /// Bytes of the hash that are kept.
-const HASH_LENGTH: usize = 8;
+pub(super) const HASH_LENGTH: usize = 8;
 
 /// The code of a recipient's address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -28,9 +29,27 @@ pub enum AddressCodeError {
     /// Nothing is left of the address.
     #[error("the address has no letter and no digit")]
     Empty,
+    /// A piece has neither a delivery point nor a recipient.
+    #[error("the destination is no delivery point, and there is no recipient")]
+    Missing,
 }
 
 impl AddressCode {
+    /// Of a piece of mail: the delivery point, where its destination is one, else the address of its recipient as it is written.
+    ///
+    /// A [`Destination`] does not tell a delivery point of 00 from none, so with one the address counts.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressCodeError::Missing`] and [`AddressCodeError::Empty`].
+    pub fn of_piece(destination: Destination, recipient: Option<&str>) -> Result<Self, AddressCodeError> {
+        match recipient {
+            _ if destination.number() % 100 != 0 => Ok(Self::DeliveryPoint(destination)),
+            Some(address) => Self::of_address(address),
+            None => Err(AddressCodeError::Missing),
+        }
+    }
+
     /// Of a delivery point, eleven digits with hyphens or without: `20500-0003-12`.
     ///
     /// # Errors
@@ -59,7 +78,7 @@ impl AddressCode {
         if normalised.is_empty() {
             return Err(AddressCodeError::Empty);
         }
-        let digest = psdd_wire::sha256(&[HASH_PREFIX, normalised.as_bytes()].concat());
+        let digest = Sha256::new().chain_update(HASH_PREFIX).chain_update(normalised).finalize();
         let mut code = [0; HASH_LENGTH];
         code.copy_from_slice(&digest[..HASH_LENGTH]);
         Ok(Self::Address(code))
@@ -87,6 +106,18 @@ mod tests {
         assert_ne!(code("1 Main St 20500"), code("11 Main St 20500"));
         assert_ne!(code("1 Main St 20500"), code("1Main St 20500"));
         assert_eq!((code(""), code(" .,\n-")), (Err(AddressCodeError::Empty), Err(AddressCodeError::Empty)));
+    }
+
+    #[test]
+    fn a_piece_is_told_by_its_delivery_point_and_else_by_its_address() {
+        let of = |destination: &str, recipient| AddressCode::of_piece(destination.parse().unwrap(), recipient);
+        assert_eq!(of("20500-0003-12", Some("1 Main St")), AddressCode::of_delivery_point("20500-0003-12"));
+        assert_eq!(of("20500-0003-12", None), AddressCode::of_delivery_point("20500-0003-12"));
+        for destination in ["20500", "20500-0003", "20500-0003-00"] {
+            assert_eq!(of(destination, Some("1 Main St")), AddressCode::of_address("1 MAIN ST"), "{destination}");
+            assert_eq!(of(destination, Some(" .")), Err(AddressCodeError::Empty), "{destination}");
+            assert_eq!(of(destination, None), Err(AddressCodeError::Missing), "{destination}");
+        }
     }
 
     #[test]

@@ -31,6 +31,11 @@ pub enum TokenError {
         /// As it was agreed.
         lengths: Lengths,
     },
+    /// Not in groups as it is stored.
+    #[error(
+        "a digital token is stored as it is printed: the vendor's half, the post's and the check digit, one blank between each two"
+    )]
+    Groups,
     /// The check digit does not hold.
     #[error("the check digit does not hold: the token was misread, or is none; read it again")]
     Check,
@@ -81,6 +86,20 @@ impl DigitalToken {
         }
         let (vendor, rest) = digits.split_at(vendor);
         Ok(Self { vendor: Half::of_digits(vendor), postal: Half::of_digits(&rest[..postal]) })
+    }
+
+    /// Reads a token as it is stored: exactly as [`fmt::Display`] writes it, whatever the lengths of its halves.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError`].
+    pub fn stored(text: &str) -> Result<Self, TokenError> {
+        let groups: Vec<&str> = text.split(' ').collect();
+        let [vendor, postal, _] = groups.as_slice() else { return Err(TokenError::Groups) };
+        let digits = |group: &str| u8::try_from(group.len()).ok();
+        let lengths = digits(vendor).zip(digits(postal)).and_then(|(vendor, postal)| Lengths::new(vendor, postal).ok());
+        let token = Self::parse(text, lengths.ok_or(TokenError::Groups)?)?;
+        if token.to_string() == text { Ok(token) } else { Err(TokenError::Groups) }
     }
 
     /// The half of a party.
