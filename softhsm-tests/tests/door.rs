@@ -34,6 +34,8 @@ mod certify_scales;
 mod client;
 #[path = "door/configuration.rs"]
 mod configuration;
+#[path = "door/digital_tokens.rs"]
+mod digital_tokens;
 #[path = "door/fleet.rs"]
 mod fleet;
 #[path = "door/form.rs"]

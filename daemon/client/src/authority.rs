@@ -6,17 +6,19 @@
 use crate::certify::plain_number;
 use crate::client::is_psd;
 use crate::config::ClientConfig;
+use crate::digital_token::is_verdict;
 use crate::error::{ClientError, ContractError, InputError};
 use crate::exchange::{Call, Exchange, Expected};
 use crate::operator::all_keys;
 use bytes::Bytes;
 use psd::PsdId;
 use psd::certification::{Certification, decode};
+use psd::digital_token::Party;
 use psd::record::{Event, Record};
 use psdd_wire::audit::{AuditRequest, AuditResponse, MOST_REPORTS};
 use psdd_wire::message::{
     ApplianceResponse, CertificatesResponse, CertificationResponse, CertifiedPiece, Instruction, InstructionResponse,
-    PsdResponse, PsdView, PsdsResponse, ScaleView, ScalesResponse, StatusResponse,
+    PsdResponse, PsdView, PsdsResponse, ScaleView, ScalesResponse, StatusResponse, TokenQuery, TokenVerdict,
 };
 use psdd_wire::operator::OperatorKeyView;
 use psdd_wire::proof::{ConsistencyResponse, InclusionResponse, ReceiptResponse};
@@ -84,6 +86,14 @@ impl AuthorityClient {
             || ContractError::OtherSubject { what: "the certification", asked, told: "no certification".to_owned() };
         let claims = claims.ok_or_else(other)?;
         Ok((told, claims))
+    }
+
+    /// Whether the post's half of a digital token, read off a piece of whichever tenant, holds.
+    pub async fn judge_token(&self, query: &TokenQuery<'_>) -> Result<TokenVerdict, ClientError> {
+        let call = Call::post("/v1/digital-tokens".to_owned(), psdd_wire::encode(query));
+        let told: TokenVerdict = self.exchange.ask(&call).await?;
+        is_verdict(query, Party::Postal, &told)?;
+        Ok(told)
     }
 
     /// Every generation of every key, of one PSD or of all, with the daemon's time in milliseconds since 1970.

@@ -13,6 +13,7 @@ mod certify;
 mod client;
 mod config;
 mod connection;
+mod digital_token;
 mod error;
 mod exchange;
 mod funds;
@@ -38,9 +39,9 @@ pub use item::{Item, Outcome, VoucherItem, new_key};
 pub use operator::OperatorClient;
 pub use psdd_wire::message::Select;
 pub use psdd_wire::message::{
-    ApplianceResponse, CertificatesResponse, CertifiedPiece, InspectionView, InstructionResponse, ProvenBy, PsdView,
-    RegisterView, RunRequest, RunView, SignedPiece, ValueAppliedResponse, ValueRequestResponse, ValueVoidedResponse,
-    WithdrawnResponse, ZipCount,
+    ApplianceResponse, CertificatesResponse, CertifiedPiece, HalfVerdict, InLog, InspectionView, InstructionResponse,
+    ProvenBy, PsdView, RegisterView, RunRequest, RunView, SignedPiece, TokenQuery, TokenVerdict, ValueAppliedResponse,
+    ValueRequestResponse, ValueVoidedResponse, WithdrawnResponse, ZipCount,
 };
 pub use psdd_wire::problem::Problem;
 pub use signer::Signer;

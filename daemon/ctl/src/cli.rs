@@ -2,7 +2,8 @@
 
 use crate::error::{CtlError, Exit};
 use crate::{
-    authority, ceremony, certify, completions, dev, indicium, inspect, key, ledger, operator, rate, scale, vendor,
+    authority, ceremony, certify, completions, dev, indicium, inspect, key, ledger, operator, rate, scale, token,
+    vendor,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -49,6 +50,9 @@ pub enum Command {
     /// Certifications of corrected mail, from what stands on the piece; needs no connection
     #[command(subcommand)]
     Certify(certify::CertifyCommand),
+    /// Digital tokens, from what stands on the piece
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// The registry of scales and how their calibrations stand; needs no connection
     #[command(subcommand)]
     Scale(scale::ScaleCommand),
@@ -85,6 +89,7 @@ pub fn run(cli: Cli) -> Result<Exit, CtlError> {
         Command::Vendor(command) => vendor::run(&cli.global, command),
         Command::Indicium(command) => indicium::run(&cli.global, command),
         Command::Certify(command) => certify::run(&cli.global, command),
+        Command::Token(command) => token::run(&cli.global, command),
         Command::Scale(command) => scale::run(&cli.global, command),
         Command::Ledger(command) => ledger::run(&cli.global, command),
         Command::Authority(command) => authority::run(&cli.global, command),

@@ -24,6 +24,7 @@ pub mod progress;
 pub mod rate;
 pub mod render;
 pub mod scale;
+pub mod token;
 pub mod vendor;
 
 pub use cli::{Cli, main, run};

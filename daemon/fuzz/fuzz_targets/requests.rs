@@ -2,7 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use psdd_wire::message::{SignRequest, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest, ValueRequestClaims};
+use psdd_wire::message::{
+    SignRequest, TokenQuery, ValueAuthorisation, ValueAuthorisationClaims, ValueRequest, ValueRequestClaims,
+};
 use psdd_wire::{encode, item, read};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,6 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(request) = read::<ValueRequest<'_>>(bytes) {
         drop(request.amount.parse::<psd::PostageAmount>());
+    }
+    if let Ok(query) = read::<TokenQuery<'_>>(bytes) {
+        drop(query.psd.parse().map(|psd| item::token_data(psd, &query)));
     }
     drop(read::<ValueAuthorisation>(bytes));
     if let Ok(claims) = read::<ValueRequestClaims>(bytes) {

@@ -105,7 +105,7 @@ impl Ceremonies {
         self.0.sign_root(root, patience)
     }
 
-    /// The MAC of a message by a token MAC key, which is named by its CKA_ID and the token's name. It blocks on the token.
+    /// The MAC of a message by a MAC key, which is named by its CKA_ID and the token's name. It blocks on the token.
     pub fn mac(
         &self,
         key_id: &Arc<[u8]>,
@@ -216,7 +216,9 @@ impl Desk {
         let index = index.ok_or_else(|| CeremonyFailure::Refused(format!("there is no token {token:?}")))?;
         let mut messages = Messages::with_capacity(1, message.len());
         messages.push(message);
-        let (key_id, role) = (Arc::clone(key_id), Role::TokenMac);
+        let role = key_id.first().copied().and_then(Role::from_number).filter(|role| role.is_mac());
+        let role = role.ok_or_else(|| CeremonyFailure::Refused("no MAC key has this CKA_ID".to_owned()))?;
+        let key_id = Arc::clone(key_id);
         let frame = SignFrame { key_id, role, form: Form::TokenMac, floor: 0, messages };
         let macs = self.link(index)?.blocking().sign(&frame, patience)?;
         let mac = macs.iter().next().and_then(|mac| mac.try_into().ok());

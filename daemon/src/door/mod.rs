@@ -6,6 +6,7 @@
 pub mod authority;
 pub mod calendar;
 mod certified;
+pub mod digital_tokens;
 pub mod failure;
 pub mod identity;
 mod instruction;

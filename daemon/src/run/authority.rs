@@ -30,6 +30,7 @@ pub(super) fn authority_state(
         audits: AuditDesk::new(audits),
         receipts: Arc::clone(&vendor.receipts),
         numbers: vendor.numbers.clone(),
+        digital_tokens: Arc::clone(&vendor.digital_tokens),
         log_key: vendor.log_key.clone(),
         origin: vendor.origin.clone(),
         appliance: vendor.appliance.clone(),

@@ -14,6 +14,7 @@ use crate::clock::Sampler;
 use crate::config::Config;
 use crate::core::{Engine, TokenIndex};
 use crate::door::authority::AuthorityState;
+use crate::door::digital_tokens::DigitalTokens;
 use crate::door::log_readers::LogReaders;
 use crate::door::numbers::Numbers;
 use crate::door::operator::OperatorState;
@@ -43,6 +44,8 @@ use tokio::sync::mpsc;
 const MOST_PSDS: usize = 1 << 17;
 /// Batches of receipts made at a time, each with a connection to the ledger.
 const RECEIPT_READERS: usize = 2;
+/// Pieces with digital tokens looked up at a time.
+const TOKEN_READERS: usize = 1;
 /// Numbers opened at a time, apart from them: whoever tries numbers holds up no receipts.
 const NUMBER_READERS: usize = 1;
 
@@ -284,6 +287,9 @@ fn finish_start(
         )))
     });
     let numbers = numbers.transpose()?;
+    let log = LogReaders::open(&config.state_dir, TOKEN_READERS)?;
+    let into = (core.clone(), ceremonies.clone());
+    let digital_tokens = DigitalTokens::new(into, log, Arc::clone(&newest), Arc::clone(&metrics));
     let state = Arc::new(VendorState {
         core: core.clone(),
         ceremonies: ceremonies.clone(),
@@ -294,6 +300,7 @@ fn finish_start(
         log_readers,
         receipts: Arc::new(receipts),
         numbers,
+        digital_tokens: Arc::new(digital_tokens),
         log_size: Arc::clone(&metrics.log_size),
         log_key,
         origin,

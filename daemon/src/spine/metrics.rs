@@ -28,6 +28,10 @@ pub struct Metrics {
     pub rotations: AtomicU64,
     /// What the custodian of keys could not do and will try again.
     pub custodian_failures: AtomicU64,
+    /// Digital tokens that doors judged.
+    pub digital_tokens: AtomicU64,
+    /// Those of them that did not hold.
+    pub digital_tokens_wrong: AtomicU64,
     /// Records that the last scrub read.
     pub scrub_records: AtomicU64,
     /// When it ended, seconds since 1970.
@@ -73,6 +77,8 @@ impl Metrics {
             ("psdd_frames_failed_total", "Frames that tokens failed", &self.frames_failed),
             ("psdd_top_ups_total", "Automatic top-ups that loaded value", &self.top_ups),
             ("psdd_top_ups_failed_total", "Automatic top-ups that failed", &self.top_ups_failed),
+            ("psdd_digital_tokens_judged_total", "Digital tokens that doors judged", &self.digital_tokens),
+            ("psdd_digital_tokens_wrong_total", "Digital tokens that did not hold", &self.digital_tokens_wrong),
             ("psdd_rotations_total", "Keys that took over by a rule of rotation", &self.rotations),
             (
                 "psdd_custodian_failures_total",

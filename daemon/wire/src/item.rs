@@ -1,14 +1,14 @@
 //! From an item as received to a piece that can be judged.
 
 use crate::digest::content_digest;
-use crate::message::{CertifyItem, PostalItem, SignItem, SignTarget, VoucherItem};
+use crate::message::{CertifyItem, PostalItem, SignItem, SignTarget, TokenQuery, VoucherItem};
 use psd::device::Piece;
-use psd::digital_token::{AddressCode, AddressCodeError};
+use psd::digital_token::{AddressCode, AddressCodeError, TokenData, TokenDataError};
 use psd::id::NameError;
 use psd::indicium::{AddressError, Destination, Details, Postal, Validity, Voucher, VoucherError};
 use psd::money::AmountError;
 use psd::time::DateError;
-use psd::{MailingDate, PieceKey, PostageAmount, RateName, ScaleId};
+use psd::{MailingDate, PieceKey, PostageAmount, PsdId, RateName, ScaleId};
 use std::sync::Arc;
 
 /// Most bytes of a recipient.
@@ -165,6 +165,18 @@ pub fn piece_of(target: &SignTarget<'_>, item: &SignItem<'_>) -> Result<Piece, I
     let reference = reference_of(reference.as_deref())?;
     let digest = content_digest(target, item);
     Ok(Piece { key, digest, postage, details, recipient: None, reference, weight_g, token })
+}
+
+/// What the token that was read off a piece of this PSD must be made of. In the order of [`ItemError`]'s checks.
+pub fn token_data(psd: PsdId, query: &TokenQuery<'_>) -> Result<TokenData, ItemError> {
+    let (postage, date) = (query.postage.parse()?, query.date.parse()?);
+    let destination: Destination = query.destination.parse().map_err(ItemError::Destination)?;
+    if let Some(recipient) = query.recipient.as_deref().filter(|r| !(1..=LONGEST_RECIPIENT).contains(&r.len())) {
+        return Err(ItemError::Recipient(recipient.len()));
+    }
+    let code = AddressCode::of_piece(destination, query.recipient.as_deref()).map_err(ItemError::TokenRecipient)?;
+    let data = TokenData::new((psd, query.pieces), postage, date, destination, code);
+    data.map_err(|TokenDataError::Elsewhere { .. }| ItemError::TokenRecipient(AddressCodeError::Missing))
 }
 
 fn postal(item: &PostalItem<'_>) -> Result<Postal, ItemError> {

@@ -214,6 +214,29 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
                 authority_root: vec![0x30; 400],
             }),
         ));
+        let query = TokenQuery {
+            psd: "PS010000001".into(),
+            date: "2026-11-20".into(),
+            token: "12345 67890 6".into(),
+            pieces: 7,
+            postage: "0.73".into(),
+            recipient: full.then(|| "A. Resident".into()),
+            destination: "20500-0003-12".into(),
+        };
+        all.push(("token-query", encode(&query)));
+        all.push((
+            "token-verdict",
+            encode(&TokenVerdict {
+                key: full.then_some(1),
+                log: full.then_some(InLog::Same),
+                psd: psd(),
+                half: "vendor".to_owned(),
+                leaf: full.then_some(5),
+                says: "the vendor's half is of these data".to_owned(),
+                verdict: if full { HalfVerdict::Holds } else { HalfVerdict::DoesNotHold },
+                checkpoint: checkpoint.clone(),
+            }),
+        ));
         all.push(("value-request", encode(&ValueRequest { amount: "12".into() })));
         all.push(("value-request-response", encode(&requested())));
         let claims = ValueRequestClaims {

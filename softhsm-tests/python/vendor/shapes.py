@@ -145,7 +145,7 @@ appliance_response = struct(
     authority_root=bstr,
 )
 signed_piece = struct(
-    key=key, psd=psd_id, leaf=uint, time=uint, indicium=bstr, sequence=uint, registers=registers
+    key=key, psd=psd_id, leaf=uint, time=uint, token_=tstr, indicium=bstr, sequence=uint, registers=registers
 )
 FACTS = "tag:psdd,2026:problem"
 problem = table(

@@ -148,6 +148,7 @@ fn rule_of(method: &str, path: &str) -> &'static str {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match (method, segments.as_slice()) {
+        ("POST", ["v1", "digital-tokens"]) => "token-verdict",
         ("POST", ["v1", "indicia"]) => "sign-response",
         ("GET", ["v1", "indicia", _]) => "piece-response",
         ("POST", ["v1", "psds", _, "certifications"]) => "certify-response",

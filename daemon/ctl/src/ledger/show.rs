@@ -320,6 +320,7 @@ fn indicium_fields(piece: &psd::record::Indicium) -> Vec<(&'static str, String)>
     let optional = [
         ("recipient's hash", piece.recipient.map(|hash| hex(&hash))),
         ("reference", piece.reference.as_deref().map(str::to_owned)),
+        ("digital token", piece.token.map(|token| token.to_string())),
         ("weight", piece.weight_g.map(|grams| format!("{} g", count(grams)))),
     ];
     fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));

@@ -4,6 +4,7 @@ mod acknowledging;
 mod back_up;
 mod ceremony;
 mod certifying;
+mod digital_tokens;
 mod evidence;
 mod inspection;
 mod journal;

@@ -48,7 +48,7 @@ fn records_that_do_not_follow_leaf_0_are_not_born_with_it() {
 fn a_ledger_of_another_format_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     World::born(dir.path(), 1, Rules::default()).close();
-    for format in [1, 2, 4] {
+    for format in [1, 2, 3, 5] {
         let connection = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
         connection.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [format]).unwrap();
         drop(connection);

@@ -7,6 +7,7 @@ use psd::authority::{Act, Period};
 use psd::clock::{ClockReading, ClockSource};
 use psd::custody::{Revocation, RevocationReason};
 use psd::device::{DateWindow, Piece, PieceContext, Purpose};
+use psd::digital_token::{AddressCode, DigitalToken};
 use psd::indicium::{Details, Postal, Validity, Voucher};
 use psd::inspection::InspectionPeriods;
 use psd::key::{Algorithm, Role};
@@ -362,6 +363,8 @@ impl World {
         let mail = Postal { date: day, destination: "20500-0003".parse().unwrap(), rate: "FCL".parse().unwrap() };
         let (kind, holder) = ("ticket".parse().unwrap(), Some("seat 12 B".parse().unwrap()));
         let voucher = Voucher { kind, holder, validity: Validity::new(day, day).unwrap() };
+        // With a digital token where the PSD can make one.
+        let tokened = self.appliance.psds[&psd_id(number)].key_in_use(Role::PostalMac).is_some();
         let piece = Piece {
             key,
             digest: [9; 32],
@@ -370,7 +373,7 @@ impl World {
             recipient: body.as_ref().map(Body::commitment),
             reference: Some(format!("job-{}", self.pieces).into()),
             weight_g: Some(28),
-            token: None,
+            token: tokened.then(|| AddressCode::of_address("1 Main St").unwrap()),
         };
         let context = PieceContext {
             tenant: &tenant(number),
@@ -380,6 +383,7 @@ impl World {
         };
         let psd = self.appliance.psds.get_mut(&psd_id(number)).unwrap();
         let prepared = psd.prepare(&piece, &context).unwrap();
+        let prepared = prepared.with_token(DigitalToken::stored("12345 67890 6").unwrap());
         let signature = self.key.sign(&SystemRandom::new(), prepared.message()).unwrap();
         let record = prepared.signed(signature.as_ref());
         self.appliance.latest = record.at;

@@ -3,7 +3,7 @@
 use super::Psd;
 use crate::certification::{Certifier, Proof, claims, join, to_be_signed};
 use crate::clock::{ClockReading, ClockStop};
-use crate::digital_token::{AddressCode, DigitalToken, Party, TokenData};
+use crate::digital_token::{AddressCode, DigitalToken, Party, TokenData, TokenDataError};
 use crate::id::{PieceKey, TenantName};
 use crate::indicium::{Details, Fields, Format};
 use crate::key::{Algorithm, Key, Role};
@@ -246,7 +246,7 @@ impl Psd {
         let data = TokenData::new(number, piece.postage, postal.date, postal.destination, recipient);
         // Whoever reads items takes the delivery point from the destination, so it lies there.
         let elsewhere = Refusal::Unencodable { format: "digital token", field: "the recipient" };
-        data.map(|data| Some(Box::new(data))).map_err(|_| elsewhere)
+        data.map(|data| Some(Box::new(data))).map_err(|TokenDataError::Elsewhere { .. }| elsewhere)
     }
 
     /// A certification debits what is still owed, however little that is.

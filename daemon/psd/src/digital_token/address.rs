@@ -44,7 +44,7 @@ impl AddressCode {
     /// [`AddressCodeError::Missing`] and [`AddressCodeError::Empty`].
     pub fn of_piece(destination: Destination, recipient: Option<&str>) -> Result<Self, AddressCodeError> {
         match recipient {
-            _ if destination.number() % 100 != 0 => Ok(Self::DeliveryPoint(destination)),
+            _ if !destination.number().is_multiple_of(100) => Ok(Self::DeliveryPoint(destination)),
             Some(address) => Self::of_address(address),
             None => Err(AddressCodeError::Missing),
         }

@@ -32,12 +32,12 @@ fn place(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::WrongKind { .. } => (14, "item-wrong-kind"),
         Refusal::NotCertifiable(not) => (15, not.code),
         Refusal::Run(refusal) => (16, refusal.code()),
-        Refusal::DateOutOfWindow { .. } => (16, "date-out-of-window"),
-        Refusal::PostageTooSmall { .. } => (17, "postage-too-small"),
-        Refusal::PostageTooLarge { .. } => (18, "postage-too-large"),
-        Refusal::Unencodable { .. } => (19, "field-unencodable"),
-        Refusal::InsufficientFunds { .. } => (20, "insufficient-funds"),
-        Refusal::AllOrNone { .. } => (21, "all-or-none"),
+        Refusal::DateOutOfWindow { .. } => (17, "date-out-of-window"),
+        Refusal::PostageTooSmall { .. } => (18, "postage-too-small"),
+        Refusal::PostageTooLarge { .. } => (19, "postage-too-large"),
+        Refusal::Unencodable { .. } => (20, "field-unencodable"),
+        Refusal::InsufficientFunds { .. } => (21, "insufficient-funds"),
+        Refusal::AllOrNone { .. } => (22, "all-or-none"),
     }
 }
 
@@ -122,7 +122,7 @@ fn too_little_postage_is_told_before_missing_funds() {
     let (tenant, piece) = (tenant(), piece(99));
     let refusal = psd.prepare(&piece, &context(&tenant)).err().unwrap();
     assert_eq!(refusal.code(), "postage-too-small");
-    assert_eq!(place(&refusal).0, 17);
+    assert_eq!(place(&refusal).0, 18);
     psd.prepare(&crate::device::piece(100), &context(&tenant)).err().unwrap();
 }
 

@@ -17,6 +17,7 @@ pub use router::InspectorConnection;
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
 use crate::config::Rotation;
+use crate::door::digital_tokens::DigitalTokens;
 use crate::door::numbers::Numbers;
 use crate::door::receipts::Receipts;
 use crate::spine::{Handle, Newest};
@@ -43,6 +44,8 @@ pub struct AuthorityState {
     pub receipts: Arc<Receipts>,
     /// What opens certification numbers, where they are given.
     pub numbers: Option<Arc<Numbers>>,
+    /// What judges digital tokens.
+    pub digital_tokens: Arc<DigitalTokens>,
     /// Public half of the log key.
     pub log_key: LogKey,
     /// Origin of the log.

@@ -8,6 +8,7 @@ use crate::door::listener::{Attendant, NotAdmitted};
 use crate::door::operator;
 use http::{Method, Request};
 use hyper::body::Incoming;
+use psd::digital_token::Party;
 use std::sync::Arc;
 
 /// One client on one connection.
@@ -55,13 +56,18 @@ async fn route(state: &AuthorityState, inspector: &str, request: Request<Incomin
         ["v1", "certifications", "numbers", number] if get => reads::certification(state, number).await,
         ["v1", "keys"] if get => operator::keys(&state.core, &state.rotations, query).await,
         ["v1", "status"] if get => operator::status(state.ceremonies.clone(), None).await,
+        ["v1", "digital-tokens"] if post => {
+            let bytes = body(&state.limits, request).await?;
+            let asker = format!("inspector {inspector}");
+            state.digital_tokens.judge(&asker, Party::Postal, &bytes, |_| Ok(())).await
+        }
         ["v1", "audits"] if post => audits::audit(state, &body(&state.limits, request).await?).await,
         ["v1", "instructions"] if post => {
             let AuthorityState { core, authority, newest, limits, .. } = state;
             let bytes = body(limits, request).await?;
             instruction::take(&Desk { core, authority, newest }, &bytes, || Ok(())).await
         }
-        ["v1", "instructions" | "audits"] => Err(Failure::method_not_allowed("POST")),
+        ["v1", "instructions" | "audits" | "digital-tokens"] => Err(Failure::method_not_allowed("POST")),
         ["log", "checkpoint"]
         | ["log", "tile", ..]
         | ["v1", "log", "inclusion" | "consistency" | "receipt"]

@@ -21,6 +21,7 @@ pub(super) use problems::of_value;
 use crate::authority::AuthorityKeys;
 use crate::ceremony::Ceremonies;
 use crate::core::Licences;
+use crate::door::digital_tokens::DigitalTokens;
 use crate::door::listener::Limits;
 use crate::door::log_readers::LogReaders;
 use crate::door::numbers::Numbers;
@@ -53,6 +54,8 @@ pub struct VendorState {
     pub receipts: Arc<Receipts>,
     /// What gives certification numbers, where that is configured.
     pub numbers: Option<Arc<Numbers>>,
+    /// What judges digital tokens.
+    pub digital_tokens: Arc<DigitalTokens>,
     /// Leaves in the log, at least: a validly signed larger checkpoint means that this ledger was rolled back.
     pub log_size: Arc<AtomicU64>,
     /// Public half of the log key.

@@ -9,7 +9,9 @@ use crate::door::listener::{Attendant, NotAdmitted};
 use crate::door::operator;
 use http::{Method, Request};
 use hyper::body::{Bytes, Incoming};
-use psdd_policy::ApplianceAction;
+use psd::PsdId;
+use psd::digital_token::Party;
+use psdd_policy::{Action, ApplianceAction};
 use std::sync::Arc;
 
 impl Attendant for VendorState {
@@ -39,6 +41,7 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
     match segments.as_slice() {
         ["v1", "indicia"] if post => sign::sign(connection, &body(connection, request).await?).await,
         ["v1", "indicia", key] if get => reads::piece(connection, key).await,
+        ["v1", "digital-tokens"] if post => judge_token(connection, &body(connection, request).await?).await,
         ["v1", "certifications", "numbers", number] if get => reads::numbered(connection, number).await,
         ["v1", "certifications", key] if get => reads::certification(connection, key).await,
         ["v1", "psds", psd, "certifications"] if post => {
@@ -76,7 +79,7 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         }
         ["v1", "instructions"] if post => carry(connection, &body(connection, request).await?).await,
         ["v1", "psds", _, "runs"] => Err(Failure::method_not_allowed("GET, POST")),
-        ["v1", "indicia" | "instructions"]
+        ["v1", "indicia" | "instructions" | "digital-tokens"]
         | ["v1", "psds", _, "runs", _, "close"]
         | [
             "v1",
@@ -99,6 +102,16 @@ async fn route(connection: &Connection, request: Request<Incoming>) -> Result<Ve
         | ["v1", "appliance" | "status"] => Err(Failure::method_not_allowed("GET")),
         _ => Err(Failure::no_such_route()),
     }
+}
+
+/// The vendor's half, of PSDs whose results the client may read. Clients of a tenant share their tries: more certificates are no more tries.
+async fn judge_token(connection: &Connection, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    let may = |psd: PsdId| {
+        let unknown = || Failure::unknown_psd(psd.text().as_str());
+        connection.may(psd, Action::ReadResult).ok_or_else(unknown)?.map(drop)
+    };
+    let asker = format!("tenant {}", connection.identity.tenant);
+    connection.state.digital_tokens.judge(&asker, Party::Vendor, body, may).await
 }
 
 async fn carry(connection: &Connection, body: &[u8]) -> Result<Vec<u8>, Failure> {

@@ -3,6 +3,7 @@
 //! Fields stand in the order of deterministic encoding: shorter names first, then by bytes (RFC 8949 §4.2.1).
 
 mod certify;
+mod digital_token;
 mod instruction;
 mod run;
 mod scales;
@@ -13,6 +14,7 @@ pub use crate::sign_request::{Select, SignRequest, SignTarget};
 pub use certify::{
     CertificationResponse, CertifiedPiece, CertifyItem, CertifyRequest, CertifyResponse, CertifyResult, ProvenBy,
 };
+pub use digital_token::{HalfVerdict, InLog, TokenQuery, TokenVerdict};
 pub use instruction::{Instruction, InstructionClaims, InstructionResponse};
 pub use run::{
     ClosedRunView, LostView, OpenRunView, RunDestination, RunRequest, RunResponse, RunView, RunsResponse, ZipCount,
