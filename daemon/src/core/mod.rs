@@ -323,13 +323,28 @@ pub enum ValueStep {
 pub enum RunStep {
     /// Announce it.
     Open(Arc<Run>),
-    /// Take no more pieces of it, so that it can be counted: all that it has are durable then. Lasts until it is closed, or this is taken back, or
-    /// until the daemon stops.
-    Seal(RunId),
-    /// Take pieces again.
-    Unseal(RunId),
+    /// Take no more pieces of it, so that it can be counted: all that it has are durable then. Lasts until it is closed, or whoever sealed it last
+    /// takes that back, or until the daemon stops.
+    Seal {
+        /// The run.
+        run: RunId,
+        /// Who seals it: one that was sealed by another is theirs from now on.
+        by: RequestId,
+    },
+    /// Take pieces again, unless somebody else sealed it since.
+    Unseal {
+        /// The run.
+        run: RunId,
+        /// Who sealed it.
+        by: RequestId,
+    },
     /// Close a sealed run with what was counted.
-    Close(Arc<ClosedRun>),
+    Close {
+        /// What was counted.
+        closed: Arc<ClosedRun>,
+        /// Who sealed it last; another's count may be of a time before.
+        by: RequestId,
+    },
 }
 
 /// What is looked up of an item.

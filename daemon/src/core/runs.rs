@@ -4,29 +4,46 @@ use super::engine::Engine;
 use super::keys::TenantIndex;
 use super::pipeline::{Stage, Work};
 use super::value::ValueWork;
-use super::{RequestId, RunStep, ValueReply};
+use super::{RequestId, RunStep, ValueReply, ValueStep};
 use psd::clock::ClockReading;
 use psd::device::RunRefusal;
 use psd::record::{Event, Record};
 use psd::run::Run;
 use psd::{Refusal, RunId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Runs that are being counted, by device.
+/// Runs that are being counted, by device, each with who sealed it last.
 #[derive(Default)]
-pub(super) struct Sealed(BTreeSet<(usize, RunId)>);
+pub(super) struct Sealed(BTreeMap<(usize, RunId), RequestId>);
 
 impl Sealed {
     /// Whether a run takes no piece because it is being counted.
     pub(super) fn refusal(&self, device: usize, run: Option<&RunId>) -> Option<Refusal> {
         // Nearly always there is no run being counted, or the piece is of none.
         let run = run.filter(|_| !self.0.is_empty())?;
-        self.0.contains(&(device, run.clone())).then(|| RunRefusal::Closing(run.clone()).into())
+        self.0.contains_key(&(device, run.clone())).then(|| RunRefusal::Closing(run.clone()).into())
     }
 }
 
 impl Engine {
+    /// Whether a seal is theirs who took it: it ends then.
+    fn unsealed(&mut self, device: usize, run: &RunId, by: RequestId) -> bool {
+        let place = (device, run.clone());
+        let theirs = self.sealed.0.get(&place) == Some(&by);
+        if theirs {
+            self.sealed.0.remove(&place);
+        }
+        theirs
+    }
+
+    /// What a step comes to that needs no time.
+    pub(super) fn without_time(&mut self, device: usize, step: &ValueStep) -> Option<ValueReply> {
+        let ValueStep::Run(RunStep::Unseal { run, by }) = step else { return None };
+        self.unsealed(device, run, *by);
+        Some(ValueReply::RunUnsealed)
+    }
+
     /// Takes a step whose turn it is: says at once what becomes of it, or begins to write it.
     pub(super) fn run_step(
         &mut self,
@@ -55,21 +72,25 @@ impl Engine {
                     Err(refusal) => return Some(ValueReply::RunRefused(refusal)),
                 }
             }
-            RunStep::Seal(id) => {
-                let open = self.devices[device].psd.state().runs.open_named(&id).cloned();
-                let sealed = open.ok_or_else(|| RunRefusal::NotOpen(id.clone())).and_then(|run| {
-                    if self.sealed.0.insert((device, id.clone())) { Ok(run) } else { Err(RunRefusal::Closing(id)) }
-                });
-                return Some(sealed.map_or_else(ValueReply::RunRefused, ValueReply::RunSealed));
+            RunStep::Seal { run, by } => {
+                let Some(open) = self.devices[device].psd.state().runs.open_named(&run).cloned() else {
+                    return Some(ValueReply::RunRefused(RunRefusal::NotOpen(run)));
+                };
+                // Whoever sealed it before and is gone keeps nobody from closing it.
+                self.sealed.0.insert((device, run), by);
+                return Some(ValueReply::RunSealed(open));
             }
-            RunStep::Unseal(id) => {
-                self.sealed.0.remove(&(device, id));
+            RunStep::Unseal { run, by } => {
+                self.unsealed(device, &run, by);
                 return Some(ValueReply::RunUnsealed);
             }
-            RunStep::Close(closed) => {
-                // Whoever closes it has sealed it; whatever becomes of the closing, that is over.
-                if !self.sealed.0.remove(&(device, closed.id.clone())) {
-                    return Some(ValueReply::RunRefused(RunRefusal::NotOpen(closed.id.clone())));
+            RunStep::Close { closed, by } => {
+                // Whatever becomes of the closing, the seal is over.
+                if !self.unsealed(device, &closed.id, by) {
+                    let open = self.devices[device].psd.state().runs.open_named(&closed.id).is_some();
+                    let id = closed.id.clone();
+                    let refusal = if open { RunRefusal::Closing(id) } else { RunRefusal::NotOpen(id) };
+                    return Some(ValueReply::RunRefused(refusal));
                 }
                 let psd = &mut self.devices[device].psd;
                 match psd.close_run(&closed) {

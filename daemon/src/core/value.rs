@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::instruct::Turn;
 use super::keys::{TenantIndex, Use};
 use super::pipeline::{Chunk, Parked, Stage, Work};
-use super::{Action, ChunkId, Fault, RequestId, TokenIndex, ValueCommand, ValueReply, ValueStep};
+use super::{Action, ChunkId, Fault, RequestId, RunStep, TokenIndex, ValueCommand, ValueReply, ValueStep};
 use psd::TenantName;
 use psd::certification::MarkId;
 use psd::clock::ClockReading;
@@ -147,7 +147,9 @@ impl Engine {
             return self.reply_value(request, ValueReply::UnknownPsd);
         };
         let tenant = self.keys.tenant(&tenant);
-        if self.devices[device].commands.len() >= MOST_COMMANDS {
+        // What a seal holds back is more than the command that ends it.
+        let ends_seal = matches!(step, ValueStep::Run(RunStep::Unseal { .. }));
+        if self.devices[device].commands.len() >= MOST_COMMANDS && !ends_seal {
             return self.reply_value(request, ValueReply::Overloaded);
         }
         self.devices[device].commands.push_back(Waiting { request, tenant, step: Step::Value(step) });
@@ -212,7 +214,7 @@ impl Engine {
                 return refused;
             }
             let taken = match self.clock.read(monotonic_ms) {
-                Err(stop) => Some(ValueReply::NoClock(stop)),
+                Err(stop) => Some(self.without_time(device_index, &step).unwrap_or(ValueReply::NoClock(stop))),
                 Ok(at) => self.take_step(device_index, request, tenant, step.clone(), at),
             };
             let Some(reply) = taken else { return refused };

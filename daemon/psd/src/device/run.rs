@@ -51,10 +51,12 @@ pub enum RunRefusal {
         date: MailingDate,
     },
     /// No such run, or it is over.
-    #[error("run {0} is not open on this PSD")]
+    #[error("run {0} is not open on this PSD; announce it first, or ask the PSD on which it was announced")]
     NotOpen(RunId),
     /// It is being counted.
-    #[error("run {0} is being closed; a piece of it that is not certified by now comes too late")]
+    #[error(
+        "run {0} is being counted, to be closed; what is not certified by now is not of it, unless it stays open: ask again"
+    )]
     Closing(RunId),
     /// Not as announced.
     #[error("the piece is not of run {id}: {what}")]

@@ -44,6 +44,10 @@ fn of_run(psd: usize, key_ms: u64, run: &str) -> Piece {
 }
 
 impl Shell {
+    fn seal(&mut self, run: &str, by: u64) -> RequestId {
+        self.run_step(0, RunStep::Seal { run: id(run), by: RequestId(by) })
+    }
+
     fn run_step(&mut self, psd: usize, step: RunStep) -> RequestId {
         self.value(psd, ValueStep::Run(step))
     }
@@ -62,9 +66,11 @@ impl Shell {
     }
 }
 
-fn closing(run: &str, pieces: u32, owed: u64, debited: u64) -> RunStep {
+fn closing(run: &str, by: u64, pieces: u32, owed: u64, debited: u64) -> RunStep {
     let counted = vec![Counted { pieces, tariff: 0 }].into();
-    RunStep::Close(Arc::new(ClosedRun { id: id(run), opened: 1, owed: mills(owed), debited: mills(debited), counted }))
+    let (owed, debited) = (mills(owed), mills(debited));
+    let closed = Arc::new(ClosedRun { id: id(run), opened: 1, owed, debited, counted });
+    RunStep::Close { closed, by: RequestId(by) }
 }
 
 #[test]
@@ -103,20 +109,19 @@ fn a_run_takes_pieces_until_it_is_sealed_and_what_is_owed_is_debited_once() {
     shell.settle();
     let taken = shell.submit_pieces(0, vec![of_run(0, 2, "r"), of_run(0, 3, "r")], false);
     // The seal waits for what is in flight, and what comes after it comes too late.
-    let sealed = shell.run_step(0, RunStep::Seal(id("r")));
+    let sealed = shell.seal("r", 1);
     let late = shell.submit_pieces(0, vec![of_run(0, 4, "r")], false);
-    let again = shell.run_step(0, RunStep::Seal(id("r")));
     assert!(!shell.value_replies.contains_key(&sealed));
     shell.settle();
     assert_eq!((shell.words(taken), shell.words(late)), (vec!["signed"; 2], vec!["run-closing"]));
-    assert_eq!([sealed, again].map(|request| shell.run_word(request)), ["sealed", "run-closing"]);
+    assert_eq!(shell.run_word(sealed), "sealed");
     // A repetition of what was certified is answered all the same.
     let repeated = shell.submit_pieces(0, vec![of_run(0, 2, "r")], false);
     shell.settle();
     assert_eq!(shell.words(repeated), ["signed"]);
     let used = shell.working(0).ascending().mills();
-    let (pieces, closed) = (shell.working(0).piece_count(), shell.run_step(0, closing("r", 2, 1_400, 1_200)));
-    let twice = shell.run_step(0, closing("r", 2, 1_400, 1_200));
+    let (pieces, closed) = (shell.working(0).piece_count(), shell.run_step(0, closing("r", 1, 2, 1_400, 1_200)));
+    let twice = shell.run_step(0, closing("r", 1, 2, 1_400, 1_200));
     shell.settle();
     assert_eq!([closed, twice].map(|request| shell.run_word(request)), ["closed", "run-not-open"]);
     assert_eq!((shell.working(0).ascending().mills(), shell.working(0).piece_count()), (used + 200, pieces));
@@ -133,24 +138,58 @@ fn a_run_takes_pieces_until_it_is_sealed_and_what_is_owed_is_debited_once() {
 fn a_run_that_cannot_be_closed_takes_pieces_again() {
     let mut shell = certifying();
     shell.run_step(0, RunStep::Open(announced("r", 1)));
-    shell.run_step(0, RunStep::Seal(id("r")));
+    shell.seal("r", 1);
     shell.settle();
-    let poor = shell.run_step(0, closing("r", 2, 1 << 40, 0));
+    let poor = shell.run_step(0, closing("r", 1, 2, 1 << 40, 0));
     shell.settle();
     assert_eq!(shell.run_word(poor), "insufficient-funds");
-    let unsealed = shell.run_step(0, closing("r", 2, 0, 0));
+    let unsealed = shell.run_step(0, closing("r", 1, 2, 0, 0));
     let piece = shell.submit_pieces(0, vec![of_run(0, 1, "r")], false);
     shell.settle();
-    assert_eq!(shell.run_word(unsealed), "run-not-open", "who closes it seals it first");
+    assert_eq!(shell.run_word(unsealed), "run-closing", "who closes it seals it first");
     assert_eq!(shell.words(piece), ["signed"]);
-    shell.run_step(0, RunStep::Seal(id("r")));
-    shell.run_step(0, RunStep::Unseal(id("r")));
+    shell.seal("r", 1);
+    // A stopped clock keeps no run sealed.
+    shell.now_ms += 2_000_000;
+    let unsealed = shell.run_step(0, RunStep::Unseal { run: id("r"), by: RequestId(1) });
+    assert_eq!(shell.run_word(unsealed), "unsealed");
+    shell.sample_clock();
     let piece = shell.submit_pieces(0, vec![of_run(0, 2, "r")], false);
     shell.settle();
     assert_eq!(shell.words(piece), ["signed"]);
-    let unknown = shell.run_step(0, RunStep::Seal(id("x")));
+    let unknown = shell.seal("x", 1);
     shell.settle();
     assert_eq!(shell.run_word(unknown), RunRefusal::NotOpen(id("x")).code());
+    shell.assert_idle();
+}
+
+/// A client that went away while its run was counted keeps nobody from closing it, and what it counted closes nothing any more.
+#[test]
+fn whoever_seals_a_run_last_closes_it() {
+    let mut shell = certifying();
+    shell.run_step(0, RunStep::Open(announced("r", 1)));
+    let gone = shell.seal("r", 1);
+    let next = shell.seal("r", 2);
+    let late = shell.run_step(0, RunStep::Unseal { run: id("r"), by: RequestId(1) });
+    let stale = shell.run_step(0, closing("r", 1, 0, 0, 0));
+    let piece = shell.submit_pieces(0, vec![of_run(0, 1, "r")], false);
+    shell.settle();
+    let words = [gone, next, late, stale].map(|request| shell.run_word(request));
+    assert_eq!(words, ["sealed", "sealed", "unsealed", "run-closing"]);
+    assert_eq!(shell.words(piece), ["run-closing"], "it is sealed still");
+    // However many commands wait, the one that ends a seal is taken.
+    let before = shell.run_step(0, RunStep::Open(announced("blocker", 1)));
+    let waiting: Vec<RequestId> = (0..20).map(|_| shell.seal("x", 3)).collect();
+    let unsealed = shell.run_step(0, RunStep::Unseal { run: id("r"), by: RequestId(2) });
+    shell.settle();
+    assert_eq!((shell.run_word(before), shell.run_word(unsealed)), ("opened", "unsealed"));
+    assert!(waiting.iter().any(|request| shell.run_word(*request) == "overloaded"));
+    let piece = shell.submit_pieces(0, vec![of_run(0, 2, "r")], false);
+    let sealed = shell.seal("r", 4);
+    let closed = shell.run_step(0, closing("r", 4, 1, 600, 600));
+    shell.settle();
+    assert_eq!(shell.words(piece), ["signed"]);
+    assert_eq!([sealed, closed].map(|request| shell.run_word(request)), ["sealed", "closed"]);
     shell.assert_idle();
 }
 

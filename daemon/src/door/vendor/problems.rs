@@ -55,6 +55,10 @@ pub(super) fn of_outcome(outcome: &Outcome) -> Option<Problem> {
         Outcome::Refused(refusal @ Refusal::NoPsdAvailable(OutOfUse { without_token: 1.., .. })) => {
             Some(Problem::passing(refusal.code(), refusal.to_string(), SOON_MS))
         }
+        // A closing that comes to nothing leaves the run open.
+        Outcome::Refused(refusal @ Refusal::Run(RunRefusal::Closing(_))) => {
+            Some(Problem::passing(refusal.code(), refusal.to_string(), SOON_MS))
+        }
         Outcome::Refused(refusal) => Some(Problem::lasting(refusal.code(), refusal.to_string())),
         Outcome::Fault(fault) => Some(of_fault(fault)),
         Outcome::Stale => Some(Problem::passing("overloaded", "the policy changes too often", SOON_MS)),

@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::problems::{Failure, of_value};
 use super::value::command;
 use crate::certify::Recount;
-use crate::core::{RunStep, Sight, ValueReply, ValueStep};
+use crate::core::{RequestId, RunStep, Sight, ValueCommand, ValueReply, ValueStep};
 use crate::door::certified::though_debited;
 use crate::door::log_readers::damaged;
 use http::StatusCode;
@@ -84,7 +84,10 @@ pub(super) async fn close(connection: &Connection, psd: &str, run: &str) -> Resu
     if matches!(opened.record().event, Event::RunClosed { .. }) {
         return told(connection, &opened).await;
     }
-    let sealed = match command(connection, id, ValueStep::Run(RunStep::Seal(run.clone()))).await? {
+    // From here on the seal ends with this, whatever becomes of it or of whoever asked.
+    let by = connection.state.core.next_request();
+    let mut seal = Seal { connection, psd: id, run: Some(run.clone()), by };
+    let sealed = match command(connection, id, ValueStep::Run(RunStep::Seal { run: run.clone(), by })).await? {
         ValueReply::RunSealed(sealed) => sealed,
         // Somebody else closed it meanwhile.
         ValueReply::RunRefused(RunRefusal::NotOpen(_)) => {
@@ -92,22 +95,26 @@ pub(super) async fn close(connection: &Connection, psd: &str, run: &str) -> Resu
         }
         other => return Err(of_value(other, psd)),
     };
-    let mut seal = Seal { connection, psd: id, run: Some(run) };
-    let closed = counted(connection, &opened, &sealed).await?;
+    let closed = Arc::new(counted(connection, &opened, &sealed).await?);
     may_certify(connection, id, psd, closed.settled())?;
-    // Its end takes the seal with it.
-    seal.run = None;
-    match command(connection, id, ValueStep::Run(RunStep::Close(Arc::new(closed)))).await? {
+    let answer = command(connection, id, ValueStep::Run(RunStep::Close { closed, by })).await?;
+    if matches!(answer, ValueReply::RunClosed(_) | ValueReply::RunRefused(_)) {
+        // It had its turn, which took the seal with it; where it had none, the seal is still to be taken back.
+        seal.run = None;
+    }
+    match answer {
         ValueReply::RunClosed(durable) => told(connection, &durable).await.map_err(though_debited),
+        ValueReply::RunRefused(RunRefusal::NotOpen(_)) => told(connection, &newest(connection, id, &run).await?).await,
         other => Err(of_value(other, psd)),
     }
 }
 
-/// A run that takes no pieces while it is counted, whatever becomes of the counting or of whoever asked for it.
+/// A run that takes no pieces while it is counted.
 struct Seal<'c> {
     connection: &'c Connection,
     psd: PsdId,
     run: Option<RunId>,
+    by: RequestId,
 }
 
 impl Drop for Seal<'_> {
@@ -115,10 +122,9 @@ impl Drop for Seal<'_> {
         let Some(run) = self.run.take() else { return };
         let core = &self.connection.state.core;
         let tenant = self.connection.identity.tenant.clone();
-        let step = ValueStep::Run(RunStep::Unseal(run));
-        let command =
-            crate::core::ValueCommand { request: core.next_request(), tenant, client: None, psd: self.psd, step };
-        // Whoever waits for an answer is gone; a core that takes nothing more has no seals either.
+        let step = ValueStep::Run(RunStep::Unseal { run, by: self.by });
+        let command = ValueCommand { request: core.next_request(), tenant, client: None, psd: self.psd, step };
+        // Nobody waits for an answer. Where the core takes nothing now, the next closing takes the seal over.
         drop(core.value(command));
     }
 }
