@@ -86,14 +86,15 @@ impl Engine {
         Ok(records)
     }
 
-    /// Hands over the records of every set for which nothing of an older one is left at a token, and then what waited for them.
+    /// Hands over the records of every set for which nothing of an older one is left at a token, and then what waited for them. A set that says nothing
+    /// new waits for nobody.
     pub(super) fn record_desks(&mut self) {
         let before = self.desks.recorded;
         while let Some(next) = self.desks.waiting.front() {
             let older = |chunk: &Chunk| {
                 chunk.desk.is_some_and(|desk| desk < next.generation) && !matches!(chunk.stage, Stage::Committing)
             };
-            if self.chunks.values().any(older) {
+            if !next.records.is_empty() && self.chunks.values().any(older) {
                 break;
             }
             let Some(Unrecorded { generation, records }) = self.desks.waiting.pop_front() else { break };

@@ -160,9 +160,7 @@ async fn reload_desk(config: &Config, started: &Started) -> Result<(), String> {
         Ok(ValueReply::Changed(_)) => Ok(()),
         Ok(ValueReply::ChangeRefused(why)) => Err(why),
         Ok(ValueReply::NoClock(stop)) => Err(format!("there is no trusted time to record them at: {stop}")),
-        Ok(ValueReply::Overloaded) => {
-            Err("the sets of several reloads before this one wait for a token; send SIGHUP again".to_owned())
-        }
+        Ok(ValueReply::Overloaded) => Err("too many changes wait before this one; send SIGHUP again".to_owned()),
         Ok(other) => Err(format!("the core answered {other:?}")),
         Err(_) => Err("the daemon is stopping".to_owned()),
     }

@@ -171,6 +171,22 @@ fn records_wait_for_what_was_certified_before_and_what_is_certified_after_waits_
 }
 
 #[test]
+fn a_reload_that_says_nothing_new_waits_for_nobody() {
+    let mut shell = certifying();
+    let old = shell.submit_pieces(0, vec![corrected(0, 1, 230, None)], false);
+    shell.look_up_all();
+    let again = take(&mut shell, &[table(1)], &[scale("Dock 3")]);
+    taken(&shell, again);
+    let receipt = shell.submit_pieces(3, vec![receipted(3, 3, 230, None)], false);
+    shell.look_up_all();
+    shell.commit_all();
+    assert_eq!((shell.words(receipt), shell.is_answered(old)), (vec!["signed"], false));
+    shell.settle();
+    assert_eq!(shell.words(old), ["signed"]);
+    shell.assert_idle();
+}
+
+#[test]
 fn what_the_token_fails_to_sign_holds_up_nothing() {
     let mut shell = certifying();
     let old = shell.submit_pieces(0, vec![corrected(0, 1, 230, None)], false);

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A policy in force, with the generation that the core knows it by.
 pub struct PolicyInForce {
-    /// Which reading of files, and which version of the instructed policy.
+    /// Which reading of files, which version of the instructed policy, and which set of tables and scales.
     pub generation: PolicyGeneration,
     /// Both together.
     pub policies: PolicySet,
