@@ -212,15 +212,14 @@ impl Desk {
         message: &[u8],
         patience: Duration,
     ) -> Result<[u8; 32], CeremonyFailure> {
-        let index = self.tokens.iter().position(|configured| configured.name == token).map(TokenIndex);
-        let index = index.ok_or_else(|| CeremonyFailure::Refused(format!("there is no token {token:?}")))?;
+        let link = self.link_named(token)?;
         let mut messages = Messages::with_capacity(1, message.len());
         messages.push(message);
         let role = key_id.first().copied().and_then(Role::from_number).filter(|role| role.is_mac());
         let role = role.ok_or_else(|| CeremonyFailure::Refused("no MAC key has this CKA_ID".to_owned()))?;
         let key_id = Arc::clone(key_id);
         let frame = SignFrame { key_id, role, form: Form::TokenMac, floor: 0, messages };
-        let macs = self.link(index)?.blocking().sign(&frame, patience)?;
+        let macs = link.blocking().sign(&frame, patience)?;
         let mac = macs.iter().next().and_then(|mac| mac.try_into().ok());
         mac.ok_or_else(|| CeremonyFailure::Refused("the token's MAC has not 32 bytes".to_owned()))
     }

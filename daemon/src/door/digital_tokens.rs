@@ -72,18 +72,16 @@ impl DigitalTokens {
         let verdict = match DigitalToken::parse(&query.token, Lengths::default()) {
             Err(error) => Found { verdict: HalfVerdict::Misread, key: None, log: None, says: error.to_string() },
             Ok(token) => {
-                // Taken before anything is judged, so that many at once are not more than one after the other.
-                self.tries().take(asker, Instant::now()).map_err(spent)?;
+                let mut attempt = Attempt::of(&self.tries, asker)?;
                 let keys = keys_of(&state.keys, party);
-                let found = self.half(&token, party, &data, &keys, (psd, query.pieces)).await;
-                let is_wrong = found.as_ref().is_ok_and(Found::is_wrong);
-                if is_wrong {
+                let found = self.half(&token, party, &data, &keys, (psd, query.pieces), &mut attempt).await?;
+                if found.is_wrong() {
                     Metrics::add(&self.metrics.digital_tokens_wrong, 1);
                     tracing::warn!(asker, %psd, pieces = query.pieces, half = %party, "a digital token does not hold");
                 } else {
-                    self.tries().give_back(asker);
+                    attempt.is_wrong = false;
                 }
-                found?
+                found
             }
         };
         Metrics::add(&self.metrics.digital_tokens, 1);
@@ -107,22 +105,23 @@ impl DigitalTokens {
         data: &TokenData,
         keys: &[Candidate],
         (psd, pieces): (PsdId, u64),
+        attempt: &mut Attempt<'_>,
     ) -> Result<Found, Failure> {
         if keys.is_empty() {
             let detail =
                 format!("the PSD never had a {} key in use, or it is destroyed: nobody can judge it", party.role());
             return Err(Failure::lasting(StatusCode::CONFLICT, "no-token-key", detail));
         }
-        let mut holding = None;
-        for Candidate { key_id, token: name, generation } in keys {
+        let message = data.message(party);
+        let mac = |Candidate { key_id, token: name, .. }: &Candidate| {
             let (ceremonies, key_id, name) = (self.ceremonies.clone(), Arc::clone(key_id), Arc::clone(name));
-            let message = data.message(party);
-            let mac = beside(move || ceremonies.mac(&key_id, &name, &message, PATIENCE)).await?;
-            if token.judge(party, &mac.map_err(|failure| refused(&failure))?).holds {
-                holding = Some(u64::from(*generation));
-                break;
+            let message = message.clone();
+            async move {
+                let mac = beside(move || ceremonies.mac(&key_id, &name, &message, PATIENCE)).await?;
+                mac.map_err(|failure| refused(&failure))
             }
-        }
+        };
+        let holding = made_by(keys, |mac| token.judge(party, mac).holds, mac, attempt).await?;
         let log = self.in_log(token, psd, pieces).await?;
         let verdict = if holding.is_some() { HalfVerdict::Holds } else { HalfVerdict::DoesNotHold };
         let says = says(party, verdict, log.0);
@@ -142,10 +141,29 @@ impl DigitalTokens {
         };
         Ok((if stored == Some(*token) { InLog::Same } else { InLog::Other }, Some(leaf)))
     }
+}
 
-    fn tries(&self) -> std::sync::MutexGuard<'_, Tries> {
-        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+/// The generation of the key whose MAC holds. A key that cannot make its MAC now keeps no other from judging; where none holds, it may be the one, and
+/// nobody can tell. What was compared by then was shown all the same.
+async fn made_by<F: Future<Output = Result<[u8; 32], Failure>>>(
+    keys: &[Candidate],
+    holds: impl Fn(&[u8; 32]) -> bool,
+    mac: impl Fn(&Candidate) -> F,
+    attempt: &mut Attempt<'_>,
+) -> Result<Option<u64>, Failure> {
+    let mut failed = None;
+    for key in keys {
+        match mac(key).await {
+            Ok(mac) => {
+                attempt.is_wrong = true;
+                if holds(&mac) {
+                    return Ok(Some(u64::from(key.generation)));
+                }
+            }
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
     }
+    failed.map_or(Ok(None), Err)
 }
 
 /// A key that may have made a half.
@@ -197,6 +215,35 @@ fn says(party: Party, verdict: HalfVerdict, log: InLog) -> String {
     format!("{half}; {log}")
 }
 
+/// A token that is being judged: what becomes of the try when this ends, however it ends.
+struct Attempt<'t> {
+    tries: &'t Mutex<Tries>,
+    asker: &'t str,
+    /// Whether the try is spent: from the first MAC it was compared with until it is known to hold.
+    is_wrong: bool,
+}
+
+impl<'t> Attempt<'t> {
+    /// Begun before anything is judged, so that many at once are not more than one after the other.
+    fn of(tries: &'t Mutex<Tries>, asker: &'t str) -> Result<Self, Failure> {
+        lock(tries).begin(asker, Instant::now()).map_err(|refused| match refused {
+            NoTry::Spent(wait) => spent(wait),
+            NoTry::Judging => Failure::overloaded(),
+        })?;
+        Ok(Self { tries, asker, is_wrong: false })
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        lock(self.tries).end(self.asker, self.is_wrong, Instant::now());
+    }
+}
+
+fn lock(tries: &Mutex<Tries>) -> std::sync::MutexGuard<'_, Tries> {
+    tries.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn spent(wait: Duration) -> Failure {
     let detail = format!(
         "{MOST_WRONG} digital tokens did not hold; one more can be shown in {} s, and another every {} s",
@@ -207,12 +254,22 @@ fn spent(wait: Duration) -> Failure {
     Failure::lasting(StatusCode::TOO_MANY_REQUESTS, "token-tries-spent", detail)
 }
 
-/// Wrong tokens of each client that are not forgiven yet.
+/// Tokens of each client that are being judged, and wrong ones that are not forgiven yet.
 #[derive(Default)]
 struct Tries(HashMap<String, Spent>);
 
+/// Why a client may not show a token now.
+#[derive(PartialEq, Eq, Debug)]
+enum NoTry {
+    /// Too many did not hold; one more can be shown so much later.
+    Spent(Duration),
+    /// Too many might not hold that are being judged.
+    Judging,
+}
+
 #[derive(Clone, Copy)]
 struct Spent {
+    judging: u32,
     wrong: u32,
     /// When the last of them was forgiven, or the first one shown.
     since: Instant,
@@ -222,25 +279,26 @@ struct Spent {
 const REMEMBERED: usize = 1_024;
 
 impl Tries {
-    /// Takes a try, or says how long there is none.
-    fn take(&mut self, asker: &str, now: Instant) -> Result<(), Duration> {
+    fn begin(&mut self, asker: &str, now: Instant) -> Result<(), NoTry> {
         if self.0.len() >= REMEMBERED {
-            self.0.retain(|_, spent| spent.at(now).wrong > 0);
+            self.0.retain(|_, spent| spent.judging > 0 || spent.at(now).wrong > 0);
         }
-        let before = self.0.get(asker).map_or(Spent { wrong: 0, since: now }, |spent| spent.at(now));
+        let before = self.0.get(asker).map_or(Spent { judging: 0, wrong: 0, since: now }, |spent| spent.at(now));
         if before.wrong >= MOST_WRONG {
-            return Err(ONE_MORE.saturating_sub(now.duration_since(before.since)));
+            return Err(NoTry::Spent(ONE_MORE.saturating_sub(now.duration_since(before.since))));
         }
-        let since = if before.wrong == 0 { now } else { before.since };
-        self.0.insert(asker.to_owned(), Spent { wrong: before.wrong + 1, since });
+        if before.wrong + before.judging >= MOST_WRONG {
+            return Err(NoTry::Judging);
+        }
+        self.0.insert(asker.to_owned(), Spent { judging: before.judging + 1, ..before });
         Ok(())
     }
 
-    /// What was shown holds, or was not judged.
-    fn give_back(&mut self, asker: &str) {
-        if let Some(spent) = self.0.get_mut(asker) {
-            spent.wrong = spent.wrong.saturating_sub(1);
-        }
+    fn end(&mut self, asker: &str, is_wrong: bool, now: Instant) {
+        let Some(spent) = self.0.get_mut(asker) else { return };
+        *spent = spent.at(now);
+        spent.judging = spent.judging.saturating_sub(1);
+        spent.wrong += u32::from(is_wrong);
     }
 }
 
@@ -250,9 +308,9 @@ impl Spent {
         let periods = now.duration_since(self.since).as_secs() / ONE_MORE.as_secs();
         match u32::try_from(periods) {
             Ok(periods) if periods < self.wrong => {
-                Self { wrong: self.wrong - periods, since: self.since + ONE_MORE * periods }
+                Self { wrong: self.wrong - periods, since: self.since + ONE_MORE * periods, ..self }
             }
-            _ => Self { wrong: 0, since: now },
+            _ => Self { wrong: 0, since: now, ..self },
         }
     }
 }
@@ -261,46 +319,95 @@ impl Spent {
 mod tests {
     use super::*;
 
+    fn shown(tries: &mut Tries, asker: &str, is_wrong: bool, now: Instant) -> Result<(), NoTry> {
+        tries.begin(asker, now)?;
+        tries.end(asker, is_wrong, now);
+        Ok(())
+    }
+
     #[test]
     fn a_client_has_so_many_tries_and_one_more_a_minute() {
         let (mut tries, start) = (Tries::default(), Instant::now());
+        let mut wrong = |asker, now| shown(&mut tries, asker, true, now);
         for _ in 0..MOST_WRONG {
-            assert_eq!(tries.take("acme", start), Ok(()));
+            assert_eq!(wrong("acme", start), Ok(()));
         }
-        assert_eq!(tries.take("acme", start), Err(ONE_MORE));
-        assert_eq!(tries.take("acme", start + ONE_MORE / 2), Err(ONE_MORE / 2));
-        assert_eq!(tries.take("globex", start), Ok(()), "each client has its own");
-        assert_eq!(tries.take("acme", start + ONE_MORE), Ok(()));
-        assert!(tries.take("acme", start + ONE_MORE).is_err(), "one, and not all");
+        assert_eq!(wrong("acme", start), Err(NoTry::Spent(ONE_MORE)));
+        assert_eq!(wrong("acme", start + ONE_MORE / 2), Err(NoTry::Spent(ONE_MORE / 2)));
+        assert_eq!(wrong("globex", start), Ok(()), "each client has its own");
+        assert_eq!(wrong("acme", start + ONE_MORE), Ok(()));
+        assert!(wrong("acme", start + ONE_MORE).is_err(), "one, and not all");
         let later = start + ONE_MORE * (MOST_WRONG + 1);
         for _ in 0..MOST_WRONG {
-            assert_eq!(tries.take("acme", later), Ok(()));
+            assert_eq!(wrong("acme", later), Ok(()));
         }
-        assert!(tries.take("acme", later).is_err());
+        assert!(wrong("acme", later).is_err());
     }
 
     #[test]
     fn what_holds_spends_nothing() {
         let (mut tries, now) = (Tries::default(), Instant::now());
         for _ in 0..3 * MOST_WRONG {
-            assert_eq!(tries.take("acme", now), Ok(()));
-            tries.give_back("acme");
+            assert_eq!(shown(&mut tries, "acme", false, now), Ok(()));
         }
         for _ in 0..MOST_WRONG {
-            assert_eq!(tries.take("acme", now), Ok(()));
+            assert_eq!(shown(&mut tries, "acme", true, now), Ok(()));
         }
-        assert!(tries.take("acme", now).is_err());
+        assert!(shown(&mut tries, "acme", true, now).is_err());
+    }
+
+    #[test]
+    fn tokens_judged_at_once_are_no_more_than_one_after_the_other_and_none_is_called_wrong() {
+        let (mut tries, now) = (Tries::default(), Instant::now());
+        shown(&mut tries, "acme", true, now).unwrap();
+        for _ in 1..MOST_WRONG {
+            assert_eq!(tries.begin("acme", now), Ok(()));
+        }
+        assert_eq!(tries.begin("acme", now), Err(NoTry::Judging), "any of these may be wrong");
+        tries.end("acme", false, now);
+        assert_eq!(tries.begin("acme", now), Ok(()));
     }
 
     #[test]
     fn clients_that_owe_nothing_are_forgotten() {
         let (mut tries, start) = (Tries::default(), Instant::now());
         for number in 0..3 * REMEMBERED {
-            let asker = format!("client {number}");
-            assert_eq!(tries.take(&asker, start), Ok(()));
-            tries.give_back(&asker);
+            assert_eq!(shown(&mut tries, &format!("client {number}"), false, start), Ok(()));
         }
         assert!(tries.0.len() <= REMEMBERED, "{}", tries.0.len());
+    }
+
+    fn down() -> Failure {
+        Failure::passing("token-unavailable", "it does not answer", 100)
+    }
+
+    /// What generation made the half, and how many tries are spent, where the newest of two keys makes `newest` and the older one `older`.
+    async fn judged(newest: Result<u8, ()>, older: Result<u8, ()>) -> (Result<Option<u64>, &'static str>, u32) {
+        let key = |generation| Candidate { key_id: [generation].into(), token: "t".into(), generation };
+        let mac = |key: &Candidate| {
+            let made = if key.generation == 2 { newest } else { older };
+            std::future::ready(made.map(|byte| [byte; 32]).map_err(|()| down()))
+        };
+        let tries = Mutex::default();
+        let mut attempt = Attempt::of(&tries, "acme").ok().unwrap();
+        let found = made_by(&[key(2), key(1)], |mac| mac[0] == 7, mac, &mut attempt).await;
+        if matches!(found, Ok(Some(_))) {
+            attempt.is_wrong = false;
+        }
+        drop(attempt);
+        let wrong = lock(&tries).0["acme"].wrong;
+        (found.map_err(|_failure| "failed"), wrong)
+    }
+
+    /// Else whoever knows of a key that does not answer could try as often as he likes.
+    #[tokio::test]
+    async fn what_a_key_was_compared_with_is_spent_though_another_does_not_answer() {
+        assert_eq!(judged(Ok(1), Err(())).await, (Err("failed"), 1), "the older key may have made it");
+        assert_eq!(judged(Err(()), Ok(1)).await, (Err("failed"), 1));
+        assert_eq!(judged(Err(()), Ok(7)).await, (Ok(Some(1)), 0), "the newest keeps no other from judging");
+        assert_eq!(judged(Ok(7), Err(())).await, (Ok(Some(2)), 0));
+        assert_eq!(judged(Ok(1), Ok(1)).await, (Ok(None), 1));
+        assert_eq!(judged(Err(()), Err(())).await, (Err("failed"), 0), "nothing was compared");
     }
 
     #[test]
