@@ -36,6 +36,9 @@ pub enum Problem {
     /// Not the form of a name.
     #[error("{0:?} is no name: 1 to 40 of a-z, 0-9 and hyphens between them")]
     Name(String),
+    /// A discount that would be taken for none.
+    #[error("no discount is named full: that is what a class without any discount is called")]
+    FullName,
     /// A title that says nothing.
     #[error("the title is empty")]
     Title,

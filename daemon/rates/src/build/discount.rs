@@ -3,6 +3,7 @@
 use super::Build;
 use super::fields::Fields;
 use crate::error::Problem;
+use crate::label::FULL;
 use crate::ladder::Ladder;
 use crate::names::Sorting;
 use crate::table::{Discount, Reduction};
@@ -36,6 +37,9 @@ impl Build<'_> {
     fn discount(&mut self, class: &str, base: &Ladder, written: &DiscountText) -> Option<Discount> {
         let name = self.name(&format!("{class}, discount"), &written.name)?;
         let (place, at) = (format!("{class}, discount {name}"), written.name.span().start);
+        if name == FULL {
+            self.fault(at, &place, Problem::FullName);
+        }
         let category = match &written.category {
             Some(text) => Some(self.read::<RateCategory>(&place, text)?),
             None => None,

@@ -44,6 +44,11 @@ fn tables_that_contradict_themselves() {
         ),
         // Names.
         (
+            "name = \"region\"",
+            "name = \"full\"",
+            "class letter, discount full: no discount is named full: that is what a class without any discount is called",
+        ),
+        (
             "name = \"parcel\"",
             "name = \"letter\"",
             "class letter: the name \"letter\" stands there twice; give one of them another",
