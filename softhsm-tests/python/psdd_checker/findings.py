@@ -67,7 +67,7 @@ CODES: dict[str, str] = {
     "run": "a run, a piece of one or its closing is not as it was announced, or not the sum of its pieces",
     "rates-taken": "a rate table is taken again under its name and version",
     "scale-registered": "a scale is registered as it was, or removed and was not registered",
-    "unfounded": "a certification names a scale or a rate table that was not in force where it stands",
+    "unfounded": "a certification, or the opening of a run, names a scale or a rate table that was not in force where it stands",
     "certification": "a certification is not in its one form, or says otherwise than its record",
     "limits": "a postage, refill or descending register outside the limits of the PSD",
     "key-uuid": "an idempotency key is not a UUID of version 7",

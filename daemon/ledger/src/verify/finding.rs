@@ -84,7 +84,7 @@ pub enum Fault {
     #[error(transparent)]
     Certification(#[from] certification::RecordedError),
     /// The certification rests on a scale or a table that was not in force.
-    #[error("the certification does not rest on what was in force: {0}")]
+    #[error("the certification, or the run announced, does not rest on what was in force: {0}")]
     Unfounded(#[from] Unfounded),
     /// The symbol names a certificate that this PSD never had for a key of the role that signs it.
     #[error("the symbol names certificate {0}, which no key of the PSD that signs such pieces ever had")]
