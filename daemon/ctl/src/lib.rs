@@ -12,6 +12,7 @@ pub mod cli;
 pub mod completions;
 pub mod config;
 pub mod dev;
+pub mod door;
 pub mod error;
 pub mod indicium;
 pub mod input;

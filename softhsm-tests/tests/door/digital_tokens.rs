@@ -236,6 +236,20 @@ fn by_psdctl(appliance: &Appliance, result: &V) {
     for says in ["1 of 4 tokens hold", "does-not-hold", "misread", "repeated"] {
         assert!(told(&judged).contains(says), "{says}: {}", told(&judged));
     }
+    // A row that is refused, or too many that do not hold, keep nobody from the other verdicts.
+    let elsewhere = row(&piece, &token).replace("PS010000000001", "PS010000000009");
+    let wrong = (0..25).map(|more| row(&(9_000 + more).to_string(), &token));
+    let rows: Vec<String> = [elsewhere, row(&piece, &token)].into_iter().chain(wrong).collect();
+    std::fs::write(&scans, format!("psd,piece,postage,date,destination,recipient,token\n{}\n", rows.join("\n")))
+        .expect("written");
+    let judged = psdctl(appliance, &["token", "verify", "--authority", "--scans", &scans.display().to_string()]);
+    assert_eq!(judged.status.code(), Some(1), "{}", told(&judged));
+    for says in ["1 of 27 tokens hold", "there is no PSD", "20 digital tokens did not hold"] {
+        assert!(told(&judged).contains(says), "{says}: {}", told(&judged));
+    }
+    let count = |verdict| told(&judged).matches(verdict).count();
+    let (wrong, left) = (count("does-not-hold"), count("not-judged"));
+    assert!(wrong > 0 && left > 1 && wrong + left == 26, "{}", told(&judged));
 }
 
 #[test]

@@ -2,16 +2,15 @@
 
 use super::check::number_of;
 use crate::cli::Global;
-use crate::config::CtlConfig;
+use crate::door::Door;
 use crate::error::{CtlError, Exit};
 use crate::input;
-use crate::inspect::{InspectError, inspector};
 use crate::output::{count, print, print_json, table};
-use crate::vendor::{Cells, List, ListError, Row};
+use crate::vendor::{Cells, List, Row};
 use clap::Args;
 use psd::certification::{Certification, Paid};
 use psdd_certification::CertificationNumber;
-use psdd_client::{AuthorityClient, CertifiedPiece, Client, ClientError};
+use psdd_client::{CertifiedPiece, ClientError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,28 +36,6 @@ pub struct Verify {
     /// Ask the authority door, as an inspector
     #[arg(long)]
     authority: bool,
-}
-
-/// Who is asked.
-enum Door {
-    Vendor(Client),
-    Authority(AuthorityClient),
-}
-
-impl Door {
-    async fn open(&self, number: &str) -> Result<(CertifiedPiece, Certification), ClientError> {
-        match self {
-            Door::Vendor(client) => client.certification_by_number(number).await,
-            Door::Authority(door) => door.certification_by_number(number).await,
-        }
-    }
-
-    fn failed(&self, error: ClientError) -> CtlError {
-        match self {
-            Door::Vendor(_) => error.into(),
-            Door::Authority(_) => InspectError::from(error).into(),
-        }
-    }
 }
 
 /// What stands on a piece.
@@ -100,21 +77,13 @@ struct Piece {
 
 pub(super) async fn run(global: &Global, command: &Verify) -> Result<Exit, CtlError> {
     let scans = match &command.scans {
-        Some(path) => {
-            let bytes = std::fs::read(path).map_err(|source| ListError::Unreadable { path: path.clone(), source })?;
-            List::of(path, &bytes)?.rows
-        }
+        Some(path) => List::read(path)?.rows,
         None => {
             let indicium = command.indicium.as_deref().map(input::one_mark).transpose()?.map(|mark| mark.bytes);
             vec![Scan { line: None, number: command.text.join(" "), indicium: Ok(indicium), reference: None }]
         }
     };
-    let door = if command.authority {
-        Door::Authority(inspector(global)?)
-    } else {
-        let config = CtlConfig::read(global.config.as_deref())?;
-        Door::Vendor(Client::connect(config.client()).await?)
-    };
+    let door = Door::of(global, command.authority).await?;
     let mut reports = Vec::with_capacity(scans.len());
     for scan in &scans {
         reports.push(judge(&door, scan).await?);
@@ -178,7 +147,12 @@ async fn judge(door: &Door, scan: &Scan) -> Result<Report, CtlError> {
         Ok(indicium) => indicium.as_deref(),
         Err(says) => return told(number.to_string(), "misread", says.clone(), None),
     };
-    let (piece, certification) = match door.open(&number.to_string()).await {
+    let number_text = number.to_string();
+    let opened = match door {
+        Door::Vendor(client) => client.certification_by_number(&number_text).await,
+        Door::Authority(door) => door.certification_by_number(&number_text).await,
+    };
+    let (piece, certification) = match opened {
         Ok(found) => found,
         Err(ClientError::Refused(problem)) if problem.facts.code == "number-unknown" => {
             let says = problem.detail.clone().unwrap_or_default();

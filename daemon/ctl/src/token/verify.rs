@@ -1,13 +1,12 @@
 //! `psdctl token verify`: whether a half of a digital token is of what stands on the piece.
 
 use crate::cli::Global;
-use crate::config::CtlConfig;
+use crate::door::Door;
 use crate::error::{CtlError, Exit};
-use crate::inspect::{InspectError, inspector};
 use crate::output::{count, print, print_json, table};
-use crate::vendor::{Cells, List, ListError, Row};
+use crate::vendor::{Cells, List, Row};
 use clap::Args;
-use psdd_client::{AuthorityClient, Client, ClientError, HalfVerdict, InLog, TokenQuery, TokenVerdict};
+use psdd_client::{ClientError, HalfVerdict, InLog, TokenQuery, TokenVerdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,19 +49,39 @@ pub struct Verify {
     authority: bool,
 }
 
-/// Who is asked.
-enum Door {
-    Vendor(Client),
-    Authority(AuthorityClient),
+async fn judge(door: &Door, query: &TokenQuery<'_>) -> Result<TokenVerdict, ClientError> {
+    match door {
+        Door::Vendor(client) => client.judge_token(query).await,
+        Door::Authority(door) => door.judge_token(query).await,
+    }
 }
 
-impl Door {
-    async fn judge(&self, query: &TokenQuery<'_>) -> Result<TokenVerdict, CtlError> {
-        match self {
-            Door::Vendor(client) => client.judge_token(query).await.map_err(ClientError::into),
-            Door::Authority(door) => door.judge_token(query).await.map_err(|error| InspectError::from(error).into()),
-        }
+/// The code of a client that has no try left.
+const SPENT: &str = "token-tries-spent";
+
+/// Judges every scan. What is refused of one from a file is said of it: it keeps nobody from the verdicts about the others.
+async fn judge_all(door: &Door, scans: &[Scan]) -> Result<Vec<Report>, CtlError> {
+    let mut reports = Vec::with_capacity(scans.len());
+    let mut spent: Option<String> = None;
+    for scan in scans {
+        let judged = match &spent {
+            Some(says) => Err(says.clone()),
+            None => match judge(door, &scan.query).await {
+                Ok(told) => Ok(told),
+                Err(ClientError::Refused(problem)) if scan.line.is_some() && !problem.facts.retry => {
+                    let says = format!("{}: {}", problem.title, problem.detail.as_deref().unwrap_or_default());
+                    spent = Some(says.clone()).filter(|_| problem.facts.code == SPENT);
+                    Err(says)
+                }
+                Err(error) => return Err(door.failed(error)),
+            },
+        };
+        reports.push(match judged {
+            Ok(told) => report(scan, told),
+            Err(says) => not_judged(scan, says),
+        });
     }
+    Ok(reports)
 }
 
 /// What stands on a piece.
@@ -82,7 +101,8 @@ struct Report {
     psd: String,
     piece: u64,
     token: String,
-    half: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    half: Option<String>,
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<u64>,
@@ -93,22 +113,11 @@ struct Report {
 
 pub(super) async fn run(global: &Global, command: &Verify) -> Result<Exit, CtlError> {
     let scans = match (&command.scans, by_hand(command)) {
-        (Some(path), _) => {
-            let bytes = std::fs::read(path).map_err(|source| ListError::Unreadable { path: path.clone(), source })?;
-            List::of(path, &bytes)?.rows
-        }
+        (Some(path), _) => List::read(path)?.rows,
         (None, query) => query.map(|query| Scan { line: None, query, reference: None }).into_iter().collect(),
     };
-    let door = if command.authority {
-        Door::Authority(inspector(global)?)
-    } else {
-        let config = CtlConfig::read(global.config.as_deref())?;
-        Door::Vendor(Client::connect(config.client()).await?)
-    };
-    let mut reports = Vec::with_capacity(scans.len());
-    for scan in &scans {
-        reports.push(report(scan, door.judge(&scan.query).await?));
-    }
+    let door = Door::of(global, command.authority).await?;
+    let mut reports = judge_all(&door, &scans).await?;
     tell_copies(&mut reports);
     let good = reports.iter().filter(|report| report.verdict == "holds").count();
     if global.json {
@@ -181,10 +190,26 @@ fn report(scan: &Scan, told: TokenVerdict) -> Report {
         psd: psd.to_string(),
         piece,
         token,
-        half,
+        half: Some(half),
         verdict,
         key,
         leaf,
+        says,
+    }
+}
+
+fn not_judged(scan: &Scan, says: String) -> Report {
+    let TokenQuery { psd, pieces, token, .. } = &scan.query;
+    Report {
+        line: scan.line,
+        reference: scan.reference.clone(),
+        psd: psd.to_string(),
+        piece: *pieces,
+        token: token.to_string(),
+        half: None,
+        verdict: "not-judged",
+        key: None,
+        leaf: None,
         says,
     }
 }
@@ -207,8 +232,9 @@ fn drawn(reports: &[Report], good: usize) -> String {
         let mut rows = vec![vec!["token".to_owned(), report.token.clone()]];
         rows.push(vec!["piece".to_owned(), format!("{} of {}", count(report.piece), report.psd)]);
         rows.push(vec!["verdict".to_owned(), format!("{}: {}", report.verdict, report.says)]);
+        let made_by = report.key.zip(report.half.as_ref());
         rows.extend(
-            report.key.map(|key| vec!["made by".to_owned(), format!("key {key} of its role ({} half)", report.half)]),
+            made_by.map(|(key, half)| vec!["made by".to_owned(), format!("key {key} of its role ({half} half)")]),
         );
         rows.extend(report.leaf.map(|leaf| vec!["record".to_owned(), count(leaf)]));
         return table(&[], &[], rows);
@@ -228,6 +254,7 @@ fn drawn(reports: &[Report], good: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vendor::ListError;
 
     const HEADER: &str = "psd,piece,postage,date,destination,recipient,token,reference\n";
 

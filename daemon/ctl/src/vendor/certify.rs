@@ -2,7 +2,7 @@
 
 use super::certify_list::CertifyRow;
 use super::journal::{Journal, Made};
-use super::list::{List, ListError};
+use super::list::List;
 use crate::cli::Global;
 use crate::config::CtlConfig;
 use crate::error::{CtlError, Exit};
@@ -119,9 +119,7 @@ impl PostageText {
 }
 
 pub(super) async fn run(global: &Global, command: &Certify) -> Result<Exit, CtlError> {
-    let bytes =
-        std::fs::read(&command.csv).map_err(|source| ListError::Unreadable { path: command.csv.clone(), source })?;
-    let list: List<CertifyRow> = List::of(&command.csv, &bytes)?;
+    let list: List<CertifyRow> = List::read(&command.csv)?;
     let config = CtlConfig::read(global.config.as_deref())?;
     let psd = config.psd(command.psd.as_deref())?;
     let client = Client::connect(config.client()).await?;

@@ -94,14 +94,23 @@ pub struct Cells<'a> {
 impl AnyList {
     /// Reads and checks a whole file.
     pub fn read(path: &Path) -> Result<Self, ListError> {
-        let bytes = std::fs::read(path).map_err(|source| ListError::Unreadable { path: path.to_owned(), source })?;
+        let bytes = bytes_of(path)?;
         let mut reader = csv::ReaderBuilder::new().from_reader(without_mark(&bytes));
         let of_vouchers = reader.headers().is_ok_and(|header| header.iter().any(|name| name == "kind"));
         if of_vouchers { List::of(path, &bytes).map(Self::Vouchers) } else { List::of(path, &bytes).map(Self::Mailing) }
     }
 }
 
+fn bytes_of(path: &Path) -> Result<Vec<u8>, ListError> {
+    std::fs::read(path).map_err(|source| ListError::Unreadable { path: path.to_owned(), source })
+}
+
 impl<R: Row> List<R> {
+    /// Reads and checks a whole file.
+    pub fn read(path: &Path) -> Result<Self, ListError> {
+        Self::of(path, &bytes_of(path)?)
+    }
+
     /// The list in the bytes of a file.
     pub fn of(path: &Path, bytes: &[u8]) -> Result<Self, ListError> {
         let (rows, mut faults) = parse(bytes);
